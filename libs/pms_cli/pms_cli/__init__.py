@@ -1,0 +1,1 @@
+"""The pms command and the process supervisor."""

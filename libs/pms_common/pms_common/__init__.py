@@ -1,0 +1,1 @@
+"""What every PMS service shares: contracts, bus, settings, logging, metrics, lifecycle."""

@@ -1,0 +1,1 @@
+"""Execution algorithms and their plans."""

@@ -1,0 +1,1 @@
+"""Handlers: message in, domain decision, actions out."""

@@ -1,0 +1,1 @@
+"""Market data: local order books and L1."""

@@ -1,0 +1,1 @@
+"""The HTTP/WebSocket door and the public event log."""

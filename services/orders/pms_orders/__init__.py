@@ -1,0 +1,1 @@
+"""Every order's state, the user stream and the trading API."""

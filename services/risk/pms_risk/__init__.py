@@ -1,0 +1,1 @@
+"""Virtual accounts: positions, balances, margin, reservations."""

@@ -1,0 +1,1 @@
+"""A stand-in exchange speaking the wire protocol of USD-M futures."""
