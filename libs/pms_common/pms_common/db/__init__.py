@@ -1,0 +1,22 @@
+"""PostgreSQL for every service: connections, the writer's epoch, the group-committed journal, bus cursors.
+
+Owns how the database is reached and how a journal is written. Never owns a table of a service.
+
+- `engine`: `create_engine` (SQLAlchemy, for all that is not hot) and `connect` (asyncpg); UTC; TLS as the URL says
+- `epochs`: `take_epoch`, the fence between a writer and its successor
+- `group_commit`: `GroupCommit`, the journal off the hot path
+"""
+
+from pms_common.db.engine import connect, create_engine
+from pms_common.db.epochs import FencedError, take_epoch
+from pms_common.db.group_commit import GroupCommit, JournalFullError, Statement
+
+__all__ = [
+    "FencedError",
+    "GroupCommit",
+    "JournalFullError",
+    "Statement",
+    "connect",
+    "create_engine",
+    "take_epoch",
+]

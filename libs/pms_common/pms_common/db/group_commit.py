@@ -1,0 +1,266 @@
+"""The journal writer off the hot path: rows gathered while a transaction runs are committed together in the next.
+
+Owns the order (rows, and callbacks after their commit), the fence (each transaction checks the writer's epoch) and the
+retry. Never drops a row, never commits one twice: the batch number in `pms_meta.epochs` tells whether a commit whose
+answer was lost took place. Used by the services that journal (orders, risk, algos, gateway).
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from pms_common import metrics
+from pms_common.db.engine import connect
+from pms_common.db.epochs import FencedError
+from pms_common.logging import get_logger
+
+log = get_logger(__name__)
+
+GATHER_S = 0.01
+"""Nobody waits for the journal, so a batch gathers this long: at most 100 transactions a second, at any load."""
+BATCH_ROWS = 5_000
+MAX_ROWS = 200_000
+BACKOFF_S = (0.05, 2.0)
+
+_TRANSIENT = (
+    OSError,  # includes TimeoutError and refused connections
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby just before its promotion
+)
+_MARK = "UPDATE pms_meta.epochs SET batch = $3 WHERE service = $1 AND epoch = $2 AND batch < $3"
+_EPOCH = "SELECT epoch FROM pms_meta.epochs WHERE service = $1"
+
+_lag = metrics.gauge("journal_lag_seconds", "Age of the oldest row that is not committed")
+_depth = metrics.gauge("journal_depth_rows", "Rows that are not committed")
+_rows = metrics.counter("journal_rows", "Rows committed")
+_retries = metrics.counter("journal_retries", "Commits tried again after a database error")
+_commit_seconds = metrics.histogram("journal_commit_seconds", "Duration of a journal transaction")
+
+
+class JournalFullError(Exception):
+    """More rows wait than the bound allows: the caller took on more than `max_unacked` of its consumer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """One bulk statement, run at most once a batch with all its rows.
+
+    `sql` reads the rows from `:rows`, e.g. `INSERT INTO t (a, b) SELECT a, b FROM :rows ON CONFLICT DO NOTHING`.
+    `columns` maps each column of a row tuple, in order, to its PostgreSQL type. With `latest_by` only the last row of
+    those key columns in a batch is written: what `UPDATE … FROM :rows` and `ON CONFLICT DO UPDATE` need.
+    """
+
+    sql: str
+    columns: Mapping[str, str]
+    latest_by: tuple[str, ...] = ()
+    bulk: str = field(init=False)
+    _key: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if ":rows" not in self.sql:
+            raise ValueError("the statement does not read from :rows")
+        arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(self.columns.values(), start=1))
+        names = list(self.columns)
+        source = f"unnest({arrays}) AS r({', '.join(names)})"
+        object.__setattr__(self, "bulk", self.sql.replace(":rows", source))
+        object.__setattr__(self, "_key", tuple(names.index(name) for name in self.latest_by))
+
+    def arrays(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The rows as one array a column."""
+        if self._key:
+            latest = {tuple([row[at] for at in self._key]): row for row in rows}
+            rows = list(latest.values())
+        return list(zip(*rows, strict=True))
+
+
+@dataclass(slots=True)
+class _Batch:
+    number: int
+    rows: dict[Statement, list[tuple[Any, ...]]] = field(default_factory=dict)
+    callbacks: list[Callable[[], None]] = field(default_factory=list)
+    count: int = 0
+    since: float = 0.0
+
+
+class GroupCommit:
+    """The one journal writer of a service. `add` and `then` are synchronous and cost about a microsecond.
+
+    Statements run in the order in which they are registered here (parents before children), rows of one statement in
+    the order of `add`. `report(ok, why)` hears whether the database takes the journal. Spawn `run`; it ends only by
+    raising: `FencedError` when another writer took over, or the database's error where repeating cannot help.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        service: str,
+        epoch: int,
+        statements: Sequence[Statement],
+        report: Callable[[bool, str], None] | None = None,
+        max_rows: int = MAX_ROWS,
+    ) -> None:
+        self._url = url
+        self._service = service
+        self._epoch = epoch
+        self._statements = tuple(statements)
+        self._report = report or (lambda ok, why: None)
+        self._max_rows = max_rows
+        self._queue: deque[_Batch] = deque([_Batch(1)])
+        self._committing: _Batch | None = None
+        self._depth = 0
+        self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._connection: Any = None
+        self._running = False
+        _lag.set_function(lambda: self.lag_seconds)
+        _depth.set_function(lambda: self.depth)
+
+    @property
+    def depth(self) -> int:
+        """Rows added and not committed."""
+        return self._depth
+
+    @property
+    def lag_seconds(self) -> float:
+        """Age of the oldest row or callback that is not committed; 0 when there is none."""
+        since = self._queue[0].since
+        return time.monotonic() - since if since else 0.0
+
+    def add(self, statement: Statement, row: tuple[Any, ...]) -> None:
+        """Have `row` written by `statement`. Raises `JournalFullError` at the bound."""
+        if self._depth >= self._max_rows:
+            raise JournalFullError(f"{self._depth} rows wait for the journal of {self._service}")
+        batch = self._open()
+        rows = batch.rows.get(statement)
+        if rows is None:
+            if statement not in self._statements:
+                raise ValueError("the statement is not registered with this journal")
+            rows = batch.rows[statement] = []
+        rows.append(row)
+        batch.count += 1
+        self._depth += 1
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once all that was added before is committed, after the callbacks before it."""
+        self._open().callbacks.append(callback)
+
+    async def flush(self) -> None:
+        """Return when all that was added so far is committed."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.then(lambda: None if done.done() else done.set_result(None))
+        self._hurry.set()
+        await done
+
+    async def close(self) -> None:
+        """Commit what waits (where the writer runs) and close the connection."""
+        if self._running:
+            await self.flush()
+        await self._disconnect()
+
+    def _open(self) -> _Batch:
+        batch = self._queue[-1]
+        if batch.count >= BATCH_ROWS or batch is self._committing:
+            batch = _Batch(batch.number + 1)
+            self._queue.append(batch)
+        if not batch.since:
+            batch.since = time.monotonic()
+            self._wake.set()
+        return batch
+
+    async def run(self) -> None:
+        """Write batches, one transaction after the other, until cancelled."""
+        self._running = True
+        try:
+            while True:
+                await self._wake.wait()
+                await self._gather()
+                batch = self._committing = self._queue[0]
+                if batch.count:
+                    await self._commit_at_last(batch)
+                self._finish(batch)
+        finally:
+            self._running = False
+
+    async def _gather(self) -> None:
+        if len(self._queue) == 1 and not self._hurry.is_set():
+            try:
+                async with asyncio.timeout(GATHER_S):
+                    await self._hurry.wait()
+            except TimeoutError:
+                pass
+
+    def _finish(self, batch: _Batch) -> None:
+        self._committing = None
+        self._queue.popleft()
+        if not self._queue:
+            self._queue.append(_Batch(batch.number + 1))
+        if not self._queue[0].since:
+            self._wake.clear()
+            self._hurry.clear()
+        self._depth -= batch.count
+        for callback in batch.callbacks:
+            callback()
+
+    async def _commit_at_last(self, batch: _Batch) -> None:
+        pause = BACKOFF_S[0]
+        failed = False
+        while True:
+            try:
+                with _commit_seconds.time():
+                    await self._commit(batch)
+            except _TRANSIENT as error:
+                why = f"{type(error).__name__}: {error}"
+            except asyncpg.DataError:
+                raise
+            except asyncpg.InterfaceError as error:
+                if self._connection is not None and not self._connection.is_closed():
+                    raise
+                why = str(error)
+            else:
+                break
+            if not failed:
+                log.error("journal_commit_failed", why=why, depth=self._depth)
+            failed = True
+            self._report(False, f"the database does not take the journal: {why}")
+            _retries.inc()
+            await self._disconnect()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, BACKOFF_S[1])
+        _rows.inc(batch.count)
+        if failed:
+            log.info("journal_commits_again", depth=self._depth)
+        self._report(True, "")
+
+    async def _commit(self, batch: _Batch) -> None:
+        if self._connection is None:
+            self._connection = await connect(self._url, f"{self._service}-journal")
+        connection = self._connection
+        async with connection.transaction():
+            marked = await connection.execute(_MARK, self._service, self._epoch, batch.number)
+            if marked != "UPDATE 1":
+                await self._check_epoch(connection)
+                return
+            for statement in self._statements:
+                rows = batch.rows.get(statement)
+                if rows:
+                    await connection.execute(statement.bulk, *statement.arrays(rows))
+
+    async def _check_epoch(self, connection: Any) -> None:
+        epoch = await connection.fetchval(_EPOCH, self._service)
+        if epoch != self._epoch:
+            raise FencedError(f"{self._service}: epoch {self._epoch} was superseded by {epoch}")
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
