@@ -1,0 +1,31 @@
+"""The bus: Redis Streams with consumer groups, the only way services talk.
+
+Owns every bus rule of the design, in one implementation; never knows what an entry means.
+
+    url, resp, dial      where Redis is; the thin RESP path; connecting (TCP, unix, TLS, ACL, Sentinel) and waiting
+    write, outbox        the one adaptive-batching writer, executed exactly once
+    entry, handling,     entries and their cursor; what becomes of failing handlers; one blocking read; a group's
+    reader, consumer     streams, own pending entries first
+    cursors, incarnation groups that come back where they were; which life of Redis this is
+    bus                  all of it for one process
+"""
+
+from pms_common.bus.bus import Bus
+from pms_common.bus.consumer import Consumer
+from pms_common.bus.cursors import CursorStore
+from pms_common.bus.entry import Entry
+from pms_common.bus.errors import BusError, Malformed, OutboxError, OutboxFull, RespError
+from pms_common.bus.outbox import Outbox
+
+__all__ = [
+    "Bus",
+    "BusError",
+    "Consumer",
+    "CursorStore",
+    "Entry",
+    "Malformed",
+    "Outbox",
+    "OutboxError",
+    "OutboxFull",
+    "RespError",
+]

@@ -1,0 +1,93 @@
+"""The bus of one process: its connections to Redis and what is made of them.
+
+Owns the outbox, the redis-py client for what is not hot, and the incarnation. Used by the `main.py` of every service.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Set
+from functools import partial
+
+import redis.asyncio
+
+from pms_common.bus import url as urls
+from pms_common.bus.consumer import MAX_UNACKED, Consumer
+from pms_common.bus.cursors import CursorStore
+from pms_common.bus.dial import dial, library_client
+from pms_common.bus.handling import Handler, OnDead
+from pms_common.bus.incarnation import Incarnation
+from pms_common.bus.outbox import Outbox, Ready
+from pms_common.names import Names
+
+
+def _nobody(_part: str, _ok: bool, _why: str) -> None:
+    """For processes without readiness."""
+
+
+class Bus:
+    """Made by `Bus.connect`; `run` lives as long as the service, `close` writes what is left and ends."""
+
+    def __init__(self, endpoint: urls.Endpoint, role: str, names: Names, ready: Ready) -> None:
+        self.names = names
+        self.role = role
+        self.endpoint = endpoint
+        self._ready = ready
+        self._dial = partial(dial, endpoint, f"{names.namespace}-{role}")
+        self.incarnation = Incarnation()
+        self.redis: redis.asyncio.Redis = library_client(endpoint)
+        self.outbox = Outbox(self._dial, names.own(role, "outbox"), ready=ready)
+        self._writing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(cls, url: str, role: str, names: Names, ready: Ready = _nobody) -> "Bus":
+        """Begin to connect, without waiting for it: a Redis that is down makes the service not ready, not dead.
+
+        Raises `UrlError` for a URL that cannot be used.
+        """
+        bus = cls(urls.parse(url), role, names, ready)
+        bus._writing = asyncio.create_task(bus.outbox.run(), name="outbox")
+        return bus
+
+    async def run(self) -> None:
+        """Wait; raises when Redis refuses what is written, for good."""
+        assert self._writing is not None
+        await asyncio.shield(self._writing)
+
+    def consumer(
+        self,
+        group: str,
+        handlers: Mapping[str, Handler],
+        *,
+        cursors: CursorStore | None = None,
+        public: Set[str] = frozenset(),
+        dead: OnDead | None = None,
+        max_unacked: int = MAX_UNACKED,
+    ) -> Consumer:
+        """A consumer of `handlers`' streams. `public` are those with limited tries; `dead` answers what is given up."""
+        return Consumer(
+            group,
+            handlers,
+            role=self.role,
+            dial=self._dial,
+            outbox=self.outbox,
+            incarnation=self.incarnation,
+            unblock=self.redis.client_unblock,
+            ready=self._ready,
+            dead_stream=self.names.dead,
+            public=public,
+            on_dead=dead,
+            cursors=cursors,
+            max_unacked=max_unacked,
+        )
+
+    async def close(self) -> None:
+        """Write what was added and end. Stop the consumers first."""
+        assert self._writing is not None
+        try:
+            if not self.outbox.failed.done():
+                await self.outbox.flush()
+        finally:
+            self._writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):  # `run` has told a failure
+                await self._writing
+            await self.redis.aclose()

@@ -1,0 +1,208 @@
+"""A consumer: one group's streams, their handlers, and the bound on what is unacknowledged.
+
+Owns the trackers, the readers and the saving of cursors. The consumer's name is its role, so a successor owns its
+pending entries. Used by every service through `Bus.consumer`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Set
+
+from pms_common.bus.cursors import CursorStore
+from pms_common.bus.dial import Dial
+from pms_common.bus.entry import Tracker
+from pms_common.bus.handling import Handler, Handling, OnDead
+from pms_common.bus.ids import ZERO
+from pms_common.bus.incarnation import Incarnation
+from pms_common.bus.outbox import Outbox, Ready
+from pms_common.bus.reader import Reader
+from pms_common.logging import get_logger
+
+log = get_logger(__name__)
+
+MAX_STREAMS = 20
+"""Streams in one blocking read; with 100 an empty read costs Redis ten times as much."""
+MAX_UNACKED = 10_000
+SAVE_CURSORS_S = 1.0
+UNBLOCK_EVERY_S = 0.05
+
+Unblock = Callable[[int], Awaitable[object]]
+
+
+class Consumer:
+    """Reads streams as one member of one group and calls their handlers, which must not block or await.
+
+    Per stream, own pending entries come first, in id order, then new ones. Streams of one read keep no order among
+    each other.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        handlers: Mapping[str, Handler],
+        *,
+        role: str,
+        dial: Dial,
+        outbox: Outbox,
+        incarnation: Incarnation,
+        unblock: Unblock,
+        ready: Ready,
+        dead_stream: str,
+        public: Set[str] = frozenset(),
+        on_dead: OnDead | None = None,
+        cursors: CursorStore | None = None,
+        max_unacked: int = MAX_UNACKED,
+    ) -> None:
+        self.group = group
+        self.role = role
+        self.stopping = False
+        self._dial, self._outbox, self._incarnation = dial, outbox, incarnation
+        self._unblock, self._ready = unblock, ready
+        self._cursors = cursors
+        self._saved: dict[str, str] = {}
+        self._max_unacked = max_unacked
+        self._unacked = 0
+        self._waiting = False
+        self._room = asyncio.Event()
+        self._failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._handling = Handling(
+            outbox, handlers, public=public, dead_stream=dead_stream, on_dead=on_dead, fail=self.fail
+        )
+        self.trackers = {stream: Tracker(stream, group, ZERO, self._confirmed) for stream in handlers}
+        self._readers = self._make_readers()
+        self._tasks: dict[Reader, asyncio.Task[None]] = {}
+        outbox.on_room.append(self._resume)
+
+    @property
+    def unacked(self) -> int:
+        """Entries handed out and not yet acknowledged in Redis."""
+        return self._unacked
+
+    async def run(self) -> None:
+        """Read and handle until `stop`. Raises a handler's error, or that Redis refuses us for good."""
+        await self._load_cursors()
+        self._tasks = {reader: asyncio.create_task(reader.run()) for reader in self._readers}
+        saving = asyncio.create_task(self._save_cursors())
+        try:
+            await self._until_ended(saving)
+        finally:
+            self._handling.stop()
+            tasks = [saving, *self._tasks.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._save()
+
+    async def stop(self) -> None:
+        """Stop reading, finish the batch, and wait until its outputs are in Redis. Loses and repeats no effect."""
+        self.stopping = True
+        self._handling.stop()
+        for reader, task in self._tasks.items():
+            if reader.serving:
+                reader.stop()
+            else:  # connecting or recovering: no batch to finish
+                task.cancel()
+        while running := [(r, t) for r, t in self._tasks.items() if not t.done()]:
+            for reader, _ in running:
+                if reader.client_id is not None:
+                    await self._end_blocking(reader.client_id)
+            await asyncio.wait([task for _, task in running], timeout=UNBLOCK_EVERY_S)
+        await self._outbox.flush()
+
+    # -- for readers
+
+    @property
+    def may_read(self) -> bool:
+        """Whether there is room for more entries, here and in the outbox."""
+        if self._unacked < self._max_unacked and not self._outbox.full:
+            return True
+        self._waiting = True
+        self._room.clear()
+        return False
+
+    async def room(self) -> None:
+        """Wait until `may_read`."""
+        while not self.may_read:
+            await self._room.wait()
+
+    def opened(self) -> None:
+        """An entry is handed out."""
+        self._unacked += 1
+
+    def fail(self, error: Exception) -> None:
+        """Have `run` raise this."""
+        if not self._failed.done():
+            self._failed.set_result(error)
+
+    def reader_ready(self, ok: bool, why: str) -> None:
+        """Tell the service whether it reads."""
+        self._ready(f"consumer:{self.group}", ok, why)
+
+    # -- inside
+
+    def _make_readers(self) -> list[Reader]:
+        trackers = list(self.trackers.values())
+        chunks = [trackers[i : i + MAX_STREAMS] for i in range(0, len(trackers), MAX_STREAMS)]
+        return [
+            Reader(
+                self,
+                self._dial,
+                chunk,
+                handling=self._handling,
+                outbox=self._outbox,
+                incarnation=self._incarnation,
+            )
+            for chunk in chunks
+        ]
+
+    async def _until_ended(self, saving: asyncio.Task[None]) -> None:
+        waiting: set[asyncio.Future[object]] = {*self._tasks.values(), saving, self._failed, self._outbox.failed}  # type: ignore[arg-type]
+        while True:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                raise self._failed.result()
+            if self._outbox.failed.done():
+                raise self._outbox.failed.result()
+            for task in done:
+                if not task.cancelled():
+                    task.result()
+            if all(task.done() for task in self._tasks.values()):
+                return
+
+    def _confirmed(self, count: int) -> None:
+        self._unacked -= count
+        if self._waiting:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._waiting and self.may_read:
+            self._waiting = False
+            self._room.set()
+            for reader in self._readers:
+                reader.resume()
+
+    async def _end_blocking(self, client_id: int) -> None:
+        try:
+            await self._unblock(client_id)
+        except Exception as error:  # noqa: BLE001 (forbidden or disconnected: BLOCK's own end, or the loss, ends the read)
+            log.info("unblock_failed", error=str(error))
+
+    # -- cursors
+
+    async def _load_cursors(self) -> None:
+        if self._cursors is not None:
+            self._saved = dict(await self._cursors.load(self.group))
+        for stream, tracker in self.trackers.items():
+            tracker.cursor = self._saved.get(stream, ZERO)
+
+    async def _save_cursors(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_CURSORS_S)
+            await self._save()
+
+    async def _save(self) -> None:
+        if self._cursors is None:
+            return
+        moved = {s: t.cursor for s, t in self.trackers.items() if t.cursor != self._saved.get(s, ZERO)}
+        if moved:
+            await self._cursors.save(self.group, moved)
+            self._saved.update(moved)

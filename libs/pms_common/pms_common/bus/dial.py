@@ -1,0 +1,123 @@
+"""Opens connections: finds the server (Sentinel included), authenticates, selects the database, waits between tries.
+
+Owns the handshake and the back-off. Used by everything in the bus that holds a connection.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.sentinel import Sentinel
+from redis.exceptions import RedisError
+
+from pms_common.bus.errors import RespError
+from pms_common.bus.resp import Connection, Word
+from pms_common.bus.url import Endpoint
+
+CONNECT_TIMEOUT_S = 5.0
+BACKOFF_FIRST_S = 0.05
+BACKOFF_MAX_S = 2.0
+
+Dial = Callable[[], Awaitable[Connection]]
+
+
+async def dial(endpoint: Endpoint, client_name: str = "", reply_timeout_s: float = 5.0) -> Connection:
+    """A connection ready for commands. Raises OSError (unreachable, also by time) or `RespError` (refused)."""
+    loop = asyncio.get_running_loop()
+
+    def protocol() -> Connection:
+        return Connection(reply_timeout_s)
+
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        if endpoint.path:
+            _, connection = await loop.create_unix_connection(protocol, endpoint.path)
+        else:
+            host, port = await _address(endpoint)
+            context = endpoint.ssl_context()
+            _, connection = await loop.create_connection(protocol, host, port, ssl=context)
+        try:
+            await _handshake(connection, endpoint, client_name)
+        except BaseException:
+            connection.abort("handshake failed")
+            raise
+    return connection
+
+
+async def _handshake(connection: Connection, endpoint: Endpoint, client_name: str) -> None:
+    commands: list[tuple[Word, ...]] = []
+    if endpoint.password:
+        user = (endpoint.username,) if endpoint.username else ()
+        commands.append(("AUTH", *user, endpoint.password))
+    if endpoint.db:
+        commands.append(("SELECT", endpoint.db))
+    commands.append(("PING",))  # a server that loads or lacks our rights says so now
+    if client_name:
+        commands.append(("CLIENT", "SETNAME", client_name))
+    replies = await connection.pipeline(*commands)
+    required = replies[:-1] if client_name else replies  # a name is a courtesy that an ACL may forbid
+    for reply in required:
+        if isinstance(reply, RespError):
+            raise reply
+
+
+async def _address(endpoint: Endpoint) -> tuple[str, int]:
+    if not endpoint.sentinels:
+        return endpoint.host, endpoint.port
+    sentinel = _sentinel(endpoint)
+    try:
+        host, port = await sentinel.discover_master(endpoint.master)
+    except (RedisError, OSError) as error:
+        raise ConnectionError(f"no master {endpoint.master!r} from the sentinels: {error}") from error
+    finally:
+        for client in sentinel.sentinels:
+            await client.aclose()
+    return str(host), int(port)
+
+
+def _sentinel(endpoint: Endpoint) -> Sentinel:
+    auth = {"username": endpoint.sentinel_username or None, "password": endpoint.sentinel_password or None}
+    kwargs = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, **auth}
+    return Sentinel(endpoint.sentinels, sentinel_kwargs=kwargs)  # type: ignore[no-untyped-call]
+
+
+def library_client(endpoint: Endpoint) -> "redis.asyncio.Redis":
+    """A redis-py client for everything that is not hot, with the same address and rights."""
+    who: dict[str, Any] = {
+        "username": endpoint.username or None,
+        "password": endpoint.password or None,
+        "db": endpoint.db,
+    }
+    if endpoint.sentinels:
+        client: redis.asyncio.Redis = _sentinel(endpoint).master_for(endpoint.master, **who)
+        return client
+    if endpoint.path:
+        return redis.asyncio.Redis(unix_socket_path=endpoint.path, **who)
+    tls: dict[str, Any] = dict(endpoint.tls_options)
+    if endpoint.tls:
+        checked = tls.get("ssl_check_hostname") != "false" and tls.get("ssl_cert_reqs") != "none"
+        tls.update(ssl=True, ssl_check_hostname=checked)
+    return redis.asyncio.Redis(host=endpoint.host, port=endpoint.port, **who, **tls)
+
+
+class Backoff:
+    """Growing, jittered waits between connections; starts over when a connection has lasted."""
+
+    def __init__(self) -> None:
+        self._attempt = 0
+        self._connected_at: float | None = None
+
+    def connected(self) -> None:
+        """A connection was made."""
+        self._connected_at = asyncio.get_running_loop().time()
+
+    async def wait(self) -> None:
+        """Wait before the next try. A server that accepts and refuses at once is not asked in a hot loop."""
+        now = asyncio.get_running_loop().time()
+        if self._connected_at is not None and now - self._connected_at > BACKOFF_MAX_S:
+            self._attempt = 0
+        self._connected_at = None
+        limit = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._attempt, 10))
+        self._attempt += 1
+        await asyncio.sleep(limit * random.uniform(0.5, 1.0))

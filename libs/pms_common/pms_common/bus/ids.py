@@ -1,0 +1,24 @@
+"""Stream entry ids: `"milliseconds-sequence"`, compared as numbers. Pure; used by all of the bus."""
+
+ZERO = "0-0"
+
+IdKey = tuple[int, int]
+
+
+def id_key(entry_id: str) -> IdKey:
+    """What ids are ordered by."""
+    ms, _, seq = entry_id.partition("-")
+    return int(ms), int(seq or 0)
+
+
+def id_ms(entry_id: str) -> int:
+    """The time in an id, by the clock of Redis, in epoch milliseconds."""
+    return int(entry_id.partition("-")[0])
+
+
+def just_below(entry_id: str) -> str:
+    """The largest id smaller than `entry_id` (`0-0` has none and stays)."""
+    ms, seq = id_key(entry_id)
+    if seq:
+        return f"{ms}-{seq - 1}"
+    return f"{ms - 1}-{2**64 - 1}" if ms else ZERO

@@ -1,0 +1,291 @@
+"""The one writer of a service: everything it tells others goes through here, in order, in as few writes as possible.
+
+Adaptive batching: sent at once when the line is idle, gathered while a write is in flight. What is added in one
+synchronous stretch (without an await) is executed by Redis as one MULTI, or not at all. A mark in each MULTI tells
+after a lost connection whether the unanswered one was executed, so it is neither lost nor repeated.
+
+Owns the connection it writes on, the mark, the bound on what is gathered. Never drops anything: where Redis refuses
+for good it stops the service (`failed`), where the cause passes it waits and tells `ready`.
+"""
+
+import asyncio
+import itertools
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from pms_common.bus.dial import Backoff, Dial
+from pms_common.bus.entry import Entry
+from pms_common.bus.errors import BusError, OutboxError, OutboxFull, RespError, is_infrastructure
+from pms_common.bus.resp import Connection, Replies, Word, pack
+from pms_common.bus.write import REPEATABLE, Stretch, Write
+from pms_common.logging import get_logger
+
+log = get_logger(__name__)
+
+MAX_WRITE = 500
+"""Commands in one MULTI: at about 3 µs each Redis serves the others again after 1.5 ms."""
+MAX_COMMANDS = 20_000
+MAX_BYTES = 32 * 1024 * 1024
+HARD_FACTOR = 8
+"""A producer that adds this many times the bound ignores `full`; it is stopped."""
+
+Ready = Callable[[str, bool, str], None]
+"""Told (part, ok, why), like `Lifecycle.ready`."""
+
+
+class Numbered(Protocol):
+    """Something that numbers what it adds; a rollback sets its `n` back."""
+
+    n: int
+
+
+class Outbox:
+    """The adaptive-batching writer. `add`, `set`, `publish`, `command` and `ack` never wait; `flush` does."""
+
+    def __init__(
+        self,
+        dial: Dial,
+        mark_key: str,
+        *,
+        ready: Ready,
+        max_commands: int = MAX_COMMANDS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._dial = dial
+        self._mark_key = mark_key
+        self._writer_id = secrets.token_hex(8)
+        self._ready = ready
+        self._max_commands, self._max_bytes = max_commands, max_bytes
+        self._marks = itertools.count(1)
+        self._line: Connection | None = None
+        self._open = Stretch()
+        self._scheduled = False
+        self._gathered: deque[Stretch] = deque()
+        self._inflight: Write | None = None
+        self._commands = self._bytes = 0  # added and not yet answered
+        self._ended = self._done = 0  # stretches
+        self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._room: list[asyncio.Future[None]] = []
+        self._numbered: list[Numbered] = []
+        self.on_room: list[Callable[[], None]] = []
+        """Called when the outbox is no longer full."""
+        self.failed: asyncio.Future[BusError] = self._loop.create_future()
+        """Set when Redis refused something for good."""
+
+    # -- adding
+
+    def add(self, stream: str, data: bytes, *, maxlen: int | None = None) -> None:
+        """Append an entry with one field, `data`."""
+        bound: tuple[Word, ...] = () if maxlen is None else ("MAXLEN", "~", maxlen)
+        self._append(pack(("XADD", stream, *bound, "*", "data", data)), repeatable=False)
+
+    def set(self, key: str, value: bytes, ex_s: int | None = None) -> None:
+        """Set a key, with its life in seconds."""
+        self.command("SET", key, value, *(() if ex_s is None else ("EX", ex_s)))
+
+    def publish(self, channel: str, payload: bytes) -> None:
+        """Publish to a pub/sub channel."""
+        self.command("PUBLISH", channel, payload)
+
+    def command(self, *words: Word) -> None:
+        """Any other command; nobody sees its reply, unless it is an error, which stops the service."""
+        self._append(pack(words), repeatable=words[0] in REPEATABLE)
+
+    def ack(self, entry: Entry) -> None:
+        """Acknowledge an entry."""
+        self._open.acks.append(entry)
+        self._schedule()
+
+    def _append(self, packed: bytes, *, repeatable: bool) -> None:
+        stretch = self._open
+        stretch.commands.append(packed)
+        stretch.size += len(packed)
+        stretch.repeatable = stretch.repeatable and repeatable
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.end_stretch)
+
+    # -- stretches (for consumers)
+
+    def begin_stretch(self) -> None:
+        """End what others added and begin a stretch that the caller ends, sparing a turn of the event loop."""
+        self.end_stretch()
+        self._scheduled = True
+
+    def end_stretch(self) -> None:
+        """End the current stretch and send it, if the line is idle."""
+        self._scheduled = False
+        if self.failed.done():  # the service is stopping; what was not written is redelivered to its successor
+            return
+        stretch = self._open
+        if stretch.commands or stretch.acks:
+            self._open = Stretch()
+            self._commands += len(stretch.commands)
+            self._bytes += stretch.size
+            if self._bytes > HARD_FACTOR * self._max_bytes or self._commands > HARD_FACTOR * self._max_commands:
+                self._fail(OutboxFull(f"{self._commands} commands ({self._bytes} bytes) are waiting for Redis"))
+            self._ended += 1
+            self._gathered.append(stretch)
+        self._write()
+
+    def savepoint(self) -> tuple[int, int, tuple[int, ...]]:
+        """Where the current stretch is, for `rollback`."""
+        return len(self._open.commands), len(self._open.acks), tuple(item.n for item in self._numbered)
+
+    def rollback(self, savepoint: tuple[int, int, tuple[int, ...]]) -> None:
+        """Forget what was added to the current stretch since `savepoint`."""
+        commands, acks, numbers = savepoint
+        stretch = self._open
+        stretch.size -= sum(map(len, stretch.commands[commands:]))
+        del stretch.commands[commands:], stretch.acks[acks:]
+        for item, n in zip(self._numbered, numbers, strict=True):
+            item.n = n
+
+    def register(self, numbered: Numbered) -> None:
+        """Have `numbered.n` set back by rollbacks."""
+        self._numbered.append(numbered)
+
+    # -- waiting
+
+    @property
+    def full(self) -> bool:
+        """Whether producers should wait (`room`) before adding more."""
+        return self._commands >= self._max_commands or self._bytes >= self._max_bytes
+
+    @property
+    def pending(self) -> int:
+        """Commands added that Redis has not answered."""
+        return self._commands + len(self._open.commands)
+
+    async def room(self) -> None:
+        """Wait until the outbox is not full. Raises `OutboxError` if it has failed."""
+        while self.full:
+            await self._wait(self._room.append)
+
+    async def flush(self) -> None:
+        """Wait until all that was added so far is in Redis. Raises `OutboxError` if it has failed."""
+        self.end_stretch()
+        target = self._ended
+        if self._done < target or self.failed.done():
+            await self._wait(lambda future: self._flushes.append((target, future)))
+
+    async def _wait(self, register: Callable[[asyncio.Future[None]], object]) -> None:
+        if self.failed.done():
+            raise self.failed.result()
+        future: asyncio.Future[None] = self._loop.create_future()
+        register(future)
+        await future
+
+    # -- writing
+
+    def _write(self) -> None:
+        if self._inflight is not None or self._line is None or not self._gathered:
+            return
+        stretches = [self._gathered.popleft()]
+        commands = len(stretches[0].commands)
+        while self._gathered and commands + len(self._gathered[0].commands) <= MAX_WRITE:
+            stretches.append(self._gathered.popleft())
+            commands += len(stretches[-1].commands)
+        mark = f"{self._writer_id}:{next(self._marks)}"
+        self._inflight = Write(stretches, mark, pack(("SET", self._mark_key, mark)))
+        self._line.request(self._inflight.payload, self._inflight.replies, self._answered)
+
+    def _answered(self, replies: Replies | ConnectionError) -> None:
+        write = self._inflight
+        if write is None or isinstance(replies, ConnectionError):  # `run` connects anew and settles it
+            return
+        refusal = write.refusal(replies)
+        if refusal is None:
+            self._finish(write)
+            self._write()
+        elif refusal.transient and self._line is not None:
+            self._line.abort(str(refusal))
+        else:
+            self._fail(OutboxError(f"Redis refused a write: {refusal}"))
+
+    def _finish(self, write: Write) -> None:
+        was_full = self.full
+        self._inflight = None
+        self._commands -= write.commands
+        self._bytes -= write.size
+        self._done += write.stretches
+        for tracker, ids in write.acks.items():
+            tracker.confirmed(ids)
+        while self._flushes and self._flushes[0][0] <= self._done:
+            _resolve(self._flushes.popleft()[1])
+        if was_full and not self.full:
+            waiting, self._room = self._room, []
+            for future in waiting:
+                _resolve(future)
+            for callback in self.on_room:
+                callback()
+
+    def _fail(self, error: BusError) -> None:
+        if self.failed.done():
+            return
+        log.error("outbox_failed", error=str(error))
+        self._ready("outbox", False, str(error))
+        self.failed.set_result(error)
+        for future in (*self._room, *(future for _, future in self._flushes)):
+            if not future.done():
+                future.set_exception(error)
+
+    # -- living
+
+    async def run(self) -> None:
+        """Keep a line to Redis until cancelled; raises when the outbox has failed."""
+        writing = asyncio.ensure_future(self._keep_line())
+        try:
+            await asyncio.wait((writing, self.failed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            writing.cancel()
+            if self._line is not None:
+                self._line.abort("outbox closed")
+        if self.failed.done():
+            raise self.failed.result()
+        writing.result()
+
+    async def _keep_line(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                line = await self._dial()
+                await self._settle(line)
+            except (OSError, RespError) as error:
+                if not is_infrastructure(error):
+                    self._fail(OutboxError(f"Redis refuses us: {error}"))
+                    return
+                self._ready("outbox", False, str(error))
+            else:
+                self._ready("outbox", True, "")
+                backoff.connected()
+                loss = await line.lost
+                self._line = None
+                self._ready("outbox", False, str(loss))
+                log.warning("outbox_disconnected", error=str(loss), waiting=self._commands)
+            await backoff.wait()
+
+    async def _settle(self, line: Connection) -> None:
+        """Find out what became of an unanswered write, repeat it if nothing, and go on with what was gathered."""
+        write = self._inflight
+        if write is not None and write.mark:
+            mark = await line.call("GET", self._mark_key)
+            if mark == write.mark.encode():
+                self._finish(write)
+                write = None
+        self._line = line
+        if write is not None:
+            line.request(write.payload, write.replies, self._answered)
+        else:
+            self._write()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,254 @@
+"""One blocking group read: at most 20 streams on a connection of its own.
+
+Owns the connection, the recovery after each connect (incarnation, groups, own pending entries first, in id order) and
+the hot loop, which runs inside the connection's callback. Used by the consumer.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from pms_common.bus.cursors import ensure_group
+from pms_common.bus.dial import Backoff, Dial
+from pms_common.bus.entry import Entry, Tracker
+from pms_common.bus.errors import RespError, is_infrastructure
+from pms_common.bus.handling import Handling
+from pms_common.bus.ids import ZERO, id_key, id_ms
+from pms_common.bus.incarnation import Incarnation
+from pms_common.bus.outbox import Outbox
+from pms_common.bus.resp import Connection, Replies, Reply, pack
+from pms_common.logging import get_logger
+
+log = get_logger(__name__)
+
+COUNT = 100
+"""Entries of one stream a read: 1,000 is no faster (measured), and a batch is one MULTI."""
+BLOCK_MS = 2000
+
+
+class Flow(Protocol):
+    """What a reader asks of its consumer."""
+
+    group: str
+    role: str
+    stopping: bool
+
+    @property
+    def may_read(self) -> bool:
+        """Whether there is room for more entries."""
+
+    async def room(self) -> None:
+        """Wait until there is."""
+
+    def opened(self) -> None:
+        """An entry is handed out."""
+
+    def fail(self, error: Exception) -> None:
+        """A handler's error that stops the service."""
+
+    def reader_ready(self, ok: bool, why: str) -> None:
+        """Whether this reader reads."""
+
+
+class Reader:
+    """Reads some streams of one group and hands their entries out."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        dial: Dial,
+        trackers: Sequence[Tracker],
+        *,
+        handling: Handling,
+        outbox: Outbox,
+        incarnation: Incarnation,
+        count: int = COUNT,
+    ) -> None:
+        self._flow = flow
+        self._dial = dial
+        self._trackers = {tracker.stream.encode(): tracker for tracker in trackers}
+        self._handling = handling
+        self._outbox = outbox
+        self._incarnation = incarnation
+        self._count = count
+        streams = list(self._trackers)
+        words = ("GROUP", flow.group, flow.role, "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS")
+        self._read_new = pack(("XREADGROUP", *words, *streams, *(">" for _ in streams)))
+        self._connection: Connection | None = None
+        self._reading = False
+        self._ended: asyncio.Future[Exception | None] | None = None
+        self.client_id: int | None = None
+        """While a read is in flight: for CLIENT UNBLOCK."""
+
+    # -- life
+
+    async def run(self) -> None:
+        """Read until stopped, connecting anew as often as it takes. Raises where Redis refuses for good."""
+        backoff = Backoff()
+        while not self._flow.stopping:
+            try:
+                connection = await self._dial()
+                backoff.connected()
+                try:
+                    await self._recover(connection)
+                    why = await self._read_until_ended(connection)
+                finally:
+                    connection.abort("reader closed")
+            except (OSError, RespError) as error:
+                why = error
+            if why is None:
+                return
+            if not is_infrastructure(why) and not _no_group(why):
+                raise why
+            self._flow.reader_ready(False, str(why))
+            log.warning("reader_interrupted", group=self._flow.group, error=str(why))
+            await backoff.wait()
+
+    @property
+    def serving(self) -> bool:
+        """Whether it is in its hot loop, where `stop` ends it without cutting a batch."""
+        return self._ended is not None
+
+    def stop(self) -> None:
+        """The consumer is stopping: end now if no read is in flight; else its reply ends it."""
+        if not self._reading:
+            self._end(None)
+
+    def resume(self) -> None:
+        """There is room again."""
+        if self._ended is not None and not self._reading:
+            self._go_on()
+
+    # -- recovery
+
+    async def _recover(self, connection: Connection) -> None:
+        await self._incarnation.check(connection)
+        for tracker in self._trackers.values():
+            await ensure_group(connection, tracker)
+        pending: list[tuple[Tracker, Reply]] = []
+        for tracker in self._trackers.values():
+            pending += [(tracker, entry) for entry in await self._pending(connection, tracker)]
+        pending.sort(key=lambda item: id_key(item[1][0].decode()))
+        for tracker, (entry_id, raw) in pending:
+            await self._flow.room()
+            self._hand_out([(tracker, [(entry_id, raw)])], pending=True)
+
+    async def _pending(self, connection: Connection, tracker: Tracker) -> list[Reply]:
+        """The group's own pending entries of one stream that are not in process. Bounded by `max_unacked`."""
+        found: list[Reply] = []
+        after: str | bytes = ZERO
+        words = ("GROUP", self._flow.group, self._flow.role, "COUNT", self._count, "STREAMS", tracker.stream)
+        while True:
+            ((_, entries),) = await connection.call("XREADGROUP", *words, after)
+            if not entries:
+                return found
+            after = entries[-1][0]
+            found += [entry for entry in entries if not tracker.in_process(entry[0].decode())]
+
+    # -- hot loop
+
+    async def _read_until_ended(self, connection: Connection) -> Exception | None:
+        self.client_id = await connection.call("CLIENT", "ID")
+        self._connection = connection
+        self._ended = asyncio.get_running_loop().create_future()
+        self._flow.reader_ready(True, "")
+        self._go_on()
+        try:
+            return await self._ended
+        finally:
+            self._ended = self._connection = self.client_id = None
+            self._reading = False
+
+    def _go_on(self) -> None:
+        if self._flow.stopping:
+            self._end(None)
+        elif self._flow.may_read:
+            self._read()
+
+    def _read(self) -> None:
+        assert self._connection is not None
+        self._reading = True
+        self._connection.request(self._read_new, 1, self._answered)
+
+    def _answered(self, replies: Replies | ConnectionError) -> None:
+        if self._ended is None or self._ended.done():
+            return
+        self._reading = False
+        if isinstance(replies, ConnectionError):
+            self._end(replies)
+            return
+        reply = replies[0]
+        if isinstance(reply, RespError):
+            self._end(reply)
+            return
+        if reply is not None:
+            full = any(len(entries) >= self._count for _, entries in reply)
+            if full and self._flow.may_read and not self._flow.stopping:
+                self._read()  # a backlog: Redis prepares the next batch while this one is handled
+            self._hand_out([(self._trackers[stream], entries) for stream, entries in reply])
+        if not self._reading:
+            self._go_on()
+
+    def _end(self, why: Exception | None) -> None:
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(why)
+
+    # -- handing out
+
+    def _hand_out(self, batches: list[tuple[Tracker, Reply]], pending: bool = False) -> None:
+        self._outbox.begin_stretch()
+        try:
+            for tracker, entries in batches:
+                if pending or not self._fresh(tracker, entries[0][0]):
+                    self._hand_out_again(tracker, entries, pending)
+                else:
+                    self._hand_out_new(tracker, entries)
+        except Exception as error:  # noqa: BLE001 (reported: the consumer's `run` raises it)
+            self._flow.fail(error)
+        finally:
+            self._outbox.end_stretch()
+
+    def _fresh(self, tracker: Tracker, first: bytes) -> bool:
+        """Whether a batch beginning with this id was certainly never delivered and is of this incarnation."""
+        key = id_key(first.decode())
+        return key[0] >= self._incarnation.suspect_before_ms and key > tracker.known_until
+
+    def _hand_out_new(self, tracker: Tracker, entries: Reply) -> None:
+        handle, flow = self._handling.handle, self._flow
+        for entry_id, raw in entries:
+            data, fields = _fields(raw)
+            entry = Entry(tracker, entry_id.decode(), data, fields)
+            tracker.opened(entry.id)
+            flow.opened()
+            handle(entry)
+
+    def _hand_out_again(self, tracker: Tracker, entries: Reply, pending: bool) -> None:
+        remembered = tracker.remembered()
+        for raw_id, raw in entries:
+            data, fields = _fields(raw or [])
+            entry = Entry(tracker, raw_id.decode(), data, fields)
+            if entry.id in remembered:
+                if not tracker.in_process(entry.id):
+                    self._outbox.ack(entry)  # done, but Redis forgot
+                continue
+            entry.redelivered = pending or id_key(entry.id) <= tracker.replayed_until
+            entry.suspect = entry.redelivered or id_ms(entry.id) < self._incarnation.suspect_before_ms
+            tracker.opened(entry.id)
+            self._flow.opened()
+            if raw is None:
+                self._handling.bury(entry, "deleted from the stream before it was handled", 0)
+            else:
+                self._handling.handle(entry)
+
+
+def _fields(raw: list[bytes]) -> tuple[bytes, dict[str, str]]:
+    if len(raw) == 2 and raw[0] == b"data":
+        return raw[1], {}
+    # Bytes that are no UTF-8 are shown replaced; the handler's validation then names the field.
+    fields = dict(zip(raw[::2], raw[1::2], strict=True))
+    data = fields.pop(b"data", b"")
+    return data, {key.decode(errors="replace"): value.decode(errors="replace") for key, value in fields.items()}
+
+
+def _no_group(error: Exception) -> bool:
+    return isinstance(error, RespError) and error.code == "NOGROUP"
