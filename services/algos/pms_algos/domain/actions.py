@@ -1,0 +1,90 @@
+"""What a plan asks the engine to do, and the market it decides on.
+
+Owns the vocabulary between plans and engine. Never carries ids of the wire: the engine names children from the algo's
+id, the child's number and its attempt, so that a repetition makes the same client order id.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.contracts.errors import ErrorCode
+
+Gate = Literal["active", "reducing", "halted"]
+EndReason = Literal["filled", "cancelled", "distance_breached", "error", "risk", "position_closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Live best prices of a symbol, its trading rules, and the strictest gate on the account and symbol."""
+
+    bid: Decimal
+    ask: Decimal
+    spec: SymbolSpec
+    gate: Gate = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Write the state; `on_saved` is called after the commit, and what caused it is acknowledged only then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask risk for this child. Asking again under the same number and attempt is the same order."""
+
+    number: int
+    attempt: int
+    price: Decimal
+    quantity: Decimal
+    lowest: Decimal | None
+    highest: Decimal | None
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """Move a live child. `approved` says that the price lies in the range that risk has approved."""
+
+    number: int
+    attempt: int
+    price: Decimal
+    quantity: Decimal
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelChild:
+    """Have a child cancelled; its final state comes as an update."""
+
+    number: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first child is at the exchange: the command is answered with success."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    """The first child never came to the exchange: the command is answered with this failure, and no event is told."""
+
+    code: ErrorCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Tell readers where the algo stands. `changed` where something happened, not only time passed."""
+
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The algo has ended; the state says how."""
+
+
+Action = Save | Ask | Amend | CancelChild | Started | StartFailed | Progress | Ended

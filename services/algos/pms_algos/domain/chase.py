@@ -1,0 +1,257 @@
+"""Chase: one limit order that stays at its own quote, or an offset behind it, until all of it is filled.
+
+Modes: `none` and `maintain` follow the quote both ways, `trail` only towards the market. The order is moved by
+amending; where that cannot be done, it is cancelled and the remainder placed when it is final. Never two live children;
+executed is the sum over all children, always.
+A pure plan: each function takes the state and what happened and returns the new state with what is to be done.
+`chase_quote` decides on ticks, `chase_price` knows prices.
+"""
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from pms_algos.domain.actions import (
+    Action,
+    Ask,
+    CancelChild,
+    Ended,
+    EndReason,
+    Market,
+    Progress,
+    Save,
+    Started,
+    StartFailed,
+)
+from pms_algos.domain.chase_price import is_dust, range_from_cap
+from pms_algos.domain.chase_quote import ASK_AGAIN_MS, Decision, ask, cancel_child, on_quote
+from pms_algos.domain.chase_state import Chase, ChasePlan, Child, absorb
+from pms_common.contracts.bus.base import FINAL_STATES
+from pms_common.contracts.bus.orders import OrderUpdate, OrderView, SymbolSpec
+from pms_common.contracts.errors import Category, ErrorCode
+from pms_common.decimals import floor_to
+
+__all__ = ["on_cancel", "on_child", "on_clock", "on_lookup_done", "on_quote", "on_refused", "on_saved", "start"]
+
+MAX_REFUSALS = 10
+"""Refusals in a row, post-only ones included, after which the chase gives up."""
+PAUSE_MS = 1_000
+MAX_PAUSE_MS = 30_000
+_OVERTAKEN = StartFailed(ErrorCode.CANCELLED_BEFORE_SEND, "The chase ended before its first order was at the exchange.")
+
+_E = ErrorCode
+_KEEP_RESTING = frozenset(
+    {_E.EXCHANGE_CAPACITY, _E.EXCHANGE_RATE_LIMITED, _E.EXCHANGE_UNAVAILABLE, _E.EXCHANGE_CLOCK, _E.INFRA_OVERLOADED}
+    | {_E.INFRA_NOT_READY, _E.INFRA_UNAVAILABLE, _E.AMBIGUOUS_RESULT}
+    | {_E.TRADING_HALTED, _E.TRADING_REDUCING, _E.SYMBOL_FROZEN}
+)
+"""Why an amend failed that says nothing against the order where it rests: the next tick tries again."""
+
+
+def start(plan: ChasePlan) -> Decision:
+    """A new chase; its first child is named and saved before anybody hears of it."""
+    return Chase(plan=plan, version=1, child=Child(quantity=plan.quantity)), (Save(),)
+
+
+def on_saved(chase: Chase, market: Market | None, now_ms: int) -> Decision:
+    """The newest save is durable: what it governs may be done."""
+    if chase.ended or chase.child.phase != "reserved":
+        return chase, ()
+    saved = replace(chase, child=replace(chase.child, phase="saved"))
+    if market is None:
+        return saved, ()
+    return on_quote(saved, market, now_ms)
+
+
+def on_cancel(chase: Chase, reason: EndReason, now_ms: int) -> Decision:
+    """End the chase; it ends when its child is final, and as filled if the fill was faster."""
+    if chase.ending is not None or chase.ended:
+        return chase, ()
+    ending = replace(chase, ending=reason, version=chase.version + 1)
+    if chase.child.phase in {"reserved", "saved"}:
+        return _finish(chase, reason)
+    if chase.child.phase == "cancelling":
+        return ending, (Save(),)
+    return cancel_child(ending, now_ms, Save())
+
+
+def on_clock(chase: Chase, market: Market | None, now_ms: int) -> Decision:
+    """The time the state asked to be woken at has come."""
+    child = chase.child
+    if chase.ended:
+        return chase, ()
+    if child.phase == "cancelling":
+        return _insist_on_cancel(chase, now_ms)
+    if child.phase == "asked" and child.price is not None and now_ms - child.asked_ms >= ASK_AGAIN_MS:
+        if market is None:
+            return replace(chase, wake_ms=now_ms + ASK_AGAIN_MS), ()
+        return ask(replace(chase, child=replace(child, phase="saved")), market, now_ms)
+    return on_quote(chase, market, now_ms) if market is not None else (chase, ())
+
+
+def on_lookup_done(chase: Chase, market: Market | None, now_ms: int) -> Decision:
+    """After a restart, all that orders knows has been told: a child still unknown is asked for again, by its name."""
+    if chase.child.phase != "lookup":
+        return chase, ()
+    if chase.ending is not None:
+        return _insist_on_cancel(replace(chase, child=replace(chase.child, phase="cancelling")), now_ms)
+    return on_saved(replace(chase, child=replace(chase.child, phase="reserved")), market, now_ms)
+
+
+def _insist_on_cancel(chase: Chase, now_ms: int) -> Decision:
+    """Cancel again, and ask for a child that nobody has seen, with a life that is over.
+
+    Whoever has the order tells its state; where nobody has it, it is refused as expired. Either way it becomes final.
+    """
+    child = chase.child
+    cancel = CancelChild(child.number, child.attempt)
+    again = replace(chase, child=replace(child, asked_ms=now_ms), wake_ms=now_ms + ASK_AGAIN_MS)
+    if child.seen:
+        return again, (cancel,)
+    price = child.price if child.price is not None else chase.plan.anchor
+    over = Ask(child.number, child.attempt, price, child.quantity, child.lowest, child.highest, now_ms - 1)
+    return again, (cancel, over)
+
+
+def on_child(
+    chase: Chase, number: int, attempt: int, update: OrderUpdate, spec: SymbolSpec | None, now_ms: int
+) -> Decision:
+    """An update of a child. Earlier children and attempts are over; one that is alive all the same is cancelled."""
+    child, order = chase.child, update.order
+    if chase.ended or (number, attempt) != (child.number, child.attempt) or child.phase in {"reserved", "final"}:
+        return chase, () if order.state in FINAL_STATES else (CancelChild(number, attempt),)
+    grown = order.executed_quantity > child.executed
+    if grown:
+        child = replace(child, executed=order.executed_quantity, average=order.average_price)
+    chase = replace(chase, child=replace(child, seen=True))
+    if order.state in FINAL_STATES:
+        return _on_final(chase, update, spec, now_ms)
+    if update.cause == "amend_failed":
+        return _on_amend_failed(chase, update, now_ms)
+    if update.cause == "unknown" or order.state in {"placing", "unknown"}:
+        return chase, ()
+    return _on_live(chase, order, update.cause == "amended", grown, spec, now_ms)
+
+
+def _on_live(
+    chase: Chase, order: OrderView, amended: bool, grown: bool, spec: SymbolSpec | None, now_ms: int
+) -> Decision:
+    child = chase.child
+    price = order.price if order.price is not None else child.price
+    changed = amended or grown or price != child.price
+    arrived = price == child.target
+    child = replace(child, price=price, target=None if arrived or amended else child.target)
+    if child.lowest is None and price is not None and spec is not None:
+        lowest, highest = range_from_cap(chase.plan, price, order.price_cap, spec.tick_size)
+        child = replace(child, lowest=lowest, highest=highest)
+    fresh = child.phase not in {"cancelling", "live"}
+    if fresh:
+        child = replace(child, phase="live")
+    actions: list[Action] = []
+    if not chase.answered:
+        actions += (Started(), Save())
+        chase = replace(chase, answered=True, version=chase.version + 1)
+    if fresh or changed:
+        actions.append(Progress(changed=True))
+        chase = replace(chase, progress_ms=now_ms)
+    chase = replace(chase, child=child, reprices=chase.reprices + amended)
+    if fresh and chase.ending is not None:
+        return cancel_child(chase, now_ms, *actions)
+    return chase, tuple(actions)
+
+
+def _on_amend_failed(chase: Chase, update: OrderUpdate, now_ms: int) -> Decision:
+    """The order rests where it was. Where trying again cannot help, cancel it and place the remainder after that."""
+    chase = replace(chase, child=replace(chase.child, target=None))
+    if chase.child.phase != "live":
+        return chase, ()
+    if _known(update.error_code or "") in _KEEP_RESTING:
+        return replace(chase, retry_ms=now_ms + PAUSE_MS), ()
+    return cancel_child(chase, now_ms)
+
+
+def _on_final(chase: Chase, update: OrderUpdate, spec: SymbolSpec | None, now_ms: int) -> Decision:
+    """The child is over: finished, given up, or the remainder goes on as the next child."""
+    child, state = chase.child, update.order.state
+    price = update.order.price or child.price or chase.plan.anchor
+    if state in {"rejected", "failed"} and not child.executed:
+        return _on_try_failed(chase, update.error_code or "EXCHANGE_REJECTED", update.error or "", now_ms)
+    if chase.remaining <= 0 or (spec is not None and is_dust(chase.plan, chase.remaining, price, spec)):
+        return _finish(chase, "filled" if chase.total_executed else chase.ending or "error")
+    if chase.ending is not None:
+        return _finish(chase, chase.ending)
+    if state == "expired" and not child.executed and chase.plan.post_only and child.phase == "asked":
+        return _on_try_failed(chase, ErrorCode.EXCHANGE_POST_ONLY.name, update.reason or "", now_ms)
+    pause = 0 if child.phase == "cancelling" else PAUSE_MS
+    return _next_child(chase, spec, now_ms + pause)
+
+
+def _next_child(chase: Chase, spec: SymbolSpec | None, retry_ms: int) -> Decision:
+    chase = absorb(chase)
+    quantity = floor_to(chase.remaining, spec.step_size) if spec is not None else chase.remaining
+    child = Child(number=chase.child.number + 1, quantity=quantity)
+    following = replace(chase, child=child, refusals=0, retry_ms=retry_ms, held=None, version=chase.version + 1)
+    return following, (Save(), Progress(changed=True))
+
+
+def on_refused(chase: Chase, number: int, attempt: int, amend: bool, code: str, message: str, now_ms: int) -> Decision:
+    """Risk refused the child, or an amend beyond what it had approved."""
+    child = chase.child
+    if chase.ended or (number, attempt) != (child.number, child.attempt):
+        return chase, ()
+    if not amend:
+        return (chase, ()) if child.seen or child.phase == "reserved" else _on_try_failed(chase, code, message, now_ms)
+    if child.phase != "live":
+        return chase, ()
+    chase = replace(chase, child=replace(child, target=None))
+    if _known(code).retryable:
+        return replace(chase, retry_ms=now_ms + PAUSE_MS), ()
+    return on_cancel(chase, "risk", now_ms)
+
+
+def _on_try_failed(chase: Chase, code: str, message: str, now_ms: int) -> Decision:
+    """A child that was never executed and never will be: try it again, or give up."""
+    error = _known(code)
+    if chase.ending is not None:
+        return _finish(chase, chase.ending)
+    post_only = error is ErrorCode.EXCHANGE_POST_ONLY and chase.plan.post_only
+    tries_left = chase.refusals + 1 < MAX_REFUSALS
+    if tries_left and (post_only or (error.retryable and chase.answered)):
+        return _next_attempt(chase, post_only, now_ms)
+    return _finish(chase, _reason(error), StartFailed(error, message or error.meaning))
+
+
+def _next_attempt(chase: Chase, post_only: bool, now_ms: int) -> Decision:
+    child, refusals = chase.child, chase.refusals + 1
+    pause = chase.plan.min_interval_ms if post_only else min(PAUSE_MS << (refusals - 1), MAX_PAUSE_MS)
+    again = Child(number=child.number, attempt=child.attempt + 1, quantity=child.quantity)
+    following = replace(
+        chase, child=again, refusals=refusals, retry_ms=now_ms + pause, held=None, version=chase.version + 1
+    )
+    return following, (Save(),)
+
+
+def _reason(error: ErrorCode) -> EndReason:
+    if error in {ErrorCode.REDUCE_ONLY_REJECTED, ErrorCode.EXCHANGE_REDUCE_ONLY, ErrorCode.POSITION_CLOSED}:
+        return "position_closed"
+    return "error" if error.category is Category.EXCHANGE else "risk"
+
+
+def _known(code: str) -> ErrorCode:
+    """The code of the one vocabulary; what is not in it is the exchange's refusal."""
+    return ErrorCode.__members__.get(code, ErrorCode.EXCHANGE_REJECTED)
+
+
+def _finish(chase: Chase, outcome: EndReason, failure: StartFailed = _OVERTAKEN) -> Decision:
+    over = replace(absorb(chase), outcome=outcome, wake_ms=0, version=chase.version + 1)
+    over = replace(over, child=replace(over.child, phase="final", target=None))
+    if over.answered:
+        return over, (Save(), Ended())
+    if over.executed:
+        return replace(over, answered=True), (Save(), Started(), Ended())
+    return over, (Save(), failure, Ended())
+
+
+def dust(chase: Chase) -> Decimal:
+    """What was ordered and is too small to be executed, of a chase that ended filled."""
+    return chase.remaining if chase.outcome == "filled" else Decimal(0)

@@ -1,0 +1,96 @@
+"""Where a chase wants its order: prices, the range it may move in, and what is too small to trade.
+
+Pure arithmetic on exact decimals. Source of the rules: the reference's chase pricing; filters are the exchange's.
+"""
+
+from decimal import Decimal
+
+from pms_algos.domain.actions import Market
+from pms_algos.domain.chase_state import ChasePlan
+from pms_common.contracts.bus.base import Side
+from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.decimals import ceil_to, floor_to, passive_price
+
+HUNDRED = Decimal(100)
+DEFAULT_RANGE = Decimal("0.02")
+"""An approval without a declared range covers the first price ± 2 %."""
+
+
+def own_quote(side: Side, market: Market) -> Decimal:
+    """The quote on the chase's own side: best bid of a BUY, best ask of a SELL."""
+    return market.bid if side == "BUY" else market.ask
+
+
+def offset_price(plan: ChasePlan, quote: Decimal, tick: Decimal) -> Decimal:
+    """`quote` less (BUY) or plus (SELL) the offset, not yet on the grid."""
+    away = plan.offset_ticks * tick if plan.offset_ticks is not None else quote * plan.offset_pct / HUNDRED
+    return quote - away if plan.side == "BUY" else quote + away
+
+
+def target_price(plan: ChasePlan, market: Market) -> Decimal | None:
+    """The price the order should have: on the grid, inside the filters, never better than the own quote.
+
+    None where no such price exists.
+    """
+    spec, quote = market.spec, own_quote(plan.side, market)
+    lower, upper = _bounds(spec, (market.bid + market.ask) / 2)
+    price = passive_price(plan.side, offset_price(plan, quote, spec.tick_size), spec.tick_size)
+    price = max(price, lower)
+    if upper is not None:
+        price = min(price, upper)
+    improves = price > quote if plan.side == "BUY" else price < quote
+    crosses = price >= market.ask if plan.side == "BUY" else price <= market.bid
+    if improves or price < lower or price <= 0 or (plan.post_only and crosses):
+        return None
+    return price
+
+
+def _bounds(spec: SymbolSpec, mark: Decimal) -> tuple[Decimal, Decimal | None]:
+    """PRICE_FILTER and PERCENT_PRICE around the mark, on the grid; a zero bound means none."""
+    lower = max(spec.min_price, mark * spec.percent_price_down)
+    upper = [price for price in (spec.max_price, mark * spec.percent_price_up) if price]
+    return ceil_to(lower, spec.tick_size), floor_to(min(upper), spec.tick_size) if upper else None
+
+
+def distance_pct(plan: ChasePlan, quote: Decimal) -> Decimal:
+    """How far the own quote is from its start, in percent, whichever way it went."""
+    return abs(quote - plan.anchor) / plan.anchor * HUNDRED
+
+
+def declared_range(plan: ChasePlan, tick: Decimal) -> tuple[Decimal | None, Decimal | None]:
+    """The prices the order may ever have: those of an own quote within the distance. None without a distance."""
+    if not plan.max_distance_pct:
+        return None, None
+    reach = plan.anchor * plan.max_distance_pct / HUNDRED
+    lowest = floor_to(offset_price(plan, plan.anchor - reach, tick), tick)
+    highest = ceil_to(offset_price(plan, plan.anchor + reach, tick), tick)
+    return max(lowest, tick), highest
+
+
+def approved_range(plan: ChasePlan, first_price: Decimal, tick: Decimal) -> tuple[Decimal, Decimal]:
+    """The prices that need no new approval once the order was approved at `first_price`."""
+    lowest, highest = declared_range(plan, tick)
+    if lowest is not None and highest is not None:
+        return lowest, highest
+    return first_price * (1 - DEFAULT_RANGE), first_price * (1 + DEFAULT_RANGE)
+
+
+def range_from_cap(plan: ChasePlan, price: Decimal, cap: Decimal | None, tick: Decimal) -> tuple[Decimal, Decimal]:
+    """The approved range of an order found after a restart, from the cap its owner knows.
+
+    Without a cap nothing but the present price counts as approved.
+    """
+    if plan.max_distance_pct:
+        return approved_range(plan, price, tick)
+    if cap is None:
+        return price, price
+    first = cap / (1 + DEFAULT_RANGE) if plan.side == "BUY" else cap / (1 - DEFAULT_RANGE)
+    return approved_range(plan, first, tick)
+
+
+def is_dust(plan: ChasePlan, remaining: Decimal, price: Decimal, spec: SymbolSpec) -> bool:
+    """Whether the remainder is too small to be an order. Reducing is exempt from the minimum notional."""
+    quantity = floor_to(remaining, spec.step_size)
+    if quantity <= 0 or quantity < spec.min_quantity:
+        return True
+    return not plan.reduce_only and quantity * price < spec.min_notional
