@@ -34,7 +34,8 @@ class PlaceOrder(Message, frozen=True, kw_only=True, tag="place"):
     """An order that risk has approved, to be sent at most once under its client order id.
 
     `price_cap` and `notional_cap` bound later amends: a BUY may not be priced above, a SELL not below the cap.
-    `answer` says that the order service ends the public request `request_id` when the exchange has answered.
+    `answer` says that the order service ends the public request `request_id` when the exchange has answered, naming
+    its `warnings`.
     """
 
     client_order_id: str
@@ -56,6 +57,7 @@ class PlaceOrder(Message, frozen=True, kw_only=True, tag="place"):
     request_id: str = ""
     command: str = ""
     answer: bool = False
+    warnings: tuple[str, ...] = ()
     expires_at_ms: int | None = None
     price_cap: Decimal | None = None
     notional_cap: Decimal | None = None
