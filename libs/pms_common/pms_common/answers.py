@@ -3,19 +3,15 @@
 Owns the form and the life of `pms:result:*`. Never decides an outcome. Used by whichever service ends a request.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 
 from pms_common.bus import Outbox, UpdatesWriter
-from pms_common.contracts.base import Wire, encode
+from pms_common.contracts.base import encode
 from pms_common.contracts.bus.common import RequestDone
 from pms_common.contracts.errors import CommandError
-from pms_common.contracts.results import failure
+from pms_common.contracts.results import RESULT_TTL_S, Success, failure
 from pms_common.marks import Marks
 from pms_common.names import Names
-
-RESULT_LIFE_S = 30
 
 
 class Answers:
@@ -27,18 +23,13 @@ class Answers:
         self._updates = updates
         self._marks = marks
 
-    def succeed(
-        self, request_id: str, account_id: str, command: str, result: Wire, warnings: Sequence[str] = ()
-    ) -> None:
-        """End a request with its success; `warnings` name the unknown fields of its command."""
-        body = encode(result)
-        if warnings:
-            body = body[:-1] + b',"warnings":' + encode(warnings) + b"}"
-        self.end(request_id, account_id, command, body)
+    def succeed(self, request_id: str, account_id: str, command: str, result: Success) -> None:
+        """End a request with its success."""
+        self.end(request_id, account_id, command, encode(result))
 
     def fail(self, request_id: str, account_id: str, command: str, error: CommandError) -> None:
         """End a request with its failure."""
-        self.end(request_id, account_id, command, encode(failure(request_id, error)))
+        self.end(request_id, account_id, command, encode(failure(error, request_id)))
 
     def end(self, request_id: str, account_id: str, command: str, body: bytes) -> None:
         """End a request with an encoded result; it is kept for repeats where the request was taken here."""
@@ -47,12 +38,12 @@ class Answers:
 
     def refuse(self, request_id: str, account_id: str, command: str, error: CommandError) -> None:
         """Answer a command that was never taken: its request, if there is one, does not end by this."""
-        self.tell(request_id, account_id, command, encode(failure(request_id, error)))
+        self.tell(request_id, account_id, command, encode(failure(error, request_id)))
 
     def tell(self, request_id: str, account_id: str, command: str, body: bytes) -> None:
         """Tell a result, for the first time or again."""
         key = self._names.result(request_id)
-        self._outbox.set(key, body, RESULT_LIFE_S)
+        self._outbox.set(key, body, RESULT_TTL_S)
         self._outbox.publish(key, body)
         self._updates.add(
             RequestDone, account_id=account_id, request_id=request_id, command=command, body=msgspec.Raw(body)

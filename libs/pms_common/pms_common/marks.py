@@ -50,15 +50,22 @@ class Marks:
     async def load(self, now_ms: int) -> None:
         """Read the last 24 hours back."""
         start = str(now_ms - KEEP_MS)
-        while page := await self._bus.redis.xrange(self._stream, min=start, count=_PAGE):
+        while True:
+            page: list[tuple[bytes, dict[bytes, bytes]]] = await self._bus.redis.xrange(
+                self._stream, min=start, count=_PAGE
+            )
             for _, fields in page:
-                mark = _decode(fields[b"data"])
-                known = self.find(mark.account, mark.request)
-                if mark.result is None:
-                    self._remember(mark.account, mark.request, Known(mark.body_hash))
-                elif known is not None:
-                    known.result = bytes(mark.result)
+                self._restore(_decode(fields[b"data"]))
+            if len(page) < _PAGE:
+                return
             start = "(" + page[-1][0].decode()
+
+    def _restore(self, mark: _Mark) -> None:
+        known = self.find(mark.account, mark.request)
+        if mark.result is None:
+            self._remember(mark.account, mark.request, Known(mark.body_hash))
+        elif known is not None:
+            known.result = bytes(mark.result)
 
     def find(self, account_id: str, request_id: str) -> Known | None:
         """What is known of a request of this account."""
