@@ -1,0 +1,160 @@
+"""One watched symbol: its L1, its book and what vouches for them.
+
+Owns how frames move L1. Never decodes, sends or reads a clock. Used by `app.frames` (hot), `app.resync`, `app.pulse`.
+"""
+
+from collections.abc import Callable
+
+from pms_common.contracts.bus.common import Tick, TickState
+from pms_feed.app.wire import BookTicker, DepthUpdate, RestQuote, Snapshot
+from pms_feed.domain.book import Book, Outcome
+from pms_feed.domain.liveness import Liveness, Silence, tick_state
+from pms_feed.domain.merge import L1, Source
+
+SNAPSHOT_LEVELS = 1_000
+"""The most the venue gives; weight 20."""
+
+
+class Market:
+    """State of one symbol; `publish` is called with it whenever its L1 has moved."""
+
+    __slots__ = (
+        "book",
+        "connection",
+        "depth_silence",
+        "depth_stream",
+        "depth_us",
+        "gaps",
+        "halted",
+        "l1",
+        "liveness",
+        "opened_ms",
+        "publish",
+        "published_ms",
+        "quote_silence",
+        "quote_stream",
+        "quote_us",
+        "state",
+        "symbol",
+    )
+
+    def __init__(self, symbol: str, source: Source, publish: Callable[["Market"], None]) -> None:
+        self.symbol = symbol
+        self.publish = publish
+        self.quote_stream = "" if source == "depth" else f"{symbol.lower()}@bookTicker"
+        self.depth_stream = "" if source == "bookticker" else f"{symbol.lower()}@depth@100ms"
+        self.l1 = L1()
+        self.book = Book()
+        self.liveness = Liveness()
+        self.quote_silence = Silence()
+        self.depth_silence = Silence()
+        self.quote_us = self.depth_us = 0
+        self.opened_ms = 0
+        self.published_ms = 0
+        self.gaps = 0
+        self.halted = False
+        self.state: TickState = "resyncing"
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams this symbol is read from."""
+        return tuple(stream for stream in (self.quote_stream, self.depth_stream) if stream)
+
+    def on_quote(self, quote: BookTicker, now_us: int) -> None:
+        """A bookTicker frame."""
+        self.quote_us = now_us
+        if self.l1.offer(
+            quote.update_id, quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity, quote.event_ms, now_us
+        ):
+            self.publish(self)
+
+    def on_depth(self, diff: DepthUpdate, now_us: int) -> None:
+        """A depth frame; its best is searched only where no newer quote is known."""
+        self.depth_us = now_us
+        outcome = self.book.apply(diff)
+        if outcome is Outcome.APPLIED:
+            if self.l1.newer(diff.last_id, diff.event_ms):
+                self._offer_best(diff.event_ms, now_us)
+        elif outcome is Outcome.GAP:
+            self.gaps += 1
+
+    def on_snapshot(self, snapshot: Snapshot, now_us: int) -> bool:
+        """A REST snapshot; whether the book stands on it. A snapshot older than the stream is asked for again."""
+        whole = max(len(snapshot.bids), len(snapshot.asks)) < SNAPSHOT_LEVELS
+        self.book.load(snapshot.update_id, snapshot.bids, snapshot.asks, whole=whole)
+        if self.book.loaded and self.l1.newer(self.book.update_id, snapshot.event_ms):
+            self._offer_best(snapshot.event_ms, now_us)
+        return self.book.covered
+
+    def _offer_best(self, event_ms: int, now_us: int) -> None:
+        best = self.book.best()
+        if best is not None and self.l1.offer(self.book.update_id, *best, event_ms, now_us):
+            self.publish(self)
+
+    def on_rest_quote(self, quote: RestQuote, asked_ms: int, now_us: int) -> None:
+        """The venue's own quote, asked for because the streams are silent; it also gives the first price there is."""
+        if not self.l1.known:
+            # Id 0 loses against every frame, whatever the venue counts from.
+            self.l1.offer(0, quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity, quote.event_ms, now_us)
+            self.l1.update_id = -1
+        equal = self.l1.known and quote.bid == self.l1.bid and quote.ask == self.l1.ask
+        self.liveness.compared(asked_ms, equal)
+        if equal:
+            self.publish(self)
+
+    def reconnected(self, now_ms: int) -> None:
+        """The streams begin anew: ids may have been missed, and may count from elsewhere."""
+        self.opened_ms = now_ms
+        self.l1.restart()
+        self.depth_restarted()
+
+    def depth_restarted(self) -> None:
+        """The depth stream begins anew."""
+        self.book.clear()
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether the book is lost or beyond what its snapshot covered."""
+        return bool(self.depth_stream) and not self.book.covered
+
+    @property
+    def frame_ms(self) -> int:
+        """The last frame that vouched for L1: a quote, or a depth frame of a standing book."""
+        depth_us = self.depth_us if self.book.covered else 0
+        return max(self.quote_us, depth_us) // 1000
+
+    def look(self, now_ms: int, heard_ms: int) -> None:
+        """Judge aliveness and state anew; `heard_ms` is 0 while the connection is down."""
+        alive_ms = self.liveness.look(self.frame_ms, heard_ms)
+        confirmable = bool(heard_ms) and (bool(self.quote_stream) or self.book.covered)
+        self.state = tick_state(now_ms, alive_ms, halted=self.halted, confirmable=confirmable)
+
+    def dead_streams(self, now_ms: int) -> list[str]:
+        """Streams that stay silent while the market moves."""
+        moved_ms = max(self.l1.changed_ms, self.liveness.doubted_ms)
+        watched = (
+            (self.quote_stream, self.quote_silence, self.quote_us),
+            (self.depth_stream, self.depth_silence, self.depth_us),
+        )
+        return [
+            stream
+            for stream, silence, frame_us in watched
+            if stream and silence.dead(now_ms, max(frame_us // 1000, self.opened_ms), moved_ms)
+        ]
+
+    def tick(self, sent_us: int) -> Tick:
+        """The tick to be sent now."""
+        l1 = self.l1
+        return Tick(
+            self.symbol,
+            l1.bid,
+            l1.bid_quantity,
+            l1.ask,
+            l1.ask_quantity,
+            l1.event_ms,
+            l1.received_us,
+            sent_us,
+            max(self.liveness.alive_ms, self.frame_ms),
+            l1.changed_ms,
+            self.state,
+        )
