@@ -1,0 +1,135 @@
+"""One order as the order service knows it.
+
+Owns the record (`OrderState`), what is on its way to the exchange (`Flight`) and what still has to go (`step`).
+Never decides a transition: that is `reducer`. Used by everything in this service.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from pms_common.contracts.bus.base import FINAL_STATES, OrderStatus
+from pms_common.contracts.bus.orders import OrderView, PlaceOrder
+from pms_common.decimals import ZERO
+
+
+class Operation(StrEnum):
+    """What can be asked of the exchange about an order."""
+
+    PLACE = "place"
+    AMEND = "amend"
+    CANCEL = "cancel"
+
+
+class Terms(NamedTuple):
+    """What an amendment changes: price and total quantity."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """The one request of an order that is at the exchange. `lost`: nobody will answer it, its outcome is not known."""
+
+    operation: Operation
+    sent_ms: int
+    terms: Terms | None = None
+    lost: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class OrderState:
+    """An order: what was approved (`place`), what the exchange says, what is under way.
+
+    `executed` is the highest cumulative quantity the exchange has named; `booked` the sum of the fills known here.
+    Where they differ a fill is missing and has to be fetched. `terms_ms` is the exchange time of `price` and
+    `quantity`, so that an older event cannot bring older terms back. `sent_ms` 0 means: never left this process.
+    """
+
+    place: PlaceOrder
+    created_ms: int
+    updated_ms: int
+    price: Decimal | None
+    quantity: Decimal
+    status: OrderStatus = "placing"
+    exchange_order_id: int | None = None
+    executed: Decimal = ZERO
+    booked: Decimal = ZERO
+    cost: Decimal = ZERO
+    average_price: Decimal | None = None
+    version: int = 0
+    terms_ms: int = 0
+    sent_ms: int = 0
+    tries: int = 0
+    suspect: bool = False
+    flight: Flight | None = None
+    wanted_cancel: str = ""
+    wanted_amend: Terms | None = None
+    cancel_reason: str = ""
+    trades: set[int] = field(default_factory=set)
+
+    @property
+    def client_order_id(self) -> str:
+        """The id under which the order is sent, at most once."""
+        return self.place.client_order_id
+
+    @property
+    def final(self) -> bool:
+        """Whether the order has ended."""
+        return self.status in FINAL_STATES
+
+    @property
+    def whole(self) -> bool:
+        """Whether every fill the exchange has counted is known here."""
+        return self.booked >= self.executed
+
+
+def register(place: PlaceOrder, now_ms: int) -> OrderState:
+    """A new order, nothing sent."""
+    return OrderState(place, now_ms, now_ms, place.price, place.quantity)
+
+
+def step(order: OrderState) -> Operation | None:
+    """What is to be sent next for this order: nothing while something is in flight, unknown or over."""
+    status = order.status
+    if order.flight is not None or status == "unknown" or status in FINAL_STATES:
+        return None
+    if not order.sent_ms:
+        return Operation.PLACE
+    if order.wanted_cancel:
+        return Operation.CANCEL
+    if order.wanted_amend is not None and status != "cancelling":
+        return Operation.AMEND
+    return None
+
+
+def view(order: OrderState) -> OrderView:
+    """The order for readers."""
+    place = order.place
+    return OrderView(
+        client_order_id=place.client_order_id,
+        account_id=place.account_id,
+        symbol=place.symbol,
+        side=place.side,
+        order_type=place.order_type,
+        quantity=order.quantity,
+        price=order.price,
+        time_in_force=place.time_in_force,
+        position_side=place.position_side,
+        reduce_only=place.reduce_only,
+        leverage=place.leverage,
+        origin=place.origin,
+        parent_id=place.parent_id,
+        request_id=place.request_id,
+        command=place.command,
+        price_cap=place.price_cap,
+        state=order.status,
+        exchange_order_id=order.exchange_order_id,
+        executed_quantity=order.executed,
+        average_price=order.average_price,
+        version=order.version,
+        created_ms=order.created_ms,
+        updated_ms=order.updated_ms,
+    )
