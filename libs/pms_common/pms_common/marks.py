@@ -7,6 +7,7 @@ as a request's outputs and acknowledgement. Never executes or answers anything. 
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 
@@ -51,9 +52,8 @@ class Marks:
         """Read the last 24 hours back."""
         start = str(now_ms - KEEP_MS)
         while True:
-            page: list[tuple[bytes, dict[bytes, bytes]]] = await self._bus.redis.xrange(
-                self._stream, min=start, count=_PAGE
-            )
+            reply = await self._bus.redis.xrange(self._stream, min=start, count=_PAGE)
+            page = cast("list[tuple[bytes, dict[bytes, bytes]]]", reply)
             for _, fields in page:
                 self._restore(_decode(fields[b"data"]))
             if len(page) < _PAGE:
