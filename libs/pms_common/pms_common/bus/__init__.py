@@ -7,6 +7,8 @@ Owns every bus rule of the design, in one implementation; never knows what an en
     entry, handling,     entries and their cursor; what becomes of failing handlers; one blocking read; a group's
     reader, consumer     streams, own pending entries first
     cursors, incarnation groups that come back where they were; which life of Redis this is
+    updates, ticks       numbered updates and their gaps; newest-only ticks
+    groups, trim, lag    where groups stand; retention; metrics and overload
     bus                  all of it for one process
 """
 
@@ -15,7 +17,11 @@ from pms_common.bus.consumer import Consumer
 from pms_common.bus.cursors import CursorStore
 from pms_common.bus.entry import Entry
 from pms_common.bus.errors import BusError, Malformed, OutboxError, OutboxFull, RespError
+from pms_common.bus.lag import LagSampler
 from pms_common.bus.outbox import Outbox
+from pms_common.bus.ticks import TicksReader, TicksWriter
+from pms_common.bus.trim import Trimmer
+from pms_common.bus.updates import GapDetector, UpdatesWriter
 
 __all__ = [
     "Bus",
@@ -23,9 +29,15 @@ __all__ = [
     "Consumer",
     "CursorStore",
     "Entry",
+    "GapDetector",
+    "LagSampler",
     "Malformed",
     "Outbox",
     "OutboxError",
     "OutboxFull",
     "RespError",
+    "TicksReader",
+    "TicksWriter",
+    "Trimmer",
+    "UpdatesWriter",
 ]

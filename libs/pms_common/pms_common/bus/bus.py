@@ -17,6 +17,7 @@ from pms_common.bus.dial import dial, library_client
 from pms_common.bus.handling import Handler, OnDead
 from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox, Ready
+from pms_common.bus.ticks import TicksHandler, TicksReader, TicksWriter
 from pms_common.names import Names
 
 
@@ -78,6 +79,22 @@ class Bus:
             on_dead=dead,
             cursors=cursors,
             max_unacked=max_unacked,
+        )
+
+    def ticks_writer(self, stream: str) -> TicksWriter:
+        """A writer of newest-only ticks; spawn its `run`."""
+        return TicksWriter(self._dial, stream, self._ready)
+
+    def ticks_reader(self, stream: str, group: str, handler: TicksHandler) -> TicksReader:
+        """A reader of newest-only ticks as a group of this process; spawn its `run`."""
+        return TicksReader(
+            self._dial,
+            stream,
+            group,
+            handler,
+            outbox=self.outbox,
+            dead_stream=self.names.dead,
+            ready=self._ready,
         )
 
     async def close(self) -> None:

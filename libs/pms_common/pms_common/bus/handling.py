@@ -63,10 +63,8 @@ class Handling:
 
     def bury(self, entry: Entry, reason: str, tries: int) -> None:
         """Move the entry to `pms:dead`: the copy, the answer and the acknowledgement in one MULTI."""
-        log.warning("entry_dead", stream=entry.stream, id=entry.id, reason=reason, tries=tries)
         payload = entry.data or msgspec.json.encode(entry.fields)
-        words = ("reason", reason, "stream", entry.stream, "id", entry.id, "tries", tries)
-        self._outbox.command("XADD", self._dead_stream, "*", *words, "payload", payload[:MAX_DEAD_BYTES])
+        dead_letter(self._outbox, self._dead_stream, entry.stream, entry.id, reason, tries, payload)
         if self._on_dead is not None:
             self._on_dead(entry, reason)
         self._outbox.ack(entry)
@@ -94,3 +92,12 @@ class Handling:
             self._fail(error)
         finally:
             self._outbox.end_stretch()
+
+
+def dead_letter(
+    outbox: Outbox, dead_stream: str, stream: str, entry_id: str, reason: str, tries: int, payload: bytes
+) -> None:
+    """Copy what could not be handled to the dead stream."""
+    log.warning("entry_dead", stream=stream, id=entry_id, reason=reason, tries=tries)
+    words = ("reason", reason, "stream", stream, "id", entry_id, "tries", tries)
+    outbox.command("XADD", dead_stream, "*", *words, "payload", payload[:MAX_DEAD_BYTES])
