@@ -78,7 +78,7 @@ class Number(Rule):
     def read(self, value: object, path: str, report: Report) -> Any:
         number = self._exact(value)
         if number is None:
-            return report.refuse(path, "must be a number of at most 34 digits")
+            return report.refuse(path, "must be a finite number of at most 34 digits")
         if self.gt is not None and number <= self.gt:
             return report.refuse(path, f"must be greater than {self.gt}")
         if self.ge is not None and number < self.ge:
