@@ -74,6 +74,8 @@ class ErrorCode(Enum):
 
     # Whose it is
     OWNERSHIP_FORBIDDEN = (_O, False, "The object belongs to another account.")
+    AUTH_TOKEN_REQUIRED = (_O, False, "The gateway wants a valid bearer token.")
+    AUTH_ROLE_FORBIDDEN = (_O, False, "The token's role does not allow it.")
 
     # Rules and state of the account
     ACCOUNT_NOT_FOUND = (_R, False, "No such account.")
