@@ -16,7 +16,7 @@ SNAPSHOT_LEVELS = 1_000
 
 
 class Market:
-    """State of one symbol; `publish` is called with it whenever its L1 has moved."""
+    """State of one symbol; `publish` is called with it when its L1 has moved, unless it is `queued` already."""
 
     __slots__ = (
         "book",
@@ -31,16 +31,19 @@ class Market:
         "opened_ms",
         "publish",
         "published_ms",
+        "queued",
         "quote_silence",
         "quote_stream",
         "quote_us",
+        "since_ms",
         "state",
         "symbol",
     )
 
-    def __init__(self, symbol: str, source: Source, publish: Callable[["Market"], None]) -> None:
+    def __init__(self, symbol: str, source: Source, publish: Callable[["Market"], None], since_ms: int = 0) -> None:
         self.symbol = symbol
         self.publish = publish
+        self.since_ms = since_ms
         self.quote_stream = "" if source == "depth" else f"{symbol.lower()}@bookTicker"
         self.depth_stream = "" if source == "bookticker" else f"{symbol.lower()}@depth@100ms"
         self.l1 = L1()
@@ -53,6 +56,7 @@ class Market:
         self.published_ms = 0
         self.gaps = 0
         self.halted = False
+        self.queued = False
         self.state: TickState = "resyncing"
 
     @property
@@ -63,9 +67,10 @@ class Market:
     def on_quote(self, quote: BookTicker, now_us: int) -> None:
         """A bookTicker frame."""
         self.quote_us = now_us
-        if self.l1.offer(
+        taken = self.l1.offer(
             quote.update_id, quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity, quote.event_ms, now_us
-        ):
+        )
+        if taken and not self.queued:
             self.publish(self)
 
     def on_depth(self, diff: DepthUpdate, now_us: int) -> None:
@@ -91,22 +96,31 @@ class Market:
         if best is not None and self.l1.offer(self.book.update_id, *best, event_ms, now_us):
             self.publish(self)
 
-    def on_rest_quote(self, quote: RestQuote, asked_ms: int, now_us: int) -> None:
-        """The venue's own quote, asked for because the streams are silent; it also gives the first price there is."""
+    def wants_probe(self, now_ms: int) -> bool:
+        """Whether the streams are open and so silent that only the venue's REST quote can tell."""
+        return bool(self.opened_ms) and self.liveness.wants_probe(now_ms, self.frame_ms)
+
+    def on_rest_quote(self, quote: RestQuote, asked_ms: int, now_us: int) -> bool:
+        """The venue's own quote, asked for because the streams are silent; whether ours equals it.
+
+        It also gives the first price where no stream has spoken, and loses to every frame.
+        """
         if not self.l1.known:
-            # Id 0 loses against every frame, whatever the venue counts from.
             self.l1.offer(0, quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity, quote.event_ms, now_us)
-            self.l1.update_id = -1
+            self.l1.restart()
         equal = self.l1.known and quote.bid == self.l1.bid and quote.ask == self.l1.ask
         self.liveness.compared(asked_ms, equal)
-        if equal:
-            self.publish(self)
+        return equal
 
-    def reconnected(self, now_ms: int) -> None:
-        """The streams begin anew: ids may have been missed, and may count from elsewhere."""
+    def opened(self, now_ms: int) -> None:
+        """The venue has confirmed a subscription."""
         self.opened_ms = now_ms
+
+    def disconnected(self) -> None:
+        """The streams have ended: diffs will be missed, and ids may count from elsewhere when they begin anew."""
+        self.opened_ms = 0
         self.l1.restart()
-        self.depth_restarted()
+        self.book.clear()
 
     def depth_restarted(self) -> None:
         """The depth stream begins anew."""
@@ -123,6 +137,11 @@ class Market:
         depth_us = self.depth_us if self.book.covered else 0
         return max(self.quote_us, depth_us) // 1000
 
+    @property
+    def alive_ms(self) -> int:
+        """When the price was last known to be the venue's."""
+        return max(self.liveness.alive_ms, self.frame_ms)
+
     def look(self, now_ms: int, heard_ms: int) -> None:
         """Judge aliveness and state anew; `heard_ms` is 0 while the connection is down."""
         alive_ms = self.liveness.look(self.frame_ms, heard_ms)
@@ -131,6 +150,8 @@ class Market:
 
     def dead_streams(self, now_ms: int) -> list[str]:
         """Streams that stay silent while the market moves."""
+        if not self.opened_ms:
+            return []
         moved_ms = max(self.l1.changed_ms, self.liveness.doubted_ms)
         watched = (
             (self.quote_stream, self.quote_silence, self.quote_us),
@@ -154,7 +175,7 @@ class Market:
             l1.event_ms,
             l1.received_us,
             sent_us,
-            max(self.liveness.alive_ms, self.frame_ms),
+            self.alive_ms,
             l1.changed_ms,
             self.state,
         )

@@ -13,6 +13,10 @@ Number = Annotated[float, msgspec.Meta(ge=0, lt=1e15)]
 WireLevels = list[tuple[Number, Number]]
 
 
+class RestError(Exception):
+    """A REST request that brought nothing usable; the text says what came instead."""
+
+
 class BookTicker(msgspec.Struct, tag_field="e", tag="bookTicker", gc=False):
     """`<symbol>@bookTicker`: best bid and ask after update `update_id`."""
 

@@ -156,7 +156,7 @@ class Book:
         for price, quantity in updates:
             if quantity:
                 asks[price] = quantity
-                if price < best:  # never while it has to be searched, being 0
+                if best and price < best:
                     best = price
             elif asks.pop(price, None) is not None and price == best:
                 best = 0.0

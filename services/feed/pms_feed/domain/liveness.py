@@ -58,12 +58,18 @@ class Silence:
     unanswered_ms: int = 0
 
     def dead(self, now_ms: int, frame_ms: int, moved_ms: int) -> bool:
-        """Whether the market has moved (last at `moved_ms`) and the stream has not spoken for `SILENT_MS` since."""
+        """Whether the market has moved (last at `moved_ms`) and the stream has not spoken for `SILENT_MS` since.
+
+        Told once; a stream that stays silent is dead again after the same time.
+        """
         if frame_ms >= self.unanswered_ms:
             self.unanswered_ms = 0
         if not self.unanswered_ms and moved_ms > frame_ms:
             self.unanswered_ms = now_ms
-        return bool(self.unanswered_ms) and now_ms - self.unanswered_ms > SILENT_MS
+        if not self.unanswered_ms or now_ms - self.unanswered_ms <= SILENT_MS:
+            return False
+        self.unanswered_ms = now_ms
+        return True
 
 
 def tick_state(now_ms: int, alive_ms: int, *, halted: bool, confirmable: bool) -> TickState:

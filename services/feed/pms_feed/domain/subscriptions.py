@@ -16,7 +16,7 @@ STREAMS_PER_CONNECTION = 1_024  # the venue's limit since 2025-07-02
 STREAMS_PER_MESSAGE = 100
 MESSAGES_PER_SECOND = 5
 """The venue allows 10 incoming messages a second and counts pings and pongs too."""
-ANSWER_WITHIN_MS = 5_000
+ANSWER_WITHIN_MS = 3_000
 RETRY_REFUSED_MS = 5_000
 
 
@@ -31,23 +31,29 @@ class Leases:
         self._always = frozenset(always)
         self._leases: dict[str, tuple[frozenset[str], int]] = {}
 
-    def put(self, owner: str, symbols: Iterable[str], until_ms: int, now_ms: int) -> None:
-        """Replace the owner's lease. A lease that is over, or of no symbols, ends what the owner had."""
+    def put(self, owner: str, symbols: Iterable[str], until_ms: int, now_ms: int) -> bool:
+        """Replace the owner's lease; whether it now holds one (not if it is over or of no symbols)."""
         wanted = frozenset(symbols)
-        self._leases.pop(owner, None)
+        others = {name: lease for name, lease in self._leases.items() if name != owner}
         if until_ms <= now_ms or not wanted:
-            return
-        if len(self._leases) >= MAX_OWNERS:
+            self._leases = others
+            return False
+        if len(others) >= MAX_OWNERS:
             raise LeaseRefused(f"owner: more than {MAX_OWNERS} owners hold leases")
-        if len(wanted | self.wanted(now_ms)) > MAX_SYMBOLS:
+        if len(wanted.union(self._always, *(held for held, _ in others.values()))) > MAX_SYMBOLS:
             raise LeaseRefused(f"symbols: more than {MAX_SYMBOLS} would be watched")
-        self._leases[owner] = (wanted, until_ms)
+        self._leases = {**others, owner: (wanted, until_ms)}
+        return True
 
-    def wanted(self, now_ms: int) -> frozenset[str]:
-        """All symbols wanted now; leases that are over are forgotten."""
+    def end(self, now_ms: int) -> list[str]:
+        """Forget the leases that are over; their owners."""
         over = [owner for owner, (_, until_ms) in self._leases.items() if until_ms <= now_ms]
         for owner in over:
             del self._leases[owner]
+        return over
+
+    def wanted(self) -> frozenset[str]:
+        """All symbols wanted."""
         return self._always.union(*(symbols for symbols, _ in self._leases.values()))
 
 

@@ -1,0 +1,79 @@
+"""The venue's public REST routes the feed needs: depth snapshots and quotes.
+
+Owns the feed's small weight budget and its respect for bans. Never retries by itself: the caller asks again when it
+still wants. Used by `app.resync` and `app.pulse`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import aiohttp
+import msgspec
+
+from pms_common import metrics
+from pms_common.clock import now_ms
+from pms_feed.app.wire import RestError, RestQuote, Snapshot, decode_quotes, decode_snapshot
+from pms_feed.domain.budget import WeightBudget
+
+SNAPSHOT_LEVELS = 1_000
+SNAPSHOT_WEIGHT = 20
+QUOTE_WEIGHT = 2
+ALL_QUOTES_WEIGHT = 5  # cheaper than three single ones
+REQUEST_WITHIN_S = 5.0
+MAX_WAIT_MS = 60_000
+BAN_WITHOUT_HEADER_S = 10
+
+_requests = metrics.counter("feed_rest_requests", "Public REST requests of the feed", ["route", "outcome"])
+
+
+class PublicRest:
+    """Public routes at one base URL."""
+
+    def __init__(self, base_url: str) -> None:
+        self._session = aiohttp.ClientSession(base_url, timeout=aiohttp.ClientTimeout(total=REQUEST_WITHIN_S))
+        self._budget = WeightBudget()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def snapshot(self, symbol: str) -> Snapshot:
+        """The book of a symbol. Waits for the budget; raises `RestError`."""
+        body = await self._get("depth", {"symbol": symbol, "limit": SNAPSHOT_LEVELS}, SNAPSHOT_WEIGHT)
+        try:
+            return decode_snapshot(body)
+        except msgspec.MsgspecError as error:
+            raise RestError(f"depth of {symbol}: {error}") from None
+
+    async def quotes(self, symbols: Sequence[str]) -> list[RestQuote]:
+        """Present best bid and ask of the symbols, and perhaps of others. Waits for the budget; raises `RestError`."""
+        if len(symbols) * QUOTE_WEIGHT > ALL_QUOTES_WEIGHT:
+            return await self._quotes({}, ALL_QUOTES_WEIGHT)
+        return [quote for symbol in symbols for quote in await self._quotes({"symbol": symbol}, QUOTE_WEIGHT)]
+
+    async def _quotes(self, params: dict[str, str], weight: int) -> list[RestQuote]:
+        body = await self._get("ticker/bookTicker", params, weight)
+        try:
+            found = decode_quotes(body)
+        except msgspec.MsgspecError as error:
+            raise RestError(f"bookTicker: {error}") from None
+        return found if isinstance(found, list) else [found]
+
+    async def _get(self, route: str, params: Mapping[str, str | int], weight: int) -> bytes:
+        while wait_ms := self._budget.take(weight, now_ms()):
+            if wait_ms > MAX_WAIT_MS:
+                raise RestError(f"banned for another {wait_ms} ms")
+            await asyncio.sleep(wait_ms / 1000)
+        try:
+            async with self._session.get(f"/fapi/v1/{route}", params=params) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            _requests.labels(route, type(error).__name__).inc()
+            raise RestError(f"{route}: {type(error).__name__} {error}") from None
+        _requests.labels(route, str(response.status)).inc()
+        if response.status in (418, 429):
+            seconds = response.headers.get("Retry-After", "")
+            self._budget.ban(now_ms() + 1000 * (int(seconds) if seconds.isdigit() else BAN_WITHOUT_HEADER_S))
+        if response.status != 200:
+            raise RestError(f"{route}: HTTP {response.status} {body[:200].decode(errors='replace')}")
+        return body

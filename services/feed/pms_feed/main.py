@@ -1,0 +1,63 @@
+"""Wiring of the feed service."""
+
+import functools
+
+from pms_common.bus import Bus
+from pms_common.names import Names
+from pms_common.service import Lifecycle, run
+from pms_feed.adapters.rest import PublicRest
+from pms_feed.adapters.socket import connect
+from pms_feed.app.frames import Frames
+from pms_feed.app.publisher import Publisher
+from pms_feed.app.pulse import Pulse
+from pms_feed.app.resync import Resync
+from pms_feed.app.watching import Watching
+from pms_feed.domain.subscriptions import Leases
+
+STREAMS_ROUTE = "/public/stream"
+"""Since 2026-04-23 depth and bookTicker are served on this route only."""
+
+
+async def wire(life: Lifecycle) -> None:
+    """Build the service and start its tasks."""
+    settings = life.settings
+    names = Names(settings.namespace, settings.feed_namespace)
+    bus = await Bus.connect(settings.redis_url, "feed", names, life.ready)
+    life.on_stop(bus.close)
+    life.spawn(bus.run(), "bus")
+
+    writer = bus.ticks_writer(names.ticks)
+    publisher = Publisher(writer, bus.outbox, names)
+    rest = PublicRest(settings.binance_rest_url)
+    life.on_stop(rest.close)
+    resync = Resync(rest)
+    life.on_stop(resync.close)
+    frames = Frames()
+    watching = Watching(
+        Leases(settings.feed_symbols),
+        settings.l1_source,
+        frames,
+        publisher,
+        resync,
+        bus.outbox,
+        functools.partial(connect, settings.binance_ws_url.rstrip("/") + STREAMS_ROUTE),
+        lambda connection: life.spawn(connection.run(), "connection"),
+    )
+    pulse = Pulse(watching, frames, resync, rest, life.ready)
+    life.on_stop(pulse.close)
+    consumer = bus.consumer("feed", {names.watch: watching.on_lease})
+
+    watching.follow()
+    life.spawn(writer.run(), "ticks")
+    life.spawn(publisher.cache_prices(), "prices")
+    life.spawn(consumer.run(), "leases")
+    life.spawn(pulse.run(), "pulse")
+
+
+def main() -> None:
+    """Run the feed in the foreground."""
+    run("feed", wire)
+
+
+if __name__ == "__main__":
+    main()
