@@ -120,19 +120,19 @@ class CommandInlet:
             self._again(parsed, entry, known)
             return
         request = Request(command, entry, parsed.warnings, parsed.body_hash, parsed.expires_at_ms)
+        self._marks.hold(account_id, command.request_id, parsed.body_hash)
         try:
             if parsed.expired(self._now_ms()):
                 raise CommandError(ErrorCode.EXPIRED_COMMAND)
             taken = decide(request)
         except CommandError as error:
-            self._marks.take(account_id, command.request_id, parsed.body_hash)
             self._answers.fail(command.request_id, account_id, command.TYPE, error)
-            self._outbox.ack(entry)
-            return
+            taken = Taken.NOW
+        except BaseException:
+            self._marks.forget(account_id, command.request_id)  # its outputs are rolled back, it will be tried again
+            raise
         if taken is Taken.NOW:
             self.acknowledge(request)
-        else:
-            self._marks.hold(account_id, command.request_id, parsed.body_hash)
 
     def _again(self, parsed: Parsed, entry: Entry, known: Known) -> None:
         request_id, account_id, type_ = parsed.request_id, parsed.command.sub_account_id or "", parsed.command.TYPE

@@ -23,8 +23,8 @@ _PAGE = 5_000
 class _Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     account: str
     request: str
-    body_hash: str = ""
-    result: msgspec.Raw | None = None
+    body_hash: str
+    result: msgspec.Raw = msgspec.Raw()
 
 
 _decode = msgspec.json.Decoder(_Mark).decode
@@ -62,9 +62,10 @@ class Marks:
 
     def _restore(self, mark: _Mark) -> None:
         known = self.find(mark.account, mark.request)
-        if mark.result is None:
-            self._remember(mark.account, mark.request, Known(mark.body_hash))
-        elif known is not None:
+        if known is None:
+            known = Known(mark.body_hash)
+            self._remember(mark.account, mark.request, known)
+        if mark.result:
             known.result = bytes(mark.result)
 
     def find(self, account_id: str, request_id: str) -> Known | None:
@@ -72,13 +73,15 @@ class Marks:
         return self._known.get(_digest(account_id, request_id))
 
     def hold(self, account_id: str, request_id: str, body_hash: str) -> None:
-        """Remember a request that will be marked as taken with its acknowledgement; a crash until then forgets it."""
+        """Remember a request that is being decided; a crash before `take` forgets it, as it does its outputs."""
         self._remember(account_id, request_id, Known(body_hash))
 
+    def forget(self, account_id: str, request_id: str) -> None:
+        """Take `hold` back."""
+        del self._known[_digest(account_id, request_id)]
+
     def take(self, account_id: str, request_id: str, body_hash: str) -> None:
-        """Mark a request as taken, with the outputs added in the same stretch."""
-        if self.find(account_id, request_id) is None:
-            self._remember(account_id, request_id, Known(body_hash))
+        """Mark a request as taken, with the outputs and the acknowledgement of the same stretch."""
         self._write(_Mark(account=account_id, request=request_id, body_hash=body_hash))
 
     def end(self, account_id: str, request_id: str, result: bytes) -> None:
@@ -91,7 +94,11 @@ class Marks:
             if known is not None:
                 if known.result is None:
                     known.result = result
-                    self._write(_Mark(account=account, request=request_id, result=msgspec.Raw(result)))
+                    self._write(
+                        _Mark(
+                            account=account, request=request_id, body_hash=known.body_hash, result=msgspec.Raw(result)
+                        )
+                    )
                 return
 
     def _remember(self, account_id: str, request_id: str, known: Known) -> None:
