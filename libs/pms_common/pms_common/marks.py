@@ -11,12 +11,13 @@ from typing import cast
 
 import msgspec
 
+from pms_common import metrics
 from pms_common.bus import Bus
 from pms_common.names import Names
 
 KEEP_MS = 24 * 3_600_000
 MAX_MARKS = 200_000
-"""About 100 MB with their results. Past it the oldest requests are forgotten before their 24 h; `forgotten` counts."""
+"""About 100 MB with their results. Past it the oldest requests are forgotten before their 24 h, which is counted."""
 _PAGE = 5_000
 
 
@@ -27,6 +28,7 @@ class _Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     result: msgspec.Raw = msgspec.Raw()
 
 
+_forgotten = metrics.counter("marks_forgotten", "Requests forgotten before their 24 hours")
 _decode = msgspec.json.Decoder(_Mark).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -46,7 +48,6 @@ class Marks:
         self._bus = bus
         self._stream = names.marks(service)
         self._known: OrderedDict[bytes, Known] = OrderedDict()
-        self.forgotten = 0
 
     async def load(self, now_ms: int) -> None:
         """Read the last 24 hours back."""
@@ -105,7 +106,7 @@ class Marks:
         self._known[_digest(account_id, request_id)] = known
         if len(self._known) > MAX_MARKS:
             self._known.popitem(last=False)
-            self.forgotten += 1
+            _forgotten.inc()
 
     def _write(self, mark: _Mark) -> None:
         self._bus.outbox.command("XADD", self._stream, "MAXLEN", "~", MAX_MARKS * 2, "*", "data", _encode(mark))
