@@ -20,8 +20,8 @@ from pms_common.contracts.symbols import InvalidSymbol, native_symbol
 MAX_TEXT_CHARS = 128
 MAX_NUMBER_CHARS = 48
 
-# 34 digits (IEEE decimal128) hold any price times any quantity; more is an attack or a mistake, and never rounded.
-_EXACT = Context(prec=34, Emax=40, Emin=-40, traps=[Inexact, InvalidOperation, Overflow, Subnormal])
+# 28 digits are what Python's default context computes with: a number is taken as it is or refused, never rounded.
+_EXACT = Context(prec=28, Emax=40, Emin=-40, traps=[Inexact, InvalidOperation, Overflow, Subnormal])
 _to_decimal = _EXACT.create_decimal
 _is_number = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?").fullmatch
 _MOST = Decimal(10) ** 15
@@ -69,7 +69,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Number(Rule):
-    """A finite decimal within bounds; numbers as strings are understood. Exact, at most 34 digits."""
+    """A finite decimal within bounds; numbers as strings are understood. Exact, at most 28 digits."""
 
     gt: Decimal | int | None = None
     ge: Decimal | int | None = None
@@ -78,7 +78,7 @@ class Number(Rule):
     def read(self, value: object, path: str, report: Report) -> Any:
         number = self._exact(value)
         if number is None:
-            return report.refuse(path, "must be a finite number of at most 34 digits")
+            return report.refuse(path, "must be a finite number of at most 28 digits")
         if self.gt is not None and number <= self.gt:
             return report.refuse(path, f"must be greater than {self.gt}")
         if self.ge is not None and number < self.ge:
