@@ -1,0 +1,79 @@
+"""The event log in Redis, for what is not hot: where it stands at a start, and reading on from an id.
+
+Owns the private keys beside the log: `seq` (hash, by account) and `epoch`. The hot writes go through the outbox.
+"""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import redis.asyncio
+from redis.exceptions import ResponseError
+
+from pms_common.names import Names
+from pms_gateway.domain.sequencer import MAX_KEYS, LogId, parse_id
+
+PAGE = 1_000
+Page = list[tuple[bytes, dict[bytes, bytes]]]
+
+
+@dataclass(slots=True)
+class LogPosition:
+    """Where the log stands. `epoch` 0: Redis knows of none, so the log is new or was lost."""
+
+    last_id: LogId = (0, 0)
+    epoch: int = 0
+    seqs: dict[str, int] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+
+
+class LogStore:
+    """Reads `pms:events`."""
+
+    def __init__(self, client: redis.asyncio.Redis, names: Names) -> None:
+        self._redis = client
+        self._events = names.events
+        self.seq_key = names.own("gateway", "seq")
+        self.epoch_key = names.own("gateway", "epoch")
+
+    async def position(self) -> LogPosition:
+        """Where to go on after a start."""
+        raw_seqs = await self._redis.hgetall(self.seq_key)
+        seqs = {account.decode(): int(seq) for account, seq in raw_seqs.items()}
+        return LogPosition(await self.last_id(), await self.epoch(), seqs, await self._newest_keys())
+
+    async def epoch(self) -> int:
+        """The epoch Redis knows; 0 where it knows none."""
+        return int(await self._redis.get(self.epoch_key) or 0)
+
+    async def set_epoch(self, epoch: int) -> None:
+        """Begin an epoch."""
+        await self._redis.set(self.epoch_key, epoch)
+
+    async def last_id(self) -> LogId:
+        """The highest id the log ever had, trimmed entries included."""
+        try:
+            info = await self._redis.xinfo_stream(self._events)
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return (0, 0)
+            raise
+        return parse_id(cast("bytes", info["last-generated-id"]).decode())
+
+    async def after(self, event_id: LogId, count: int) -> list[tuple[LogId, bytes]]:
+        """Up to `count` events after an id."""
+        start = f"({event_id[0]}-{event_id[1]}"
+        entries = cast("Page", await self._redis.xrange(self._events, min=start, count=count))
+        return [(parse_id(entry_id.decode()), fields[b"data"]) for entry_id, fields in entries]
+
+    async def _newest_keys(self) -> list[str]:
+        """The newest keys, oldest first."""
+        keys: list[str] = []
+        end = "+"
+        while len(keys) < MAX_KEYS:
+            page = cast("Page", await self._redis.xrevrange(self._events, max=end, count=PAGE))
+            keys += [fields[b"key"].decode() for _, fields in page if b"key" in fields]
+            if len(page) < PAGE:
+                break
+            end = "(" + page[-1][0].decode()
+        keys.reverse()
+        return keys

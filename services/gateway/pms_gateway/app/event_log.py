@@ -1,0 +1,113 @@
+"""The public event log: each event numbered, written, published and acknowledged in one MULTI.
+
+Owns the writing of `pms:events` and the epoch. Sockets hear of an event only once it is in the log.
+Used by `app.updates`.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from pms_common.bus import Outbox
+from pms_common.contracts.bus.common import PublicEvent
+from pms_common.contracts.events import splice
+from pms_common.logging import get_logger
+from pms_common.metrics import counter
+from pms_common.names import Names
+from pms_gateway.adapters.cursors import READER, Cursors
+from pms_gateway.adapters.log_store import LogStore
+from pms_gateway.app.hub import Hub, LiveEvent
+from pms_gateway.domain.sequencer import Sequencer, parse_id
+
+log = get_logger(__name__)
+
+WATCH_S = 1.0
+
+_events = counter("events", "Public events written", ["type"])
+_repeats = counter("event_repeats", "Events whose key was seen before")
+
+
+class EventLog:
+    """`open` it before the first event; `run` and `watch` live as long as the service."""
+
+    def __init__(
+        self,
+        *,
+        store: LogStore,
+        cursors: Cursors,
+        outbox: Outbox,
+        hub: Hub,
+        names: Names,
+        incarnation: Callable[[], str],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._sequencer = Sequencer(0, (0, 0), {})
+        self._store, self._cursors = store, cursors
+        self._outbox, self._hub, self._names = outbox, hub, names
+        self._incarnation, self._now_ms = incarnation, now_ms
+        self._written: list[LiveEvent] = []
+        self._wake = asyncio.Event()
+        self._durable = self._sequencer.last_id
+
+    async def open(self) -> None:
+        """Go on where the log stands; in a new epoch where Redis knows less of it than was written."""
+        position = await self._store.position()
+        saved = parse_id((await self._cursors.load(READER)).get(self._names.events, "0-0"))
+        if position.epoch == 0 or position.last_id < saved:
+            epoch = max(position.epoch + 1, self._now_ms())
+            log.warning("event_log_epoch", epoch=epoch, known=position.last_id, written=saved)
+            await self._store.set_epoch(epoch)
+            position.epoch = epoch
+        self._sequencer = Sequencer(position.epoch, max(position.last_id, saved), position.seqs, position.keys)
+        self._durable = self._sequencer.last_id
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch."""
+        return self._sequencer.epoch
+
+    def take(self, event: PublicEvent) -> None:
+        """Write an event, unless it is a repeat. Synchronous: leaves with the acknowledgement of its entry."""
+        key = f"{event.type}|{event.account_id}|{event.key}"
+        stamp = self._sequencer.take(key, event.account_id, self._now_ms())
+        if stamp is None:
+            _repeats.inc()
+            return
+        payload = splice(bytes(event.payload), stamp.seq, stamp.event_id, stamp.epoch)
+        fields = ("type", event.type, "data", payload, "key", key)
+        self._outbox.command("XADD", self._names.events, stamp.event_id, *fields)
+        self._outbox.publish(self._names.event_channel(event.type), payload)
+        self._outbox.command("HSET", self._store.seq_key, event.account_id, stamp.seq)
+        _events.labels(event.type).inc()
+        self._written.append(LiveEvent(parse_id(stamp.event_id), payload))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Hand to sockets what has reached the log."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            written, self._written = self._written, []
+            await self._outbox.flush()
+            self._hub.add(written)
+            self._durable = written[-1].event_id
+
+    async def watch(self) -> None:
+        """Begin another epoch where another life of Redis knows less than was written; keep the position."""
+        life, saved = self._incarnation(), self._durable
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self._incarnation() != life:
+                life = self._incarnation()
+                await self._check_epoch()
+            if self._durable != saved:
+                saved = self._durable
+                await self._cursors.save(READER, {self._names.events: f"{saved[0]}-{saved[1]}"})
+
+    async def _check_epoch(self) -> None:
+        durable = self._durable
+        if await self._store.epoch() == self.epoch and await self._store.last_id() >= durable:
+            return
+        epoch = max(self.epoch + 1, self._now_ms())
+        log.error("event_log_lost", before=self.epoch, epoch=epoch)
+        await self._store.set_epoch(epoch)
+        self._sequencer.epoch = epoch

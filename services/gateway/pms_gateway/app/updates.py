@@ -1,0 +1,77 @@
+"""The three updates streams: public events to the log, results to those who wait, the rest to the read model.
+
+Owns the order of one entry's effects: its event, if it is one, and its acknowledgement leave in one MULTI.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from pms_common.bus import Entry, GapDetector, Outbox
+from pms_common.contracts.bus.algos import AlgoState
+from pms_common.contracts.bus.base import Update
+from pms_common.contracts.bus.common import PublicEvent, RequestDone, SnapshotEnd
+from pms_common.contracts.bus.orders import OrderUpdate
+from pms_common.contracts.bus.risk import AccountState, TradingState
+from pms_common.contracts.bus.streams import algos_updates, orders_updates, risk_updates
+from pms_common.logging import get_logger
+from pms_common.names import Names
+from pms_gateway.app.event_log import EventLog
+from pms_gateway.app.snapshots import Snapshots
+from pms_gateway.app.waiters import Waiters
+from pms_gateway.domain.read_model import ReadModel
+
+log = get_logger(__name__)
+
+_DECODERS: dict[str, Callable[[bytes], Update]] = {
+    "orders": orders_updates.decode,
+    "risk": risk_updates.decode,
+    "algos": algos_updates.decode,
+}
+
+
+class Updates:
+    """Handlers of the updates streams."""
+
+    def __init__(
+        self, outbox: Outbox, event_log: EventLog, model: ReadModel, waiters: Waiters, snapshots: Snapshots
+    ) -> None:
+        self._outbox = outbox
+        self._log, self._model, self._waiters, self._snapshots = event_log, model, waiters, snapshots
+        self.last_ms: dict[str, int] = {}
+        """When each service was last heard, by the clock of Redis."""
+        self._apply: dict[type[Update], Callable[..., None]] = {
+            PublicEvent: event_log.take,
+            OrderUpdate: model.order,
+            AccountState: model.account,
+            AlgoState: model.algo,
+            TradingState: model.trading_state,
+            RequestDone: self._request_done,
+        }
+
+    def handlers(self, names: Names) -> dict[str, Callable[[Entry], None]]:
+        """Stream → handler."""
+        return {names.updates(service): self._handler(service) for service in _DECODERS}
+
+    def _handler(self, service: str) -> Callable[[Entry], None]:
+        gaps = GapDetector(partial(self._on_gap, service))
+        return partial(self._handle, service, _DECODERS[service], gaps)
+
+    def _handle(self, service: str, decode: Callable[[bytes], Update], gaps: GapDetector, entry: Entry) -> None:
+        update = decode(entry.data)
+        if gaps.accept(update.epoch, update.n):
+            self.last_ms[service] = entry.ms
+            apply = self._apply.get(type(update))
+            if apply is not None:
+                apply(update)
+            elif isinstance(update, SnapshotEnd):
+                self._snapshots.ended(service, update)
+        self._outbox.ack(entry)
+
+    def _request_done(self, done: RequestDone) -> None:
+        self._waiters.done(done.request_id, done.account_id, bytes(msgspec.Raw(done.body)))
+
+    def _on_gap(self, service: str, epoch: int, first: int, last: int) -> None:
+        log.warning("updates_gap", service=service, epoch=epoch, first=first, last=last)
+        self._snapshots.ask(service)

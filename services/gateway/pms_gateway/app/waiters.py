@@ -1,0 +1,50 @@
+"""Callers that wait for the end of a request.
+
+Owns the waiting futures, bounded. Never asks twice: a request's end is what its owner tells on its updates stream.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MAX_WAITING = 10_000
+
+
+class TooManyWaiting(Exception):
+    """As many callers wait as are allowed."""
+
+
+class Waiters:
+    """Futures by request id; two accounts may use the same id."""
+
+    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+        self._waiting: dict[str, list[tuple[str, asyncio.Future[bytes]]]] = {}
+        self._count = 0
+        self._max = max_waiting
+
+    def __len__(self) -> int:
+        """Callers that wait."""
+        return self._count
+
+    @contextmanager
+    def expect(self, request_id: str, account_id: str) -> Iterator[asyncio.Future[bytes]]:
+        """A future of the result of `request_id`; `account_id` is what the caller gave, or empty."""
+        if self._count >= self._max:
+            raise TooManyWaiting
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        waiter = (account_id, future)
+        self._waiting.setdefault(request_id, []).append(waiter)
+        self._count += 1
+        try:
+            yield future
+        finally:
+            self._count -= 1
+            self._waiting[request_id].remove(waiter)
+            if not self._waiting[request_id]:
+                del self._waiting[request_id]
+
+    def done(self, request_id: str, account_id: str, body: bytes) -> None:
+        """A request has ended: hand the result to those who wait for it."""
+        for wanted, future in self._waiting.get(request_id, ()):
+            if (not wanted or not account_id or wanted == account_id) and not future.done():
+                future.set_result(body)

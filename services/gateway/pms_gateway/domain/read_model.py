@@ -1,0 +1,73 @@
+"""The gateway's picture of accounts, live orders and running algos, from what their owners tell.
+
+Owns nothing that cannot be told again. Applies only higher (epoch, version), so a repeat or a late snapshot never
+takes it back. What has ended leaves it. Used by the GET routes.
+"""
+
+from dataclasses import dataclass, field
+
+from pms_common.contracts.bus.algos import AlgoState
+from pms_common.contracts.bus.base import FINAL_STATES
+from pms_common.contracts.bus.orders import OrderUpdate, OrderView
+from pms_common.contracts.bus.risk import AccountState, TradingState
+
+Rank = tuple[int, int]
+
+
+@dataclass(slots=True)
+class ReadModel:
+    """Objects by id. Bounded by what is alive: accounts, live orders, running algos."""
+
+    accounts: dict[str, AccountState] = field(default_factory=dict)
+    orders: dict[str, tuple[Rank, OrderView]] = field(default_factory=dict)
+    algos: dict[str, AlgoState] = field(default_factory=dict)
+    trading_states: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def account(self, state: AccountState) -> None:
+        """An account after a change."""
+        known = self.accounts.get(state.account_id)
+        if known is None or (known.epoch, known.version) < (state.epoch, state.version):
+            self.accounts[state.account_id] = state
+
+    def order(self, update: OrderUpdate) -> None:
+        """An order after a change."""
+        order, rank = update.order, (update.epoch, update.order.version)
+        known = self.orders.get(order.client_order_id)
+        if known is not None and rank <= known[0]:
+            return
+        if order.state in FINAL_STATES:
+            self.orders.pop(order.client_order_id, None)
+        else:
+            self.orders[order.client_order_id] = (rank, order)
+
+    def algo(self, state: AlgoState) -> None:
+        """An algo after a change."""
+        known = self.algos.get(state.algo_id)
+        if known is not None and (state.epoch, state.version) < (known.epoch, known.version):
+            return
+        if state.ended:
+            self.algos.pop(state.algo_id, None)
+        else:
+            self.algos[state.algo_id] = state
+
+    def trading_state(self, state: TradingState) -> None:
+        """The gate of an account and symbol; an open one is not kept."""
+        scope = (state.account_id, state.symbol)
+        if state.state == "active":
+            self.trading_states.pop(scope, None)
+        else:
+            self.trading_states[scope] = state.state
+
+    def orders_of(self, account_id: str | None) -> list[OrderView]:
+        """Live orders, of one account or of all, oldest first."""
+        found = [order for _, order in self.orders.values() if account_id in (None, order.account_id)]
+        return sorted(found, key=lambda order: (order.created_ms, order.client_order_id))
+
+    def algos_of(self, account_id: str | None) -> list[AlgoState]:
+        """Running algos, of one account or of all."""
+        return [algo for algo in self.algos.values() if account_id in (None, algo.account_id)]
+
+    def accounts_of(self, account_id: str | None) -> list[AccountState]:
+        """One account or all, by name."""
+        found = [account for account in self.accounts.values() if account_id in (None, account.account_id)]
+        return sorted(found, key=lambda account: (account.name, account.account_id))

@@ -1,0 +1,103 @@
+"""POST: a command to its owner's stream, and its result back.
+
+Owns the wait. Never decides a command: bad input is refused with the owner's own rules, all else is the owner's answer.
+"""
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import Callable
+
+import msgspec
+import redis.asyncio
+from aiohttp import web
+from redis.exceptions import RedisError
+
+from pms_common.contracts.commands import COMMANDS
+from pms_common.contracts.errors import CommandError, ErrorCode, NotJson
+from pms_common.contracts.parse import MAX_PAYLOAD_BYTES, parse_command
+from pms_common.names import Names
+from pms_gateway.app.waiters import TooManyWaiting, Waiters
+from pms_gateway.door.access import allow
+from pms_gateway.door.answers import refusal, result_response
+from pms_gateway.door.tokens import Role
+
+WAIT_S = 15.0
+"""The life of an opening command (10 s) and the longest wait of its answer (5 s)."""
+
+
+class Commands:
+    """Routes of commands."""
+
+    def __init__(
+        self, client: redis.asyncio.Redis, names: Names, waiters: Waiters, now_ms: Callable[[], int], wait_s: float
+    ) -> None:
+        self._redis, self._names, self._waiters = client, names, waiters
+        self._now_ms, self._wait_s = now_ms, wait_s
+        self._count = itertools.count()
+
+    def routes(self) -> list[web.RouteDef]:
+        """The POST routes."""
+        return [
+            web.post("/v1/commands/{type}", self._post),
+            web.post("/v1/trading-state", self._post_trading_state),
+        ]
+
+    async def _post(self, request: web.Request) -> web.Response:
+        return await self._pass_on(request, request.match_info["type"])
+
+    async def _post_trading_state(self, request: web.Request) -> web.Response:
+        return await self._pass_on(request, "trading_state")
+
+    async def _pass_on(self, request: web.Request, type_: str) -> web.Response:
+        command = COMMANDS.get(type_)
+        if command is None:
+            text = f"There is no command {type_[:128]}. Commands: {', '.join(sorted(COMMANDS))}."
+            return refusal(CommandError(ErrorCode.VALIDATION_UNKNOWN_COMMAND, text))
+        allow(request, Role.OPERATOR if command.STREAM == "op" else Role.TRADE)
+        try:
+            body = with_request_id(await request.read())
+            parsed = parse_command(type_, body, f"{self._now_ms()}-{next(self._count)}")
+        except web.HTTPRequestEntityTooLarge:
+            return refusal(CommandError(ErrorCode.VALIDATION_PAYLOAD_TOO_LARGE))
+        except NotJson as why:
+            return refusal(CommandError(ErrorCode.VALIDATION_NOT_JSON, str(why)), why.request_id or "")
+        except CommandError as error:
+            return refusal(error)
+        stream = self._names.op(type_) if command.STREAM == "op" else self._names.cmd(type_)
+        return await self._ask(stream, body, parsed.request_id, parsed.command.sub_account_id or "")
+
+    async def _ask(self, stream: str, body: bytes, request_id: str, account_id: str) -> web.Response:
+        try:
+            with self._waiters.expect(request_id, account_id) as result:
+                await self._redis.xadd(stream, {"data": body})
+                async with asyncio.timeout(self._wait_s):
+                    return result_response(await result)
+        except TimeoutError:
+            return refusal(_no_answer(request_id, self._wait_s), request_id)
+        except TooManyWaiting:
+            return refusal(CommandError(ErrorCode.INFRA_OVERLOADED, "Too many requests are waiting."), request_id)
+        except RedisError:
+            text = "Redis did not confirm the command; send it again with the same requestId."
+            return refusal(CommandError(ErrorCode.INFRA_REDIS_UNAVAILABLE, text), request_id)
+
+
+def _no_answer(request_id: str, wait_s: float) -> CommandError:
+    text = (
+        f"No answer within {wait_s:g} s; the outcome is not known yet. "
+        f"Send the same command again with requestId {request_id}: it is not executed twice and returns the outcome."
+    )
+    return CommandError(ErrorCode.INFRA_TIMEOUT, text)
+
+
+def with_request_id(body: bytes) -> bytes:
+    """The body itself, or with a request id of our own where it has none."""
+    if len(body) > MAX_PAYLOAD_BYTES:
+        raise CommandError(ErrorCode.VALIDATION_PAYLOAD_TOO_LARGE)
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return body  # the parser names what is wrong
+    if "requestId" in fields:
+        return body
+    return msgspec.json.encode({"requestId": msgspec.Raw(msgspec.json.encode(uuid.uuid4().hex)), **fields})

@@ -1,0 +1,60 @@
+"""The HTTP server: routes, guard, page, and the refusal to listen to the world without tokens.
+
+Owns the listening socket. Used by `main`.
+"""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
+
+from aiohttp import web
+
+from pms_common.contracts.parse import MAX_PAYLOAD_BYTES
+from pms_common.logging import get_logger
+from pms_common.service import Lifecycle
+from pms_gateway.door.access import add_headers, guard
+from pms_gateway.door.tokens import Tokens
+
+log = get_logger(__name__)
+
+
+class OpenToTheWorld(Exception):
+    """The gateway would listen beyond this machine without tokens."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def serve(life: Lifecycle, tokens: Tokens, routes: Sequence[web.RouteDef]) -> str:
+    """Listen; the URL. Raises OpenToTheWorld."""
+    host, port = life.settings.gateway_host, life.settings.gateway_port
+    if not tokens.required and not is_loopback(host):
+        raise OpenToTheWorld(
+            f"PMS_GATEWAY_HOST={host} can be reached from other machines: set PMS_GATEWAY_TOKEN_FILE, "
+            "a file of lines `<name> <read|trade|operator> <token>`"
+        )
+    app = web.Application(middlewares=[guard(tokens)], client_max_size=MAX_PAYLOAD_BYTES)
+    app.on_response_prepare.append(add_headers)
+    page = files("pms_gateway.door").joinpath("page.html").read_bytes()
+    app.add_routes([web.get("/", _page(page)), *life.probe_routes(), *routes])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+    await runner.setup()
+    life.on_stop(runner.cleanup)
+    await web.TCPSite(runner, host, port, reuse_address=True).start()
+    life.probe_url = f"http://{host}:{runner.addresses[0][1]}"
+    log.info("listening", url=life.probe_url, tokens=tokens.required)
+    return life.probe_url
+
+
+def _page(body: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="text/html", charset="utf-8")
+
+    return answer

@@ -1,0 +1,139 @@
+"""The WebSocket of live events: replay from an id, then live, in one order without holes.
+
+Owns one task a socket. A socket that falls out of the ring is slow: it is closed with the reason and the id of the
+last event it was sent, from which it can read on. Never holds a queue for a socket.
+"""
+
+import asyncio
+import contextlib
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.metrics import counter, gauge
+from pms_gateway.adapters.log_store import LogStore
+from pms_gateway.app.hub import Hub
+from pms_gateway.domain.sequencer import LogId, parse_id
+from pms_gateway.door.access import SUBPROTOCOL
+from pms_gateway.door.answers import refusal
+
+BATCH = 200
+PING_S = 30.0
+LOOK_S = 0.5
+"""How often a blocked socket is looked at."""
+CLOSE_S = 5.0
+TOO_SLOW = "too slow"
+STOPPING = "the gateway is stopping"
+
+_sockets = gauge("event_sockets", "Open WebSockets")
+_slow = counter("event_sockets_slow", "WebSockets closed because they were too slow")
+
+
+class _Cursor:
+    """How far one socket has come: `position` in the ring once it is live, until then the id of the last event."""
+
+    def __init__(self, last: LogId, position: int | None) -> None:
+        self.last = last
+        self.position = position
+
+
+class EventSocket:
+    """GET /v1/events."""
+
+    def __init__(self, hub: Hub, store: LogStore, stopping: asyncio.Event) -> None:
+        self._hub, self._store, self._stopping = hub, store, stopping
+
+    def routes(self) -> list[web.RouteDef]:
+        """The route."""
+        return [web.get("/v1/events", self._serve)]
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        try:
+            cursor = self._cursor(request.query.get("after", ""))
+        except ValueError:
+            text = "after: expected an eventId such as 1700000000000-0"
+            return refusal(CommandError(ErrorCode.VALIDATION_FAILED, text, field="after"))
+        socket = web.WebSocketResponse(heartbeat=PING_S, timeout=CLOSE_S, compress=False, protocols=(SUBPROTOCOL,))
+        await socket.prepare(request)
+        _sockets.inc()
+        reason = await self._until_ended(socket, cursor)
+        if reason:
+            reason = f"{reason}; read on with after={cursor.last[0]}-{cursor.last[1]}"
+        await _close(request, socket, reason)
+        return socket
+
+    async def _until_ended(self, socket: web.WebSocketResponse, cursor: _Cursor) -> str:
+        """Why the gateway ends the socket; empty where the other side did."""
+        works = (self._send(socket, cursor), self._receive(socket), self._judge(cursor), self._stop())
+        tasks = {asyncio.create_task(work) for work in works}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return max(task.result() for task in done)
+        finally:
+            _sockets.dec()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _cursor(self, after: str) -> _Cursor:
+        if not after:
+            return _Cursor((0, 0), self._hub.end)
+        last = parse_id(after)
+        return _Cursor(last, self._hub.position_after(last))
+
+    async def _send(self, socket: web.WebSocketResponse, cursor: _Cursor) -> str:
+        with contextlib.suppress(ConnectionError):
+            while not socket.closed:
+                if cursor.position is None:
+                    await self._replay(socket, cursor)
+                    continue
+                if cursor.position < self._hub.start:
+                    return TOO_SLOW
+                await self._hub.wait(cursor.position)
+                for event in self._hub.read(cursor.position, BATCH):
+                    if event.event_id > cursor.last:  # else it came from the log before it came into the ring
+                        await socket.send_str(event.payload.decode())
+                        cursor.last = event.event_id
+                    cursor.position += 1
+        return ""
+
+    async def _replay(self, socket: web.WebSocketResponse, cursor: _Cursor) -> None:
+        """A page from the log; then live, from where the ring can go on or from its start where the log has no more."""
+        page = await self._store.after(cursor.last, BATCH)
+        for event_id, payload in page:
+            await socket.send_str(payload.decode())
+            cursor.last = event_id
+        cursor.position = self._hub.position_after(cursor.last)
+        if cursor.position is None and not page:
+            cursor.position = self._hub.start
+
+    async def _receive(self, socket: web.WebSocketResponse) -> str:
+        async for message in socket:
+            if message.type is WSMsgType.ERROR:
+                break
+        return ""
+
+    async def _judge(self, cursor: _Cursor) -> str:
+        """Wait until the socket, blocked in a send, has fallen out of the ring."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if cursor.position is not None and cursor.position < self._hub.start:
+                return TOO_SLOW
+
+    async def _stop(self) -> str:
+        await self._stopping.wait()
+        return STOPPING
+
+
+async def _close(request: web.Request, socket: web.WebSocketResponse, reason: str) -> None:
+    """Tell the reason, and do not wait for a socket that takes nothing."""
+    if reason.startswith(TOO_SLOW):
+        _slow.inc()
+    code = WSCloseCode.TRY_AGAIN_LATER if reason else WSCloseCode.OK
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await socket.close(code=code, message=reason.encode(), drain=False)
+    except TimeoutError:
+        pass
+    if request.transport is not None and not socket.closed:
+        request.transport.abort()

@@ -1,0 +1,64 @@
+"""The gateway: wiring only."""
+
+from pms_common.bus import Bus, Trimmer
+from pms_common.bus.trim import DEAD_KEPT_MS, EVENTS_KEPT_MS
+from pms_common.clock import now_ms
+from pms_common.db import create_engine
+from pms_common.db.cursors import PgCursorStore
+from pms_common.names import Names
+from pms_common.service import Lifecycle, run
+from pms_gateway.adapters.cursors import Cursors
+from pms_gateway.adapters.log_store import LogStore
+from pms_gateway.app.event_log import EventLog
+from pms_gateway.app.hub import Hub
+from pms_gateway.app.snapshots import Snapshots
+from pms_gateway.app.updates import Updates
+from pms_gateway.app.waiters import Waiters
+from pms_gateway.domain.read_model import ReadModel
+from pms_gateway.door.commands import WAIT_S, Commands
+from pms_gateway.door.reads import Reads
+from pms_gateway.door.server import serve
+from pms_gateway.door.socket import EventSocket
+from pms_gateway.door.tokens import load_tokens
+
+
+async def wire(life: Lifecycle) -> None:
+    """Put the gateway together."""
+    settings, tokens = life.settings, load_tokens(life.settings.gateway_token_file)
+    names = Names(settings.namespace, settings.feed_namespace)
+    bus = await Bus.connect(settings.redis_url, "gateway", names, life.ready)
+    life.on_stop(bus.close)
+    life.spawn(bus.run(), "bus")
+    engine = create_engine(settings.database_url, "gateway", pool_size=1)
+    life.on_stop(engine.dispose)
+    cursors = Cursors(PgCursorStore(engine, "gateway"), life.ready)
+    store, hub, model, waiters = LogStore(bus.redis, names), Hub(), ReadModel(), Waiters()
+    event_log = EventLog(
+        store=store,
+        cursors=cursors,
+        outbox=bus.outbox,
+        hub=hub,
+        names=names,
+        incarnation=lambda: bus.incarnation.identity,
+        now_ms=now_ms,
+    )
+    snapshots = Snapshots(bus.outbox, names, life.ready)
+    updates = Updates(bus.outbox, event_log, model, waiters, snapshots)
+    commands = Commands(bus.redis, names, waiters, now_ms, WAIT_S)
+    reads = Reads(model, lambda: updates.last_ms, lambda: event_log.epoch)
+    socket = EventSocket(hub, store, life.stopping)
+    await serve(life, tokens, [*commands.routes(), *reads.routes(), *socket.routes()])
+    await event_log.open()
+    consumer = bus.consumer("gateway", updates.handlers(names), cursors=cursors)
+    life.on_stop(consumer.stop)
+    life.spawn(event_log.run(), "event_log")
+    life.spawn(event_log.watch(), "epoch")
+    life.spawn(consumer.run(), "consumer")
+    life.spawn(snapshots.run(), "snapshots")
+    aged = {names.events: EVENTS_KEPT_MS, names.dead: DEAD_KEPT_MS}
+    life.spawn(Trimmer(bus.redis, [], aged=aged).run(), "trimmer")
+
+
+def main() -> None:
+    """Run the gateway in the foreground. Its own door serves the probes."""
+    run("gateway", wire, probes=False)
