@@ -45,7 +45,7 @@ class Frame(msgspec.Struct):
     stream: str = ""
     data: BookTicker | DepthUpdate | None = None
     id: int | None = None
-    error: msgspec.Raw | None = None
+    error: object = None
     code: int | None = None
 
 
