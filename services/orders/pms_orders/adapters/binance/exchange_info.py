@@ -1,0 +1,104 @@
+"""exchangeInfo: trading rules and rate limits.
+
+Owns its form and the translation to `SymbolSpec`. Never does I/O. Used at start and when the rules are read again.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.decimals import ZERO
+from pms_orders.domain.rate import Budget, Window
+
+
+class Filter(msgspec.Struct, rename="camel"):
+    """One filter; which fields it has depends on its type. A zero disables a rule."""
+
+    filter_type: str
+    min_price: Decimal = ZERO
+    max_price: Decimal = ZERO
+    tick_size: Decimal = ZERO
+    min_qty: Decimal = ZERO
+    max_qty: Decimal = ZERO
+    step_size: Decimal = ZERO
+    notional: Decimal = ZERO
+    limit: int = 0
+    multiplier_up: Decimal = ZERO
+    multiplier_down: Decimal = ZERO
+
+
+class Symbol(msgspec.Struct, rename="camel"):
+    """One symbol."""
+
+    symbol: str
+    status: str
+    base_asset: str
+    quote_asset: str
+    margin_asset: str
+    filters: list[Filter]
+    market_take_bound: Decimal = ZERO
+
+
+class RateLimit(msgspec.Struct, rename="camel"):
+    """One limit: `interval_num` × `interval`."""
+
+    rate_limit_type: str
+    interval: str
+    interval_num: int
+    limit: int
+
+
+class ExchangeInfo(msgspec.Struct, rename="camel"):
+    """What we read of exchangeInfo."""
+
+    rate_limits: list[RateLimit]
+    symbols: list[Symbol]
+
+
+exchange_info = msgspec.json.Decoder(ExchangeInfo)
+_NONE = Filter("")
+_INTERVAL_MS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
+
+
+def symbol_spec(symbol: Symbol) -> SymbolSpec:
+    """A symbol's trading rules in our terms."""
+    filters = {item.filter_type: item for item in symbol.filters}
+    price = filters.get("PRICE_FILTER", _NONE)
+    lot = filters.get("LOT_SIZE", _NONE)
+    market = filters.get("MARKET_LOT_SIZE", lot)
+    percent = filters.get("PERCENT_PRICE", _NONE)
+    return SymbolSpec(
+        symbol=symbol.symbol,
+        status=symbol.status,
+        base_asset=symbol.base_asset,
+        quote_asset=symbol.quote_asset,
+        margin_asset=symbol.margin_asset,
+        tick_size=price.tick_size,
+        min_price=price.min_price,
+        max_price=price.max_price,
+        step_size=lot.step_size,
+        min_quantity=lot.min_qty,
+        max_quantity=lot.max_qty,
+        market_step_size=market.step_size,
+        market_min_quantity=market.min_qty,
+        market_max_quantity=market.max_qty,
+        min_notional=filters.get("MIN_NOTIONAL", _NONE).notional,
+        percent_price_up=percent.multiplier_up,
+        percent_price_down=percent.multiplier_down,
+        max_orders=filters.get("MAX_NUM_ORDERS", _NONE).limit,
+        market_take_bound=symbol.market_take_bound,
+    )
+
+
+def apply_limits(budget: Budget, limits: list[RateLimit]) -> None:
+    """Give the budget the venue's own limits."""
+    windows = [
+        Window(_INTERVAL_MS[item.interval] * item.interval_num, item.limit)
+        for item in limits
+        if item.rate_limit_type == "ORDERS"
+    ]
+    budget.orders = tuple(windows) or budget.orders
+    for item in limits:
+        if item.rate_limit_type == "REQUEST_WEIGHT":
+            budget.weight.limit = item.limit

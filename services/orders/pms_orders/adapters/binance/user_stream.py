@@ -1,0 +1,154 @@
+"""The user stream: what the venue says about our orders, balances and positions.
+
+Owns the listen key's life (made, prolonged every 30 minutes, replaced when dead; never deleted), the connection to the
+/private route, and the batches in which events are handed on: all that one read of the socket brought. Events missed
+while it was down never come again: whoever listens reconciles after each `connected`. Never decides what one means.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+
+from pms_common import metrics
+from pms_common.logging import get_logger
+from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance.connecting import Backoff, connect
+from pms_orders.adapters.binance.rest import RestClient, VenueRefused, VenueUnreachable
+
+log = get_logger(__name__)
+
+KEEP_ALIVE_S = 1_800.0
+"""The venue asks for one within 60 minutes."""
+DEAD_KEY = -1125
+
+_events = metrics.counter("user_stream_events", "Events of the user stream", ["kind"])
+_unreadable = metrics.counter("user_stream_unreadable", "Events that could not be decoded")
+
+Batch = list[wire.FeedEvent]
+
+
+class _Listener(WSListener):
+    """Gathers the events of one read and hands them on together."""
+
+    def __init__(self, heard: Callable[[Batch], None]) -> None:
+        self._heard = heard
+        self._batch: Batch = []
+        self._fragments = b""
+        self.defect: Exception | None = None
+        self.last_s = time.monotonic()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind is WSMsgType.CLOSE:
+            transport.disconnect()
+            return
+        if kind is WSMsgType.TEXT or kind is WSMsgType.CONTINUATION:
+            payload = frame.get_payload_as_bytes()
+            if not frame.fin:
+                self._fragments += payload
+                return
+            if self._fragments:
+                payload, self._fragments = self._fragments + payload, b""
+            self._gather(payload)
+        if frame.last_in_buffer and self._batch:
+            self._hand_on()
+
+    def _gather(self, payload: bytes) -> None:
+        try:
+            event = wire.decode_event(payload)
+        except msgspec.DecodeError as error:
+            _unreadable.inc()
+            log.error("user_event_unreadable", error=str(error), payload=payload[:500])
+            return
+        if event is not None:
+            self._batch.append(event)
+
+    def _hand_on(self) -> None:
+        batch, self._batch = self._batch, []
+        self.last_s = time.monotonic()
+        try:
+            self._heard(batch)
+        except Exception as defect:  # the transport would only log it: `run` raises it
+            self.defect = defect
+            raise
+
+
+class UserStream:
+    """Keeps one connection of the user stream. Spawn `run`.
+
+    `connected(True)` means: everything from now on is heard; `connected(False, why)`: events may be missed.
+    """
+
+    def __init__(
+        self,
+        rest: RestClient,
+        url: str,
+        *,
+        heard: Callable[[Batch], None],
+        connected: Callable[[bool, str], None],
+        keep_alive_s: float = KEEP_ALIVE_S,
+    ) -> None:
+        self._rest = rest
+        self._url = url.rstrip("/")
+        self._heard = heard
+        self._connected = connected
+        self._keep_alive_s = keep_alive_s
+        self._transport: WSTransport | None = None
+        self._why = ""
+
+    def restart(self, why: str) -> None:
+        """Connect anew: the stream is silent while it should speak, or its key is dead."""
+        log.warning("user_stream_restarts", why=why)
+        self._why = why
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    async def run(self) -> None:
+        """Keep connected until cancelled. Raises what a listener raised: a defect, which must stop the service."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._live(backoff)
+            except (OSError, VenueRefused, VenueUnreachable) as error:
+                self._why = str(error)
+            self._transport = None
+            self._connected(False, self._why or "the user stream is disconnected")
+            await backoff.wait()
+
+    async def _live(self, backoff: Backoff) -> None:
+        key = await self._rest.listen_key()
+        listener = _Listener(self._hear)
+        transport = self._transport = await connect(lambda: listener, f"{self._url}/private/ws/{key}")
+        self._why = ""
+        self._connected(True, "")
+        backoff.reset()
+        keeping = asyncio.create_task(self._keep_alive(), name="listen_key")
+        try:
+            await transport.wait_disconnected()
+        finally:
+            keeping.cancel()
+            transport.disconnect(graceful=False)
+        if listener.defect is not None:
+            raise listener.defect
+
+    def _hear(self, batch: Batch) -> None:
+        for event in batch:
+            if type(event) is wire.ListenKeyExpired:
+                self.restart("the listen key has expired")
+        self._heard(batch)
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(self._keep_alive_s)
+            try:
+                await self._rest.keep_listen_key()
+            except VenueRefused as error:
+                if error.error.code == DEAD_KEY:
+                    self.restart("the listen key is dead")
+                    return
+                log.warning("listen_key_not_prolonged", error=str(error))
+            except VenueUnreachable as error:
+                log.warning("listen_key_not_prolonged", error=str(error))
