@@ -6,6 +6,7 @@ update means or how a gap is healed: the reader's service asks the owner's queri
 
 from bisect import bisect_right
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -28,6 +29,10 @@ class UpdatesWriter:
         self._stream = stream
         self._epoch = epoch
         outbox.register(self)
+
+    def add(self, kind: type[Update], /, **fields: Any) -> None:
+        """Append an update built here of its fields, without `epoch` and `n`."""
+        self.publish(kind(epoch=0, n=0, **fields))
 
     def publish(self, update: Update) -> None:
         """Give the update its epoch and number (whatever it had) and append it to the stream."""
