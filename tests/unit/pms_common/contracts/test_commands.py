@@ -156,6 +156,45 @@ def test_bounds_are_kept_to_the_digit(command: str, field: FieldRule) -> None:
         assert errors_of(shape, {field.name: value}, field.name), value
 
 
+RANGES: list[tuple[str, str, Any, Any]] = [
+    ("trade", "leverage", 1, 125),
+    ("chase", "stalkOffsetPct", 0, 10),
+    ("chase", "maxDistancePct", 0, 50),
+    ("scalper", "childCount", 1, 10),
+    ("scalper", "longOffsetPct", 0, 10),
+    ("scalper", "skew", -100, 100),
+    ("scalper", "minFillSpreadPct", 0, 10),
+    ("scalper", "fillDecayHalfLifeMs", 1_000, 3_600_000),
+    ("scalper", "minRefillDelayMs", 0, 300_000),
+    ("scalper", "maxLossPerCloseBps", 0, 10_000),
+    ("scalper", "maxFillsPerMinute", 0, 100),
+    ("twap", "lots", 2, 100),
+    ("twap", "durationMinutes", 1, 720),
+    ("twap_basket", "lots", 2, 100),
+    ("trail_stop", "callbackPct", Decimal("0.0001"), 50),
+    ("close", "fraction", Decimal("0.0001"), 1),
+    ("account", "liquidationThreshold", Decimal("0.0001"), 1),
+]
+
+
+@pytest.mark.parametrize(("command", "name", "least", "most"), RANGES)
+def test_the_contracts_ranges(command: str, name: str, least: Any, most: Any) -> None:
+    shape = shape_of(COMMANDS[command])
+    for value in (least, most):
+        assert not errors_of(shape, {name: value}, name)
+    for value in (least - 1, most + 1):
+        assert errors_of(shape, {name: value}, name)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 30, 31])
+def test_a_scale_has_2_to_30_levels(levels: int) -> None:
+    body = EXAMPLES["scale"] | {"orders": [{"price": 100 + i, "quantity": 1} for i in range(levels)]}
+    if 2 <= levels <= 30:
+        assert parse("scale", body).command
+    else:
+        assert refusal("scale", body).errors[0].field == "orders"
+
+
 def errors_of(shape: Shape, body: dict[str, Any], name: str) -> list[Any]:
     report = Report()
     shape.read(body, "", report)
