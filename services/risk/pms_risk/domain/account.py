@@ -1,0 +1,144 @@
+"""A virtual account: cash, positions, live orders, limits, and what they add up to.
+
+Owns the account's totals, kept by difference so that a check costs the same with one position or hundreds. Never talks
+to a clock or a database. Changed only through its methods, by `books` and the application.
+"""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Literal
+
+from pms_common.contracts.base import LiquidationMode
+from pms_common.contracts.bus.base import PositionSide
+from pms_common.decimals import ZERO
+from pms_risk.domain.holding import Holding
+from pms_risk.domain.ledger import Cause, Entry, post
+from pms_risk.domain.math import DEFAULT_MAINTENANCE_RATE, unrealized_pnl
+from pms_risk.domain.orders import LiveOrder
+from pms_risk.domain.position import Position
+from pms_risk.domain.rules import Rules
+
+Status = Literal["ACTIVE", "FROZEN", "LIQUIDATED"]
+Key = tuple[str, PositionSide]
+SETTLEMENT_ASSET = "USDT"
+Marks = Callable[[str], Decimal | None]
+"""Symbol → its mark, None where there is none."""
+
+
+class Account:
+    """One virtual account. `version` rises with every change a reader can see."""
+
+    __slots__ = (
+        *("cash", "created_ms", "holdings", "id", "liquidation_mode", "maintenance_rate", "name", "orders", "rules"),
+        *("margin", "notional", "positions", "reserved_margin", "reserved_notional", "status", "version"),
+    )
+
+    def __init__(self, account_id: str, name: str, created_ms: int) -> None:
+        self.id = account_id
+        self.name = name
+        self.created_ms = created_ms
+        self.cash = ZERO
+        self.status: Status = "ACTIVE"
+        self.rules = Rules()
+        self.maintenance_rate = DEFAULT_MAINTENANCE_RATE
+        self.liquidation_mode: LiquidationMode = "ADL_30"
+        self.holdings: dict[Key, Holding] = {}
+        self.positions: dict[str, Holding] = {}
+        """Position id → where it is held."""
+        self.orders: dict[str, LiveOrder] = {}
+        self.margin = self.notional = self.reserved_margin = self.reserved_notional = ZERO
+        self.version = 0
+
+    def holding(self, symbol: str, leg: PositionSide) -> Holding:
+        """Position and orders on (symbol, leg), possibly none yet."""
+        return self.holdings.get((symbol, leg)) or Holding(symbol, leg)
+
+    def position(self, position_id: str) -> Position | None:
+        """The open position with this id."""
+        holding = self.positions.get(position_id)
+        return holding.position if holding is not None else None
+
+    def open_positions(self) -> Iterator[Position]:
+        """All open positions."""
+        for holding in self.positions.values():
+            if holding.position is not None:
+                yield holding.position
+
+    def pnl(self, marks: Marks) -> tuple[Decimal, str | None]:
+        """Unrealised profit over all positions, and the first symbol without a mark (whose profit is left out)."""
+        total = ZERO
+        missing = None
+        for position in self.open_positions():
+            mark = marks(position.symbol)
+            if mark is None:
+                missing = missing or position.symbol
+            else:
+                total += unrealized_pnl(position.quantity, position.cost, mark)
+        return total, missing
+
+    # -- changes
+
+    def book_cash(self, amount: Decimal, *, key: str, cause: Cause, reference: str, at_ms: int) -> Entry:
+        """Change the cash by `amount`; the entry to keep."""
+        entry = post(self.cash, amount, key, self.id, SETTLEMENT_ASSET, cause, reference, at_ms)
+        self.cash = entry.after
+        self.version += 1
+        return entry
+
+    def put_position(self, position: Position) -> None:
+        """Take a position into the account, as loaded or opened."""
+        holding = self._opened(position.symbol, position.leg)
+        holding.position = position
+        self.positions[position.id] = holding
+        self._refresh(holding)
+
+    def put_order(self, order: LiveOrder) -> None:
+        """Reserve for an order; the same id again replaces it."""
+        holding = self._opened(order.symbol, order.leg)
+        holding.side(order.side)[order.client_order_id] = order
+        self.orders[order.client_order_id] = order
+        self._refresh(holding)
+
+    def change_order(self, order: LiveOrder, *, quantity: Decimal, bound: Decimal, executed: Decimal) -> None:
+        """Take over what an order may still do."""
+        order.quantity, order.bound, order.executed = quantity, bound, executed
+        self._refresh(self.holdings[order.symbol, order.leg])
+
+    def drop_order(self, client_order_id: str) -> LiveOrder | None:
+        """Release the reservation of an order that is final."""
+        order = self.orders.pop(client_order_id, None)
+        if order is not None:
+            holding = self.holdings[order.symbol, order.leg]
+            del holding.side(order.side)[client_order_id]
+            self._refresh(holding)
+        return order
+
+    def refresh(self, symbol: str, leg: PositionSide) -> None:
+        """Bring the totals up to date after a position changed."""
+        self._refresh(self.holdings[symbol, leg])
+
+    def remove_position(self, holding: Holding) -> None:
+        """Forget a position that has been closed."""
+        if holding.position is not None:
+            del self.positions[holding.position.id]
+            holding.position = None
+
+    def _opened(self, symbol: str, leg: PositionSide) -> Holding:
+        holding = self.holdings.get((symbol, leg))
+        if holding is None:
+            holding = self.holdings[symbol, leg] = Holding(symbol, leg)
+        return holding
+
+    def _refresh(self, holding: Holding) -> None:
+        margin, notional = holding.margin, holding.notional
+        reserved_margin, reserved_notional = holding.reserved_margin, holding.reserved_notional
+        holding.refresh()
+        self.margin += holding.margin - margin
+        self.notional += holding.notional - notional
+        self.reserved_margin += holding.reserved_margin - reserved_margin
+        self.reserved_notional += holding.reserved_notional - reserved_notional
+        self.version += 1
+        if holding.empty:
+            del self.holdings[holding.symbol, holding.leg]
+            if not self.holdings:  # quotients leave a last digit behind; nothing held is exactly nothing
+                self.margin = self.notional = self.reserved_margin = self.reserved_notional = ZERO

@@ -1,0 +1,223 @@
+"""The books of the pool: all accounts, the house, and the executions booked so far.
+
+Owns conservation: what an execution gives to accounts and house is exactly what it gave to the exchange's wallet, and
+position quantities add up to what was executed. Pure and synchronous; every decision about time, ids and durability is
+the caller's. Used by the application handlers and by the property tests.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+
+from pms_common.contracts.bus.base import PositionSide
+from pms_common.contracts.bus.orders import ExchangeAccount, Fill, OrderView
+from pms_common.decimals import ZERO
+from pms_risk.domain.account import SETTLEMENT_ASSET, Account
+from pms_risk.domain.booking import Booking
+from pms_risk.domain.execution import execute
+from pms_risk.domain.fills import FillKey, FillMemory, Seen
+from pms_risk.domain.holding import CLOSING
+from pms_risk.domain.house import CAPITAL, COMMISSION, EXTERNAL, HOUSE, House, netting
+from pms_risk.domain.ledger import Cause, Entry
+from pms_risk.domain.position import Position, closing_part
+
+PositionId = Callable[[str, str, str], str]
+"""(owner, leg, fill reference) → id of the position that the fill opens."""
+
+ONE = Decimal(1)
+
+
+def fill_key(order: OrderView, fill: Fill) -> FillKey:
+    """What makes an execution unique."""
+    return order.symbol, fill.trade_id, order.exchange_order_id or 0
+
+
+class Books:
+    """Accounts and house; `fills` remembers what was booked."""
+
+    def __init__(self, position_id: PositionId) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.house = House()
+        self.fills = FillMemory()
+        self._position_id = position_id
+
+    def look(self, order: OrderView, fill: Fill) -> Seen:
+        """Whether the execution was booked."""
+        return self.fills.look(fill_key(order, fill), fill.trade_ms)
+
+    # -- executions
+
+    def book(self, order: OrderView, fill: Fill) -> Booking:
+        """Book one execution that was not booked before.
+
+        It goes to the order's account; what no account can take (an unknown owner, or a reduce-only execution beyond
+        the position) goes to the house's external book.
+        """
+        key = fill_key(order, fill)
+        account = self.accounts.get(order.account_id)
+        booking = Booking(
+            key, "{}:{}:{}".format(*key), account.id if account is not None else HOUSE, order.position_side
+        )
+        signed = fill.quantity if order.side == "BUY" else -fill.quantity
+        own = _owned(account, order, signed) if account is not None else ZERO
+        booking.excess = abs(signed - own) if account is not None else ZERO
+        commission = self._charge_commission(booking, account, fill)
+        profit = self._move_account(booking, account, order, fill, own, commission) if account is not None else ZERO
+        if own != signed:
+            profit += self._move_house(booking, order, fill, signed - own)
+        difference = fill.realized_pnl - profit
+        if difference:
+            self._book_house(booking, netting(order.symbol), difference, "netting", fill)
+        self.fills.remember(key, fill.trade_ms)
+        return booking
+
+    def _move_account(
+        self, booking: Booking, account: Account, order: OrderView, fill: Fill, signed: Decimal, commission: Decimal
+    ) -> Decimal:
+        """Apply to the account's position and credit what closing earned; the profit before commission."""
+        if not signed:
+            return ZERO
+        symbol, leg = order.symbol, order.position_side
+        holding = account.holding(symbol, leg)
+        before = holding.position
+        open_position = partial(self._open, booking, symbol, order.leverage, fill)
+        moved = execute(before, account.id, signed, fill.price, order.leverage, commission, open_position)
+        booking.steps += moved.steps
+        if before is not None and moved.position is not before:
+            account.remove_position(holding)
+        if moved.position is not None:
+            account.put_position(moved.position)
+        else:
+            account.refresh(symbol, leg)
+        if moved.profit:
+            booking.account_entries.append(
+                account.book_cash(
+                    moved.profit,
+                    key=f"{booking.reference}:realized_pnl",
+                    cause="realized_pnl",
+                    reference=booking.reference,
+                    at_ms=fill.trade_ms,
+                )
+            )
+        return moved.profit
+
+    def _move_house(self, booking: Booking, order: OrderView, fill: Fill, signed: Decimal) -> Decimal:
+        """Apply to the external book; the profit before commission."""
+        key = (order.symbol, order.position_side)
+        positions = self.house.positions
+        open_position = partial(self._open, booking, order.symbol, ONE, fill, HOUSE)
+        moved = execute(positions.get(key), HOUSE, signed, fill.price, ONE, ZERO, open_position)
+        booking.steps += moved.steps
+        if moved.position is not None:
+            positions[key] = moved.position
+        else:
+            positions.pop(key, None)
+        if moved.profit:
+            self._book_house(booking, EXTERNAL, moved.profit, "realized_pnl", fill)
+        return moved.profit
+
+    def _open(self, booking: Booking, symbol: str, leverage: Decimal, fill: Fill, owner: str = "") -> Position:
+        position_id = self._position_id(owner or booking.owner, booking.leg, booking.reference)
+        return Position(position_id, symbol, booking.leg, leverage, fill.trade_ms)
+
+    def _charge_commission(self, booking: Booking, account: Account | None, fill: Fill) -> Decimal:
+        """Charge the commission of an execution; what of it an account paid."""
+        if not fill.commission:
+            return ZERO
+        if account is None or fill.commission_asset != SETTLEMENT_ASSET:
+            book = COMMISSION if account is not None else EXTERNAL
+            self._book_house(booking, book, -fill.commission, "commission", fill, fill.commission_asset)
+            return ZERO
+        booking.account_entries.append(
+            account.book_cash(
+                -fill.commission,
+                key=f"{booking.reference}:commission",
+                cause="commission",
+                reference=booking.reference,
+                at_ms=fill.trade_ms,
+            )
+        )
+        return fill.commission
+
+    def _book_house(
+        self, booking: Booking, book: str, amount: Decimal, cause: Cause, fill: Fill, asset: str = SETTLEMENT_ASSET
+    ) -> None:
+        booking.house_entries.append(
+            self.house.book(
+                book,
+                amount,
+                key=f"{booking.reference}:{cause}",
+                cause=cause,
+                reference=booking.reference,
+                at_ms=fill.trade_ms,
+                asset=asset,
+            )
+        )
+
+    # -- transfers and the first look at the exchange
+
+    def transfer(self, account: Account, amount: Decimal, reference: str, at_ms: int) -> tuple[Entry, Entry]:
+        """Move cash from the house's capital to an account (negative: back); the account's and the house's entry."""
+        cause: Cause = "deposit" if amount > 0 else "withdrawal"
+        key = f"{account.id}:{reference}:{cause}"
+        credit = account.book_cash(amount, key=key, cause=cause, reference=reference, at_ms=at_ms)
+        debit = self.house.book(CAPITAL, -amount, key=key, cause=cause, reference=reference, at_ms=at_ms)
+        return credit, debit
+
+    def open_house(self, exchange: ExchangeAccount) -> tuple[list[Entry], list[Position]]:
+        """Take the exchange account as it is found at the very first look: cash beyond what is booked becomes capital,
+        positions beyond what is booked become external ones."""
+        entries = []
+        for balance in exchange.balances:
+            found = balance.wallet - self.cash(balance.asset)
+            if found:
+                entries.append(
+                    self.house.book(
+                        CAPITAL,
+                        found,
+                        key=f"opening_wallet:{balance.asset}",
+                        cause="opening_wallet",
+                        reference="exchange",
+                        at_ms=exchange.event_ms,
+                        asset=balance.asset,
+                    )
+                )
+        return entries, self._open_external(exchange)
+
+    def _open_external(self, exchange: ExchangeAccount) -> list[Position]:
+        booked = self.quantities()
+        opened = []
+        for found in exchange.positions:
+            key = (found.symbol, found.position_side)
+            rest = found.quantity - booked.get(key, ZERO)
+            if not rest or key in self.house.positions:
+                continue
+            position_id = self._position_id(HOUSE, found.position_side, f"opening:{found.symbol}")
+            position = Position(position_id, found.symbol, found.position_side, Decimal(1), exchange.event_ms)
+            position.add(rest, found.entry_price, Decimal(1))
+            self.house.positions[key] = position
+            opened.append(position)
+        return opened
+
+    # -- sums
+
+    def cash(self, asset: str) -> Decimal:
+        """Cash of all accounts and the house in one asset."""
+        own = sum((account.cash for account in self.accounts.values()), ZERO) if asset == SETTLEMENT_ASSET else ZERO
+        return own + self.house.total(asset)
+
+    def quantities(self) -> dict[tuple[str, PositionSide], Decimal]:
+        """Σ signed position per (symbol, leg), accounts and house together."""
+        sums: dict[tuple[str, PositionSide], Decimal] = {}
+        positions = [position for account in self.accounts.values() for position in account.open_positions()]
+        for position in (*positions, *self.house.positions.values()):
+            key = (position.symbol, position.leg)
+            sums[key] = sums.get(key, ZERO) + position.quantity
+        return sums
+
+
+def _owned(account: Account, order: OrderView, signed: Decimal) -> Decimal:
+    """The part of an execution that is the account's: what only closes may not go beyond the position."""
+    if order.reduce_only or order.side == CLOSING.get(order.position_side):
+        return closing_part(account.holding(order.symbol, order.position_side).quantity, signed)
+    return signed

@@ -1,0 +1,65 @@
+"""The marks risk works with: the mid of L1, and whether it may be trusted for new risk.
+
+Owns the newest tick per symbol. A price counts as fresh while its stream was confirmed alive within the limit. Never
+invents a price. Used by the validator, the snapshot and the handlers.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pms_common.contracts.bus.common import Tick
+from pms_common.decimals import from_float
+
+MAX_AGE_MS = 3_000
+"""Default limit of the design for the age of a price that new risk may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """L1 in decimals."""
+
+    bid: Decimal
+    ask: Decimal
+
+    @property
+    def mid(self) -> Decimal:
+        """The mark."""
+        return (self.bid + self.ask) / 2
+
+
+class Prices:
+    """Newest tick per symbol; decimals are made on first use, because most ticks are never asked for."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[str, Tick] = {}
+        self._quotes: dict[str, Quote] = {}
+        self._marks: dict[str, Decimal] = {}
+
+    def put(self, tick: Tick) -> None:
+        """Take a newer tick."""
+        self._ticks[tick.symbol] = tick
+        self._quotes.pop(tick.symbol, None)
+        self._marks.pop(tick.symbol, None)
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Best bid and ask of any age."""
+        quote = self._quotes.get(symbol)
+        if quote is None and (tick := self._ticks.get(symbol)) is not None:
+            quote = self._quotes[symbol] = Quote(from_float(tick.bid), from_float(tick.ask))
+        return quote
+
+    def mark(self, symbol: str) -> Decimal | None:
+        """The mid of any age, for display."""
+        mark = self._marks.get(symbol)
+        if mark is None and (quote := self.quote(symbol)) is not None:
+            mark = self._marks[symbol] = quote.mid
+        return mark
+
+    def fresh(self, symbol: str, now_ms: int) -> bool:
+        """Whether new risk may rely on the price."""
+        tick = self._ticks.get(symbol)
+        return tick is not None and tick.state == "live" and now_ms - tick.ts_ms <= MAX_AGE_MS
+
+    def fresh_mark(self, symbol: str, now_ms: int) -> Decimal | None:
+        """The mid, None where it may not be relied on."""
+        return self.mark(symbol) if self.fresh(symbol, now_ms) else None

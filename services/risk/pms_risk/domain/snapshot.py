@@ -1,0 +1,140 @@
+"""An account as the contract shows it: the snapshot that events carry, and the fuller one of the risk cache.
+
+Owns the rounding of what is shown (16 significant digits; money itself is never rounded here). Uses prices of any age,
+because a display needs a number; a position that never had a price counts as unmoved. Used by events and caches.
+"""
+
+from collections.abc import Callable
+from decimal import Context, Decimal
+
+from pms_common.contracts.account import AccountSnapshot, RiskOrder, RiskPosition, RiskSnapshot, SnapshotPosition
+from pms_common.decimals import ZERO
+from pms_risk.domain.account import Account, Marks
+from pms_risk.domain.math import (
+    Leg,
+    account_liquidation_price,
+    liquidation_prices,
+    maintenance_margin,
+    margin_ratio,
+    static_liquidation_price,
+    unrealized_pnl,
+)
+from pms_risk.domain.orders import LiveOrder
+from pms_risk.domain.position import Position
+
+shown: Callable[[Decimal], Decimal] = Context(prec=16).plus
+"""A quotient with as many digits as a double holds."""
+_HUNDRED = Decimal(100)
+
+
+def snapshot(account: Account, marks: Marks) -> AccountSnapshot:
+    """What events carry."""
+    pnl, _ = account.pnl(marks)
+    equity = account.cash + pnl
+    return AccountSnapshot(
+        balance=account.cash,
+        equity=shown(max(equity, ZERO)),
+        margin_used=shown(account.margin),
+        available_margin=shown(equity - account.margin),
+        positions=tuple([_position(position) for position in account.open_positions()]),
+    )
+
+
+def _position(position: Position) -> SnapshotPosition:
+    return SnapshotPosition(
+        id=position.id,
+        symbol=position.symbol,
+        side=position.side,
+        entry_price=shown(position.entry_price),
+        quantity=abs(position.quantity),
+        margin=shown(position.margin),
+        leverage=int(position.leverage),
+    )
+
+
+def risk_snapshot(account: Account, marks: Marks, now_ms: int) -> RiskSnapshot:
+    """Value of the risk cache."""
+    positions = list(account.open_positions())
+    found = [marks(position.symbol) for position in positions]
+    pnls = [
+        unrealized_pnl(position.quantity, position.cost, mark) if mark is not None else ZERO
+        for position, mark in zip(positions, found, strict=True)
+    ]
+    legs = [Leg(position.quantity, position.cost, pnl) for position, pnl in zip(positions, pnls, strict=True)]
+    rate = account.maintenance_rate
+    prices = liquidation_prices(legs, account.cash, rate, account.rules.liquidation_threshold)
+    largest = account_liquidation_price(legs, prices)
+    pnl = sum(pnls, ZERO)
+    equity = account.cash + pnl
+    maintenance = maintenance_margin(account.notional, rate)
+    return RiskSnapshot(
+        sub_account_id=account.id,
+        timestamp_ms=now_ms,
+        status=account.status,
+        liquidation_mode=account.liquidation_mode,
+        balance=account.cash,
+        equity=shown(max(equity, ZERO)),
+        margin_used=shown(account.margin),
+        available_margin=shown(equity - account.margin),
+        unrealized_pnl=shown(pnl),
+        margin_ratio=shown(margin_ratio(maintenance, equity)),
+        maintenance_margin=shown(maintenance),
+        total_exposure=shown(account.notional),
+        account_liq_price=shown(largest) if largest is not None else None,
+        positions=tuple(_risk_position(*facts) for facts in zip(positions, found, pnls, prices, strict=True)),
+        open_orders=tuple([_order(order) for order in account.orders.values()]),
+    )
+
+
+def _risk_position(position: Position, mark: Decimal | None, pnl: Decimal, liquidation: Decimal) -> RiskPosition:
+    margin = position.margin
+    return RiskPosition(
+        id=position.id,
+        symbol=position.symbol,
+        side=position.side,
+        entry_price=shown(position.entry_price),
+        quantity=abs(position.quantity),
+        margin=shown(margin),
+        leverage=int(position.leverage),
+        notional=shown(position.notional),
+        mark_price=mark,
+        liquidation_price=shown(liquidation),
+        unrealized_pnl=shown(pnl) if mark is not None else None,
+        pnl_percent=shown(_HUNDRED * pnl / margin) if mark is not None and margin else None,
+        opened_at_ms=position.opened_ms,
+    )
+
+
+def _order(order: LiveOrder) -> RiskOrder:
+    view = order.view
+    return RiskOrder(
+        id=order.client_order_id,
+        order_id=order.client_order_id,
+        client_order_id=order.client_order_id,
+        exchange_order_id=str(view.exchange_order_id) if view is not None and view.exchange_order_id else None,
+        symbol=order.symbol,
+        side=order.side,
+        order_type=order.order_type,
+        quantity=order.quantity,
+        price=order.price,
+        filled_qty=order.executed,
+        state=view.state if view is not None else "placing",
+        reduce_only=order.reduce_only,
+        leverage=int(order.leverage),
+        origin=order.origin,
+        parent_id=order.parent_id,
+        created_at_ms=order.approved_ms,
+    )
+
+
+def liquidation_price(account: Account, position: Position) -> Decimal:
+    """The static liquidation price of one position, as position events show it."""
+    return shown(
+        static_liquidation_price(
+            position.quantity,
+            position.cost,
+            account.cash,
+            account.maintenance_rate,
+            account.rules.liquidation_threshold,
+        )
+    )

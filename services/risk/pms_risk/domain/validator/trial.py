@@ -1,0 +1,91 @@
+"""An order put to the test: the facts the rules look at, and the values computed from them once.
+
+Owns the arithmetic of the pre-trade check (source: the reference of the earlier engine, 2.3 and section 3), with these
+differences: live orders count by what they reserve, and the profit of an opposite position counts once.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pms_common.contracts.bus.base import Side
+from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.contracts.errors import ErrorCode, FieldError
+from pms_common.decimals import ZERO
+from pms_risk.domain.account import Account
+from pms_risk.domain.gates import State
+from pms_risk.domain.math import available_margin, maintenance_margin, usage_ratio
+from pms_risk.domain.position import Position
+
+_INFINITE = Decimal("Infinity")
+
+
+@dataclass(slots=True)
+class Trial:
+    """One order of an account. `price` is its limit price, None for a market order.
+
+    `mark` and `pnl` are None where a price that they need is missing or stale. `spec` is None only where the symbol's
+    filters are not to be looked at. `reduce_only` orders lower risk and are asked for less.
+    """
+
+    account: Account | None
+    symbol: str
+    side: Side
+    quantity: Decimal
+    leverage: Decimal
+    price: Decimal | None = None
+    reduce_only: bool = False
+    mark: Decimal | None = None
+    pnl: Decimal | None = None
+    spec: SymbolSpec | None = None
+    state: State = "active"
+    symbol_frozen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What the rules compare, in quote currency."""
+
+    price: Decimal
+    notional: Decimal
+    required_margin: Decimal
+    available: Decimal
+    exposure: Decimal
+    """Of the account without the opposite position and without this order."""
+    equity: Decimal
+    maintenance: Decimal
+    usage: Decimal
+
+
+def compute(trial: Trial, account: Account, mark: Decimal, pnl: Decimal) -> Computed:
+    """The values of section 3 of the reference."""
+    opposite = _opposite(account, trial.symbol, trial.side)
+    opposite_notional = opposite.notional if opposite is not None else ZERO
+    opposite_margin = opposite.margin if opposite is not None else ZERO
+    price = trial.price if trial.price is not None else mark
+    notional = trial.quantity * price
+    required = notional / trial.leverage if trial.leverage else _INFINITE
+    equity = account.cash + pnl
+    rest = account.notional - opposite_notional
+    maintenance = maintenance_margin(rest, account.maintenance_rate)
+    return Computed(
+        price=price,
+        notional=notional,
+        required_margin=required,
+        available=available_margin(equity, maintenance) - account.reserved_margin,
+        exposure=rest + account.reserved_notional,
+        equity=equity,
+        maintenance=maintenance,
+        usage=usage_ratio(equity, account.margin - opposite_margin + account.reserved_margin, required),
+    )
+
+
+def refusal(code: ErrorCode, message: str, field: str | None = None) -> FieldError:
+    """One violation in the form of the contract."""
+    return FieldError(code=code.name, message=message, field=field)
+
+
+def _opposite(account: Account, symbol: str, side: Side) -> Position | None:
+    position = account.holding(symbol, "BOTH").position
+    if position is None:
+        return account.holding(symbol, "SHORT" if side == "BUY" else "LONG").position
+    return position if (position.quantity < 0) == (side == "BUY") else None
