@@ -71,8 +71,8 @@ def configure(service: str, level: str = "INFO", log_format: str = "console", st
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for talkative in ("aiohttp.access", "asyncio", "alembic"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(service=service)
     structlog.configure(

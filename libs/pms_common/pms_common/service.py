@@ -63,7 +63,7 @@ class Lifecycle:
         if now is not None and now.ok == ok and now.why == why:
             return
         if now is None or now.ok != ok:
-            log.info("part_ready" if ok else "part_not_ready", part=part, why=why)
+            log.info("part_ready", part=part) if ok else log.warning("part_not_ready", part=part, why=why)
         self.parts[part] = Part(ok, why)
         _ready.labels(part).set(ok)
 

@@ -7,6 +7,7 @@ Used by `pms_common.service.run` and the `pms` command, which call `load_setting
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -100,16 +101,22 @@ class Settings(BaseSettings):
 
     sim_host: str = "127.0.0.1"
     sim_port: Port = 9900
+    sim_market: Literal["synthetic", "replay", "manual"] | None = None
     sim_seed: int = 1
-    sim_symbols: Names = ("BTCUSDT", "ETHUSDT")
-    sim_replay: Path | None = None
+    sim_tick_interval_ms: int = Field(100, gt=0)
+    sim_volatility: float = Field(0.0001, ge=0)
+    sim_replay: Names = ()
     sim_speed: float = Field(1.0, gt=0)
+    sim_symbols: Names = ()
     sim_exchange_info: Path | None = None
-    sim_balance: str = "1000000"
-    sim_keys: Names = Field(("sim-key:sim-secret",), repr=False)
-    sim_weight_per_minute: int = Field(2400, gt=0)
-    sim_orders_per_10s: int = Field(300, gt=0)
-    sim_orders_per_minute: int = Field(1200, gt=0)
+    sim_balance: Decimal = Field(Decimal(100_000), ge=0)
+    sim_keys_file: Path | None = None
+    sim_max_open_orders: int | None = Field(None, gt=0)
+    sim_history: int = Field(100_000, gt=0)
+    sim_request_log: int = Field(20_000, gt=0)
+    sim_limit_weight_per_minute: int = Field(2_400, gt=0)
+    sim_limit_orders_per_minute: int = Field(1_200, gt=0)
+    sim_limit_orders_per_ten_seconds: int = Field(300, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -130,11 +137,10 @@ class Settings(BaseSettings):
     def _fill_derived(self) -> Self:
         object.__setattr__(self, "feed_namespace", self.feed_namespace or self.namespace)
         if self.binance_env == "sim":
-            key, _, secret = (self.sim_keys or ("sim-key:sim-secret",))[0].partition(":")
             derived: dict[str, object] = {
-                "feed_symbols": self.feed_symbols or self.sim_symbols,
-                "binance_api_key": self.binance_api_key or SecretStr(key),
-                "binance_api_secret": self.binance_api_secret or SecretStr(secret),
+                "feed_symbols": self.feed_symbols or ("BTCUSDT", "ETHUSDT"),
+                "binance_api_key": self.binance_api_key or SecretStr("sim-key"),
+                "binance_api_secret": self.binance_api_secret or SecretStr("sim-secret"),
                 "binance_rest_url": self.binance_rest_url or f"http://{self.sim_host}:{self.sim_port}",
                 "binance_ws_url": self.binance_ws_url or f"ws://{self.sim_host}:{self.sim_port}",
                 "binance_wsapi_url": self.binance_wsapi_url or f"ws://{self.sim_host}:{self.sim_port}/ws-fapi/v1",

@@ -37,7 +37,7 @@ class Child:
 
     name: str
     process: subprocess.Popen[bytes]
-    log: Path
+    log: Path | None
     stop_signal: signal.Signals = signal.SIGTERM
     port: int = 0
     url: str = ""
@@ -78,18 +78,22 @@ class Child:
 def spawn(
     name: str,
     command: Sequence[str | Path],
-    log: Path,
+    log: Path | None,
     who: str = "self",
     stop_signal: signal.Signals = signal.SIGTERM,
     env: Mapping[str, str] | None = None,
 ) -> Child:
-    """Start `command` tied to this process's life, its output appended to `log`. `who`: see `launch.py`."""
-    with log.open("ab") as output:
+    """Start `command` tied to this process's life, its output appended to `log` or, without one, in a pipe.
+
+    Only from the main thread: the kernel takes the end of the starting thread for the end of the parent.
+    `who`: see `launch.py`.
+    """
+    with log.open("ab") if log else contextlib.nullcontext(subprocess.PIPE) as output:
         process = subprocess.Popen(
             launched(command, who, stop_signal),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=subprocess.STDOUT,
             env=env,
             start_new_session=True,  # a Ctrl-C at the terminal goes to us alone: we stop them in order
         )
@@ -118,9 +122,9 @@ def answers_on(port: int) -> bool:
     return False
 
 
-def tail(log: Path, characters: int = 1500) -> str:
+def tail(log: Path | None, characters: int = 1500) -> str:
     """The end of a log file."""
-    return log.read_text(encoding="utf-8", errors="replace")[-characters:] if log.exists() else ""
+    return log.read_text(encoding="utf-8", errors="replace")[-characters:] if log and log.exists() else ""
 
 
 def running(pid: int) -> bool:

@@ -5,8 +5,10 @@ Owns how the database is reached and how a journal is written. Never owns a tabl
 - `engine`: `create_engine` (SQLAlchemy, for all that is not hot) and `connect` (asyncpg); UTC; TLS as the URL says
 - `epochs`: `take_epoch`, the fence between a writer and its successor
 - `group_commit`: `GroupCommit`, the journal off the hot path
+- `cursors`: `PgCursorStore`, what lets a lost consumer group go on where it was
 """
 
+from pms_common.db.cursors import PgCursorStore
 from pms_common.db.engine import connect, create_engine
 from pms_common.db.epochs import FencedError, take_epoch
 from pms_common.db.group_commit import GroupCommit, JournalFullError, Statement
@@ -15,6 +17,7 @@ __all__ = [
     "FencedError",
     "GroupCommit",
     "JournalFullError",
+    "PgCursorStore",
     "Statement",
     "connect",
     "create_engine",

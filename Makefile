@@ -1,0 +1,69 @@
+# The verbs of this repository; CI runs the same ones. `make` alone lists them.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PACKAGES := libs/pms_common libs/pms_cli services/feed services/orders services/risk services/algos services/gateway services/simulator
+SOURCES := libs services tests
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast check types format bench chaos up lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## the virtual environment with everything in it (.venv/bin/pms)
+
+$(STAMP): requirements.lock $(PACKAGES:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "$(PYTHON) is missing or older than 3.11: name a newer one, e.g. make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv module: install it (Debian and Ubuntu: the package python3-venv)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements.lock > $(VENV)/uv.txt
+	$(PIP) install --require-hashes -r $(VENV)/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock || \
+	  $(PIP) install --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=-e ./%) || \
+	  $(PIP) install --no-deps --no-build-isolation $(PACKAGES:%=-e ./%)
+	@touch $(STAMP)
+
+demo: setup ## the main job once, against the simulated exchange (ARGS="--speed 5 --keep …")
+	$(BIN)/pms demo $(ARGS)
+
+test: setup ## the whole test suite, on real servers (ARGS="-k word …")
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: setup ## the tests without slow ones
+	$(BIN)/python -m pytest -m "not slow and not chaos and not data" $(ARGS)
+
+chaos: setup ## the tests that kill and disconnect real processes
+	$(BIN)/python -m pytest -m chaos $(ARGS)
+
+check: setup types ## format, lint, types, import rules
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/lint-imports
+
+types: setup ## the types alone
+	$(BIN)/mypy $(PACKAGES) tests
+
+format: setup ## format and fix what can be fixed
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: setup ## the benchmarks beside their references (ARGS="hop --json figures.json")
+	$(BIN)/pms bench $(ARGS)
+
+up: setup ## all services with embedded servers and the simulated exchange (ARGS="--testnet …")
+	$(BIN)/pms up $(ARGS)
+
+lock: setup ## requirements.lock anew from requirements*.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate $(patsubst libs/pms_%,--no-emit-package pms-%,$(filter libs/%,$(PACKAGES))) \
+	  $(patsubst services/%,--no-emit-package pms-%,$(filter services/%,$(PACKAGES))) \
+	  requirements.in requirements-dev.in --output-file requirements.lock
+
+clean: ## remove the virtual environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,89 @@
+"""`pms bench`: runs the benchmarks of `pms_cli.bench` and writes their figures."""
+
+import asyncio
+import importlib
+import json
+import os
+import pkgutil
+import platform
+import subprocess
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import pms_cli.bench
+from pms_cli.bench.result import Context, Result
+from pms_cli.commands.shared import fail
+from pms_cli.embedded import start_valkey
+from pms_common.settings import load_settings
+
+Run = Callable[[Context], Awaitable[Sequence[Result]]]
+
+
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME …", help="All of them by default.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds, each with the reference beside it.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of one measurement.")] = 1.5,
+) -> None:
+    """Measure against the references in the repository, interleaved on this machine."""
+    known = benchmarks()
+    if unknown := sorted(set(names or ()) - set(known)):
+        fail(f"{', '.join(unknown)} is no benchmark; there are {', '.join(known)}", 2)
+    chosen = {name: known[name] for name in names or known}
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="pms-bench-") as state:
+        given = load_settings().redis_url
+        server = None if given else start_valkey(Path(state))
+        try:
+            context = Context(given or (server.unix_url if server else ""), rounds, seconds)
+            for run in chosen.values():
+                results += asyncio.run(_gather(run, context))
+        finally:
+            if server is not None:
+                server.stop()
+    if json_file is not None:
+        json_file.write_text(json.dumps(report(results), indent=1), encoding="utf-8")
+    Console().print(_table(results))
+
+
+def benchmarks() -> dict[str, Run]:
+    """The benchmarks by name: the modules of `pms_cli.bench` that have a `run`."""
+    found: dict[str, Run] = {}
+    for module in pkgutil.iter_modules(pms_cli.bench.__path__):
+        run = getattr(importlib.import_module(f"pms_cli.bench.{module.name}"), "run", None)
+        if run is not None:
+            found[module.name] = run
+    return found
+
+
+async def _gather(run: Run, context: Context) -> Sequence[Result]:
+    return await run(context)
+
+
+def report(results: Sequence[Result]) -> dict[str, Any]:
+    """The content of the JSON file."""
+    machine = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "machine": machine,
+        "commit": commit.stdout.strip() or None,
+        "results": [asdict(result) for result in results],
+    }
+
+
+def _table(results: Sequence[Result]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("figure", "p50", "p95", "p99", "unit", "n", "ratio", "to"):
+        table.add_column(heading, justify="left" if heading in ("figure", "unit", "to") else "right", overflow="fold")
+    for result in results:
+        figures = [f"{value:,.4g}" for value in (result.p50, result.p95, result.p99)]
+        ratio = "" if result.ratio is None else f"{result.ratio:.2f}"
+        table.add_row(result.name, *figures, result.unit, str(result.n), ratio, result.ratio_to)
+    return table

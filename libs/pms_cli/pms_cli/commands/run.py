@@ -1,0 +1,58 @@
+"""`pms up`, `pms run`, `pms migrate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pms_cli import migrate as migrations
+from pms_cli.commands.shared import fail
+from pms_cli.embedded import ServerError, StateInUseError
+from pms_cli.run_service import SERVICES, run_service
+from pms_cli.system.up import Options
+from pms_cli.system.up import up as run_system
+from pms_common.settings import SettingsError, load_settings
+
+
+def up(
+    sim: Annotated[bool, typer.Option("--sim", help="On the simulated exchange (the default).")] = False,
+    testnet: Annotated[bool, typer.Option("--testnet", help="On the exchange's testnet.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="With real money; needs keys too.")] = False,
+    only: Annotated[str, typer.Option(help="Only these services, separated by commas.")] = "",
+    state_dir: Annotated[Path | None, typer.Option(help="Data of the embedded servers [.pms/<environment>].")] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="Written when all are ready [in the state dir].")] = None,
+) -> None:
+    """Run the services as processes, with embedded Redis and PostgreSQL where no URL is set."""
+    modes = [name for name, chosen in (("sim", sim), ("testnet", testnet), ("live", live)) if chosen]
+    if len(modes) > 1:
+        fail("choose one of --sim, --testnet and --live", 2)
+    services = [name.strip() for name in only.split(",") if name.strip()]
+    try:
+        code = run_system(Options(modes[0] if modes else None, services, state_dir, ready_file))
+    except (SettingsError, StateInUseError, ServerError) as error:
+        fail(str(error), 2)
+    raise typer.Exit(code)
+
+
+def run(service: Annotated[str, typer.Argument(help=" | ".join(SERVICES))]) -> None:
+    """Run one service in the foreground."""
+    if service not in SERVICES:
+        fail(f"{service} is no service; there are {', '.join(SERVICES)}", 2)
+    run_service(service)
+
+
+def migrate(
+    revision: Annotated[str, typer.Option(help="A revision to go up to.")] = migrations.NEWEST,
+) -> None:
+    """Bring the database (PMS_DATABASE_URL) to the newest schema."""
+    try:
+        url = load_settings().database_url
+    except SettingsError as error:
+        fail(str(error), 2)
+    if not url:
+        fail("PMS_DATABASE_URL is not set", 2)
+    try:
+        migrations.upgrade(url, revision)
+    except OSError as error:
+        fail(f"the database does not answer: {error}")
+    typer.echo("the database has the newest schema")

@@ -1,0 +1,121 @@
+"""`pms send`, `pms halt`, `pms reduce`, `pms resume`: commands into their streams, the result back."""
+
+import asyncio
+import json
+import uuid
+from typing import Annotated, Any
+
+import redis.asyncio as aioredis
+import typer
+from redis.exceptions import RedisError
+
+from pms_cli.commands.shared import ReadyFile, fail, place
+from pms_cli.system.place import Place
+from pms_common.topology import ALGOS_COMMANDS, ORDERS_COMMANDS, RISK_COMMANDS
+
+OPERATOR_COMMANDS = ("account", "trading_state")
+COMMANDS = (*RISK_COMMANDS, *ORDERS_COMMANDS, *ALGOS_COMMANDS, *OPERATOR_COMMANDS)
+NO_ANSWER = 3
+"""Exit code when no result came in time."""
+
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for the result.")]
+Account = Annotated[str, typer.Option(help="Only this account.")]
+Symbol = Annotated[str, typer.Option(help="Only this symbol.")]
+
+
+def send(
+    command: Annotated[str, typer.Argument(metavar="TYPE", help="trade, limit, cancel, chase, account, …")],
+    fields: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE …")] = None,
+    timeout: Timeout = 10.0,
+    ready_file: ReadyFile = None,
+) -> None:
+    """Send a command and print its result: pms send trade subAccountId=a1 symbol=BTCUSDT side=BUY quantity=0.01"""
+    if command not in COMMANDS:
+        fail(f"{command} is no command; there are {', '.join(COMMANDS)}", 2)
+    try:
+        body = parse_fields(fields or [])
+    except ValueError as error:
+        fail(str(error), 2)
+    _send_and_print(place(ready_file), command, body, timeout)
+
+
+def halt(
+    account: Account = "",
+    symbol: Symbol = "",
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel all own orders too.")] = False,
+    timeout: Timeout = 10.0,
+    ready_file: ReadyFile = None,
+) -> None:
+    """Stop trading: only cancels and liquidations pass."""
+    _set_state("halted", account, symbol, timeout, ready_file, cancel=cancel)
+
+
+def reduce(account: Account = "", symbol: Symbol = "", timeout: Timeout = 10.0, ready_file: ReadyFile = None) -> None:
+    """Let only reductions and cancels pass."""
+    _set_state("reducing", account, symbol, timeout, ready_file)
+
+
+def resume(account: Account = "", symbol: Symbol = "", timeout: Timeout = 10.0, ready_file: ReadyFile = None) -> None:
+    """Trade again."""
+    _set_state("active", account, symbol, timeout, ready_file)
+
+
+def _set_state(state: str, account: str, symbol: str, timeout: float, ready_file: Any, *, cancel: bool = False) -> None:
+    body: dict[str, Any] = {"state": state}
+    body |= {"subAccountId": account} if account else {}
+    body |= {"symbol": symbol} if symbol else {}
+    body |= {"cancel": True} if cancel else {}
+    _send_and_print(place(ready_file), "trading_state", body, timeout)
+
+
+def parse_fields(fields: list[str]) -> dict[str, Any]:
+    """`key=value` words to a command's body. Lists, objects, true and false are JSON; numbers stay as written."""
+    body: dict[str, Any] = {}
+    for word in fields:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ValueError(f"{word}: expected key=value")
+        try:
+            body[key] = json.loads(value) if value[:1] in ("[", "{") or value in ("true", "false") else value
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{key}: {error}") from None
+    return body
+
+
+def _send_and_print(where: Place, command: str, body: dict[str, Any], timeout: float) -> None:
+    body.setdefault("requestId", f"cli-{uuid.uuid4().hex[:16]}")
+    try:
+        result = asyncio.run(request(where, command, body, timeout))
+    except (RedisError, OSError) as error:
+        fail(f"Redis does not answer: {error}", 2)
+    if result is None:
+        fail(
+            f"{body['requestId']}: written, but no result within {timeout:g} s; ask again with the same requestId",
+            NO_ANSWER,
+        )
+    typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    raise typer.Exit(0 if result.get("success") else 1)
+
+
+async def request(where: Place, command: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any] | None:
+    """Write a command and wait for its result; None when none came in time. Subscribes first, so nothing is missed."""
+    names = where.names
+    stream = names.op(command) if command in OPERATOR_COMMANDS else names.cmd(command)
+    key = names.result(str(body["requestId"]))
+    async with aioredis.Redis.from_url(where.redis, decode_responses=True) as client, client.pubsub() as listener:
+        await listener.subscribe(key)
+        await client.xadd(stream, {"data": json.dumps(body)})
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await _result(client, listener, key)
+        except TimeoutError:
+            return None
+
+
+async def _result(client: Any, listener: Any, key: str) -> dict[str, Any]:
+    while True:
+        message = await listener.get_message(ignore_subscribe_messages=True, timeout=1.0)
+        text = message["data"] if message else await client.get(key)
+        if text:
+            result: dict[str, Any] = json.loads(text)
+            return result

@@ -1,0 +1,30 @@
+"""What `pms doctor` examines. Reads only; changes nothing anywhere.
+
+- `finding`: one result: ok, warn or wrong, with what to do
+- `servers`: Redis and PostgreSQL
+- `streams`: streams and their consumer groups
+- `exchange`: reachability, clock, symbols, keys, position mode
+"""
+
+import asyncio
+
+from pms_cli.health.exchange import examine_exchange
+from pms_cli.health.finding import Finding
+from pms_cli.health.servers import examine_database, examine_redis
+from pms_cli.health.streams import examine_streams
+from pms_cli.system.place import Place
+from pms_common.settings import Settings
+
+__all__ = ["Finding", "examine"]
+
+
+async def examine(settings: Settings, place: Place) -> list[Finding]:
+    """All findings, in the order in which a person reads them."""
+    groups = await asyncio.gather(
+        examine_redis(place.redis),
+        examine_database(place.database),
+        examine_exchange(settings, place.simulator),
+        examine_streams(place.redis, place.names),
+    )
+    first = Finding("ok", "settings", f"environment {settings.binance_env}, namespace {settings.namespace}")
+    return [first, *(finding for group in groups for finding in group)]

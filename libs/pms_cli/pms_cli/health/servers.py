@@ -1,0 +1,60 @@
+"""Are Redis and PostgreSQL there, new enough and set as they have to be?"""
+
+from typing import Any
+
+import asyncpg
+import redis.asyncio as aioredis
+from redis.exceptions import RedisError
+
+from pms_cli import migrate
+from pms_cli.health.finding import Finding
+from pms_common.db import connect
+
+OLDEST_REDIS = (7, 0)
+OLDEST_POSTGRES = 14
+
+
+async def examine_redis(url: str) -> list[Finding]:
+    """Reachability, version, eviction, durability."""
+    try:
+        async with aioredis.Redis.from_url(url, decode_responses=True) as client:
+            info: dict[str, Any] = await client.info()
+    except (RedisError, OSError) as error:
+        return [Finding("wrong", "redis", str(error), "start it, or set PMS_REDIS_URL")]
+    version = str(info["redis_version"])
+    name = f"valkey {info['valkey_version']}" if "valkey_version" in info else f"redis {version}"
+    findings = [Finding("ok", "redis", name)]
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+        findings = [Finding("wrong", "redis", name, "Redis 7.0 or newer is needed")]
+    policy = info.get("maxmemory_policy")
+    if policy != "noeviction":
+        advice = "CONFIG SET maxmemory-policy noeviction: eviction destroys consumer groups"
+        findings.append(Finding("wrong", "redis eviction", str(policy), advice))
+    if not info.get("aof_enabled"):
+        advice = "CONFIG SET appendonly yes: without it a restart loses what is not acknowledged"
+        findings.append(Finding("warn", "redis durability", "no AOF", advice))
+    return findings
+
+
+async def examine_database(url: str) -> list[Finding]:
+    """Reachability, version, schema."""
+    try:
+        connection = await connect(url, "doctor")
+        try:
+            version = connection.get_server_version()
+        finally:
+            await connection.close()
+        has = await migrate.current(url)
+    except (OSError, ValueError, asyncpg.PostgresError) as error:
+        return [Finding("wrong", "database", str(error) or type(error).__name__, "start it, or set PMS_DATABASE_URL")]
+    findings = [Finding("ok", "database", f"PostgreSQL {version.major}")]
+    if version.major < OLDEST_POSTGRES:
+        advice = f"PostgreSQL {OLDEST_POSTGRES} or newer is needed"
+        findings = [Finding("wrong", "database", f"PostgreSQL {version.major}", advice)]
+    newest = migrate.newest()
+    if has == newest:
+        findings.append(Finding("ok", "database schema", ", ".join(sorted(has))))
+    else:
+        detail = f"has {', '.join(sorted(has)) or 'none'}; newest {', '.join(sorted(newest))}"
+        findings.append(Finding("wrong", "database schema", detail, "pms migrate"))
+    return findings

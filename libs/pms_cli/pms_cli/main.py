@@ -1,0 +1,30 @@
+"""The `pms` command: every verb an operator needs. Wiring only."""
+
+import typer
+
+from pms_cli.commands import bench, doctor, run, send, views
+
+app = typer.Typer(
+    name="pms",
+    help="One exchange account, many honest books: run, trade, watch and check the PMS executor.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for command in (
+    *(run.up, run.run, run.migrate),
+    *(send.send, views.watch, views.accounts, views.orders, views.positions, views.algos),
+    *(send.halt, send.reduce, send.resume),
+    *(doctor.doctor, bench.bench),
+):
+    app.command(command.__name__)(command)
+
+
+def main() -> None:
+    """The console script `pms`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
