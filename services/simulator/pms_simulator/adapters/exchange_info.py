@@ -1,0 +1,24 @@
+"""Where exchangeInfo comes from: the built-in one, or a recorded file.
+
+Accepts a bare body, and recordings of the form ``<url> -> <seconds>: <body>``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pms_simulator.domain.catalog import built_in
+
+
+def load(path: str | None) -> dict[str, Any]:
+    """The exchangeInfo to serve; ValueError where the file holds none. Only USDT-margined symbols are kept."""
+    if path is None:
+        return built_in()
+    text = Path(path).read_bytes()
+    start = text.find(b"{")
+    if start < 0:
+        raise ValueError(f"{path} holds no exchangeInfo")
+    info: dict[str, Any] = msgspec.json.decode(text[start:].strip())
+    info["symbols"] = [entry for entry in info["symbols"] if entry["marginAsset"] == "USDT"]
+    return info

@@ -1,0 +1,118 @@
+"""The WebSocket API: one JSON request a frame, one JSON answer, in the order requests finish.
+
+Owns framing, statuses and ``rateLimits``. Every request goes through the same ``dispatch`` as REST.
+"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from picows import WSCloseCode
+
+from pms_simulator.adapters.ws_base import Socket
+from pms_simulator.app.dispatch import Incoming, carry_out, receive
+from pms_simulator.app.router import WS
+from pms_simulator.app.routes.orders import stringify
+from pms_simulator.app.venue import Venue
+from pms_simulator.domain.errors import VenueError
+from pms_simulator.domain.faults import Verdict
+
+HANDSHAKE_WEIGHT = 5
+_encode = msgspec.json.Encoder().encode
+
+
+class _Message(msgspec.Struct):
+    method: str
+    id: str | int | None = None
+    params: dict[str, Any] = {}
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+
+
+class ApiSocket(Socket):
+    """A WebSocket API connection."""
+
+    route = "ws-api"
+
+    def __init__(self, venue: Venue, registry: set[Socket], query: dict[str, list[str]]) -> None:
+        super().__init__(registry)
+        self._venue = venue
+        self._show_limits = query.get("returnRateLimits", ["true"])[-1] != "false"
+        self._ip = ""
+
+    def opened(self) -> None:
+        """The handshake costs weight; an address that may not spend it is sent away."""
+        self._ip = self.remote
+        try:
+            self._venue.limits.spend(self._ip, HANDSHAKE_WEIGHT, self._venue.now_ms())
+        except VenueError:
+            self.drop(WSCloseCode.POLICY_VIOLATION)
+
+    def received(self, payload: bytes) -> None:
+        """One request."""
+        try:
+            message = _decode(payload)
+        except msgspec.DecodeError as error:
+            self._refuse(None, 400, -1135, f"Invalid JSON or request: {error}")
+            return
+        route = WS.get(message.method)
+        if route is None:
+            if message.method.startswith("session."):
+                self._refuse(message.id, 400, -1099, "session.logon needs an Ed25519 key; this key is HMAC.")
+            else:
+                self._refuse(message.id, 400, -1100, f"Unknown method '{message.method}'.")
+            return
+        params = stringify(message.params)
+        incoming = Incoming("ws", route, params, params.get("apiKey"), self._ip)
+        verdict = receive(self._venue, incoming)
+        if verdict is not None and verdict.delay_before_ms:
+            wait = verdict.delay_before_ms / 1000
+            asyncio.get_running_loop().call_later(wait, self._run, message.id, incoming, verdict)
+        else:
+            self._run(message.id, incoming, verdict)
+
+    def _run(self, request_id: str | int | None, incoming: Incoming, verdict: Verdict | None) -> None:
+        status, answer, error = carry_out(self._venue, incoming, verdict)
+        if verdict is not None and not verdict.answer:
+            if verdict.disconnect:
+                self.drop(WSCloseCode.GOING_AWAY)
+            return
+        reply: dict[str, Any] = {"id": request_id, "status": status}
+        if error is None:
+            reply["result"] = answer
+        else:
+            if error.retry_after_s is not None:
+                now_ms = self._venue.now_ms()
+                answer["data"] = {"serverTime": now_ms, "retryAfter": now_ms + error.retry_after_s * 1000}
+            reply["error"] = answer
+        if self._show_limits and incoming.params.get("returnRateLimits") != "false":
+            reply["rateLimits"] = self._limits(incoming)
+        if verdict is not None and verdict.delay_after_ms:
+            wait = verdict.delay_after_ms / 1000
+            asyncio.get_running_loop().call_later(wait, self.send_json, reply)
+        else:
+            self.send_text(_encode(reply))
+
+    def _refuse(self, request_id: str | int | None, status: int, code: int, text: str) -> None:
+        self.send_json({"id": request_id, "status": status, "error": {"code": code, "msg": text}})
+
+    def _limits(self, incoming: Incoming) -> list[dict[str, Any]]:
+        venue = self._venue
+        limits, config, now_ms = venue.limits, venue.limits.config, venue.now_ms()
+        weight = _limit("REQUEST_WEIGHT", "MINUTE", 1, config.weight_per_minute)
+        rows = [{**weight, "count": limits.used_weight(self._ip, now_ms)}]
+        key = venue.keys.get(incoming.api_key or "")
+        if incoming.route.orders[0] and key is not None:
+            counts = limits.counts(key.account.name)
+            ten = _limit("ORDERS", "SECOND", 10, config.orders_per_ten_seconds)
+            minute = _limit("ORDERS", "MINUTE", 1, config.orders_per_minute)
+            rows = [
+                {**ten, "count": counts.ten_seconds.used(now_ms)},
+                {**minute, "count": counts.minute.used(now_ms)},
+            ]
+        return rows
+
+
+def _limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:
+    return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}

@@ -1,0 +1,71 @@
+"""What every WebSocket of the venue has: a route, a place in the registry, cheap text frames."""
+
+from typing import Any
+
+import msgspec
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+TEXT = WSMsgType.TEXT
+_encode = msgspec.json.Encoder().encode
+
+
+class Socket(WSListener):  # type: ignore[misc]
+    """A connected WebSocket."""
+
+    route = ""
+
+    def __init__(self, registry: "set[Socket]") -> None:
+        self._registry = registry
+        self._transport: WSTransport | None = None
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Register."""
+        self._transport = transport
+        self._registry.add(self)
+        self.opened()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """Forget."""
+        self._registry.discard(self)
+        self._transport = None
+        self.closed()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Text goes to ``received``; pings are answered by the library."""
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif frame.msg_type == TEXT:
+            self.received(frame.get_payload_as_bytes())
+
+    def opened(self) -> None:
+        """The handshake is done."""
+
+    def closed(self) -> None:
+        """The connection is gone."""
+
+    def received(self, payload: bytes) -> None:
+        """A text frame."""
+
+    def send_text(self, payload: bytes) -> None:
+        """Write one text frame; nothing once the connection is gone."""
+        if self._transport is not None:
+            self._transport.send(TEXT, payload)
+
+    def send_json(self, body: Any) -> None:
+        """Write one JSON text frame."""
+        self.send_text(_encode(body))
+
+    def drop(self, code: WSCloseCode) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.send_close(code)
+            self._transport.disconnect(graceful=False)
+
+    @property
+    def remote(self) -> str:
+        """The client's address."""
+        if self._transport is None:
+            return ""
+        peer = self._transport.underlying_transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""

@@ -1,0 +1,9 @@
+"""Every exchange route by name. A new one: a handler and a line in its family's table."""
+
+from pms_simulator.app.request import Route
+from pms_simulator.app.routes import account, listen_keys, orders, public, settings
+
+FAMILIES = (public, orders, account, settings, listen_keys)
+
+REST: dict[str, Route] = {route.name: route for family in FAMILIES for route in family.REST}
+WS: dict[str, Route] = {route.name: route for family in (public, orders, account, listen_keys) for route in family.WS}

@@ -1,0 +1,58 @@
+"""One symbol at the venue: its book, prices and id counters. Data only."""
+
+from dataclasses import dataclass, field
+
+from pms_simulator.domain.book import Book
+from pms_simulator.domain.brackets import Bracket
+from pms_simulator.domain.symbols import SymbolSpec
+
+# Order ids grow per symbol, so two symbols use the same ids, as at the venue.
+FIRST_ORDER_ID = 8_000_000_001
+FIRST_TRADE_ID = 500_000_001
+
+
+@dataclass(slots=True, eq=False)
+class Market:
+    """A listed symbol. ``mark`` and ``last`` are prices in units, 0 before the first quote."""
+
+    spec: SymbolSpec
+    brackets: tuple[Bracket, ...]
+    book: Book = field(default_factory=Book)
+    mark: int = 0
+    last: int = 0
+    order_id: int = FIRST_ORDER_ID
+    trade_id: int = FIRST_TRADE_ID
+    listed: bool = True
+
+    def next_order_id(self) -> int:
+        """A fresh order id."""
+        self.order_id += 1
+        return self.order_id
+
+    def next_trade_id(self) -> int:
+        """A fresh trade id; both sides of a trade share it."""
+        self.trade_id += 1
+        return self.trade_id
+
+    def update_mark(self) -> bool:
+        """Set the mark to the middle of the book; False where it stays (a side is empty or nothing moved)."""
+        bid, ask = self.book.bids.best(), self.book.asks.best()
+        if bid is None or ask is None:
+            return False
+        mark = (bid.price + ask.price) // 2
+        if mark == self.mark:
+            return False
+        self.mark = mark
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class TapePrint:
+    """One public trade. ``seller_aggressed``: the buyer was the maker."""
+
+    market: Market
+    price: int
+    quantity: int
+    seller_aggressed: bool
+    trade_id: int
+    time_ms: int
