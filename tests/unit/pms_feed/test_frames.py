@@ -136,7 +136,7 @@ def test_depth_alone_says_resyncing_until_its_book_stands_again() -> None:
     rig.snapshot(100, 10.0, 12.0)
     now = rig.market.depth_us // 1000
     rig.market.look(now, now)
-    assert rig.market.state == "live"
+    assert rig.market.tick(1).state == "live"
     rig.depth(120, 130, 119)
     rig.market.look(now + ALIVE_LIMIT_MS + 10_000, now + ALIVE_LIMIT_MS + 10_000)
     assert rig.market.state == "resyncing"

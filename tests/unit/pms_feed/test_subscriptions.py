@@ -71,7 +71,9 @@ def test_symbols_keep_their_places_and_connections_their_bound(wants: list[set[i
 
 @given(st.lists(st.tuples(st.sets(st.integers(0, 900)), st.integers(0, 700)), min_size=1, max_size=10))
 def test_control_reaches_what_is_wanted_within_the_pace(steps: list[tuple[set[int], int]]) -> None:
-    control, actual, now, sent = Control(), set(), T, []
+    control, now = Control(), T
+    actual: set[str] = set()
+    sent: list[int] = []
     for want, pause in [*steps, (steps[-1][0], 60_000)]:
         control.wanted = frozenset(map(str, want))
         until = now + pause
