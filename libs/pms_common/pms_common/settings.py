@@ -68,18 +68,23 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    namespace: str = Field("pms", min_length=1)
+    namespace: str = Field(default="pms", min_length=1)
     feed_namespace: str = ""
     feed_symbols: Names = ()
     require_account: bool = False
     db_symbols: Literal["native", "ccxt"] = "native"
 
-    redis_url: str = Field("", repr=False)
-    database_url: str = Field("", repr=False)
+    redis_url: str = Field(default="", repr=False)
+    database_url: str = Field(default="", repr=False)
+
+    redis_url_file: Path | None = None
+    database_url_file: Path | None = None
 
     binance_env: Literal["sim", "testnet", "live"] = "sim"
     binance_api_key: SecretStr | None = None
     binance_api_secret: SecretStr | None = None
+    binance_api_key_file: Path | None = None
+    binance_api_secret_file: Path | None = None
     binance_rest_url: str = ""
     binance_ws_url: str = ""
     binance_wsapi_url: str = ""
@@ -103,26 +108,26 @@ class Settings(BaseSettings):
     sim_port: Port = 9900
     sim_market: Literal["synthetic", "replay", "manual"] | None = None
     sim_seed: int = 1
-    sim_tick_interval_ms: int = Field(100, gt=0)
-    sim_volatility: float = Field(0.0001, ge=0)
+    sim_tick_interval_ms: int = Field(default=100, gt=0)
+    sim_volatility: float = Field(default=0.0001, ge=0)
     sim_replay: Names = ()
-    sim_speed: float = Field(1.0, gt=0)
+    sim_speed: float = Field(default=1.0, gt=0)
     sim_symbols: Names = ()
     sim_exchange_info: Path | None = None
-    sim_balance: Decimal = Field(Decimal(100_000), ge=0)
+    sim_balance: Decimal = Field(default=Decimal(100_000), ge=0)
     sim_keys_file: Path | None = None
-    sim_max_open_orders: int | None = Field(None, gt=0)
-    sim_history: int = Field(100_000, gt=0)
-    sim_request_log: int = Field(20_000, gt=0)
-    sim_limit_weight_per_minute: int = Field(2_400, gt=0)
-    sim_limit_orders_per_minute: int = Field(1_200, gt=0)
-    sim_limit_orders_per_ten_seconds: int = Field(300, gt=0)
+    sim_max_open_orders: int | None = Field(default=None, gt=0)
+    sim_history: int = Field(default=100_000, gt=0)
+    sim_request_log: int = Field(default=20_000, gt=0)
+    sim_limit_weight_per_minute: int = Field(default=2_400, gt=0)
+    sim_limit_orders_per_minute: int = Field(default=1_200, gt=0)
+    sim_limit_orders_per_ten_seconds: int = Field(default=300, gt=0)
 
     @model_validator(mode="before")
     @classmethod
     def _read_files(cls, values: dict[str, Any]) -> dict[str, Any]:
         for name in FROM_FILE:
-            path = values.pop(f"{name}_file", None)
+            path = values.get(f"{name}_file")
             if not path:
                 continue
             if values.get(name):
@@ -180,9 +185,7 @@ def env_name(field: str) -> str:
 
 def known_names() -> frozenset[str]:
     """Every `PMS_*` name that is understood."""
-    return frozenset(
-        [env_name(field) for field in Settings.model_fields] + [f"{env_name(field)}_FILE" for field in FROM_FILE]
-    )
+    return frozenset(env_name(field) for field in Settings.model_fields)
 
 
 def unknown_names(names: Iterable[str]) -> list[str]:
