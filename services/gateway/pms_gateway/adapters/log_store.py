@@ -37,7 +37,7 @@ class LogStore:
 
     async def position(self) -> LogPosition:
         """Where to go on after a start."""
-        raw_seqs = await self._redis.hgetall(self.seq_key)
+        raw_seqs = cast("dict[bytes, bytes]", await self._redis.hgetall(self.seq_key))
         seqs = {account.decode(): int(seq) for account, seq in raw_seqs.items()}
         return LogPosition(await self.last_id(), await self.epoch(), seqs, await self._newest_keys())
 

@@ -1,0 +1,158 @@
+"""A real gateway process, and what the other services would tell it."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+import redis.asyncio
+
+from pms_common.contracts.bus.base import Update, encode
+from pms_common.contracts.bus.common import (
+    PublicEvent,
+    RequestDone,
+    SnapshotBegin,
+    SnapshotEnd,
+    snapshot_request,
+)
+from pms_common.names import Names
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class GatewayProcess:
+    """The service in a process of its own."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {**environment, "PMS_GATEWAY_PORT": str(self.port)}
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PMS_")}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", "from pms_gateway.main import main; main()"],
+                env={**clean, **self._environment},
+                cwd=self._log.parent,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> int:
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.terminate()
+        return self._process.wait(20)
+
+    def exit_code(self, within_s: float) -> int:
+        assert self._process is not None
+        return self._process.wait(within_s)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    async def healthy(self) -> None:
+        async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+            while True:
+                try:
+                    async with session.get(f"{self.url}/health"):
+                        return
+                except aiohttp.ClientConnectionError:
+                    assert self._process is not None
+                    assert self._process.poll() is None, self.log
+                    await asyncio.sleep(0.05)
+
+
+class Service:
+    """One of the services the gateway listens to: numbers its updates and answers snapshot requests."""
+
+    def __init__(self, client: redis.asyncio.Redis, names: Names, name: str) -> None:
+        self.client, self.names, self.name = client, names, name
+        self.epoch, self.n = 1, 0
+        self.snapshot: list[Callable[[], Update]] = []
+
+    async def tell(self, kind: type[Update], /, **fields: object) -> None:
+        self.n += 1
+        await self.client.xadd(
+            self.names.updates(self.name), {"data": encode(kind(epoch=self.epoch, n=self.n, **fields))}
+        )
+
+    async def event(self, account_id: str, key: str, type_: str = "account_updated") -> None:
+        payload = b'{"type":"%s","subAccountId":"%s","timestamp":1}' % (type_.encode(), account_id.encode())
+        await self.tell(PublicEvent, key=key, account_id=account_id, type=type_, payload=msgspec.Raw(payload))
+
+    async def done(self, request_id: str, account_id: str, body: bytes) -> None:
+        await self.tell(
+            RequestDone, account_id=account_id, request_id=request_id, command="trade", body=msgspec.Raw(body)
+        )
+
+    async def answer_snapshots(self) -> None:
+        last = "0"
+        while True:
+            found = await self.client.xread({self.names.queries(self.name): last}, block=200)
+            for _, entries in found or []:
+                for entry_id, fields in entries:
+                    last = entry_id
+                    request = snapshot_request.decode(fields[b"data"])
+                    await self.tell(SnapshotBegin, asker=request.asker, token=request.token)
+                    for update in self.snapshot:
+                        state = update()
+                        await self.tell(
+                            type(state),
+                            **{f: getattr(state, f) for f in state.__struct_fields__ if f not in {"epoch", "n"}},
+                        )
+                    await self.tell(SnapshotEnd, asker=request.asker, token=request.token)
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
+    made = redis.asyncio.Redis.from_url(redis_url)
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def services(client: redis.asyncio.Redis, names: Names) -> AsyncIterator[dict[str, Service]]:
+    made = {name: Service(client, names, name) for name in ("orders", "risk", "algos")}
+    tasks = [asyncio.create_task(service.answer_snapshots()) for service in made.values()]
+    yield made
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def environment(redis_url: str, database: str, names: Names) -> dict[str, str]:
+    return {
+        "PMS_REDIS_URL": redis_url,
+        "PMS_DATABASE_URL": database,
+        "PMS_NAMESPACE": names.namespace,
+    }
+
+
+@pytest.fixture
+def gateway(environment: dict[str, str], tmp_path: Path) -> Iterator[GatewayProcess]:
+    process = GatewayProcess(environment, tmp_path / "gateway.log")
+    yield process
+    process.stop()

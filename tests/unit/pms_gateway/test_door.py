@@ -1,0 +1,90 @@
+"""Tokens, statuses, waiting callers, the ring."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from pms_common.contracts.errors import ErrorCode
+from pms_gateway.app.hub import Hub, LiveEvent
+from pms_gateway.app.waiters import TooManyWaiting, Waiters
+from pms_gateway.door.answers import status_of
+from pms_gateway.door.commands import with_request_id
+from pms_gateway.door.server import is_loopback
+from pms_gateway.door.tokens import Role, TokenFileError, load_tokens
+
+
+def test_tokens_have_roles_and_may_be_stored_hashed(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    digest = hashlib.sha256(b"secret-two").hexdigest()
+    file.write_text(f"# who\n\nann read secret-one\nbob operator sha256:{digest}\n")
+    tokens = load_tokens(file)
+    assert tokens.required
+    assert tokens.role_of("secret-one") is Role.READ
+    assert tokens.role_of("secret-two") is Role.OPERATOR
+    assert tokens.role_of(digest) is None
+    assert tokens.role_of("") is None
+
+
+@pytest.mark.parametrize("line", ["ann read", "ann boss x", "ann read sha256:12", "ann read sha256:zz"])
+def test_a_bad_token_line_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"# first\n{line}\n")
+    with pytest.raises(TokenFileError, match="line 2"):
+        load_tokens(file)
+
+
+def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("# nothing\n")
+    with pytest.raises(TokenFileError, match="no token"):
+        load_tokens(file)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("gw", False)],
+)
+def test_loopback(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_every_code_has_an_http_error_status() -> None:
+    for code in ErrorCode:
+        assert 400 <= status_of(code) < 600
+    assert status_of(ErrorCode.ACCOUNT_NOT_FOUND) == 404
+    assert status_of(ErrorCode.INSUFFICIENT_MARGIN) == 422
+
+
+def test_a_request_id_is_added_where_there_is_none() -> None:
+    assert with_request_id(b'{"requestId":"r1","quantity":0.10}') == b'{"requestId":"r1","quantity":0.10}'
+    added = with_request_id(b'{"quantity":0.10000000000000000001}')
+    assert added.startswith(b'{"requestId":"')
+    assert added.endswith(b',"quantity":0.10000000000000000001}')
+    assert with_request_id(b"nonsense") == b"nonsense"
+
+
+async def test_waiters_tell_accounts_apart_and_are_bounded() -> None:
+    waiters = Waiters(max_waiting=2)
+    with waiters.expect("r", "a") as first, waiters.expect("r", "b") as second:
+        with pytest.raises(TooManyWaiting), waiters.expect("r", "c"):
+            pass
+        waiters.done("r", "b", b"B")
+        assert not first.done()
+        assert await second == b"B"
+        waiters.done("r", "", b"A")  # the owner could not tell the account
+        assert await first == b"A"
+    assert len(waiters) == 0
+
+
+def test_the_ring_knows_where_to_go_on() -> None:
+    hub = Hub(ring=3)
+    assert hub.position_after((1, 0)) is None
+    hub.add([LiveEvent((n, 0), b"%d" % n) for n in range(1, 6)])
+    assert (hub.start, hub.end) == (2, 5)
+    assert hub.position_after((2, 9)) is None
+    assert hub.position_after((3, 0)) == 3
+    assert hub.position_after((5, 0)) == 5
+    assert [event.payload for event in hub.read(3, 10)] == [b"4", b"5"]
+    with pytest.raises(IndexError):
+        hub.read(1, 10)

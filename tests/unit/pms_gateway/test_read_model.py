@@ -1,0 +1,80 @@
+"""The gateway's picture: only higher versions, nothing that has ended."""
+
+from decimal import Decimal
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pms_common.contracts.bus.algos import AlgoState
+from pms_common.contracts.bus.orders import OrderUpdate, OrderView
+from pms_common.contracts.bus.risk import AccountState, TradingState
+from pms_gateway.domain.read_model import ReadModel
+
+
+def order(version: int, state: str = "active", epoch: int = 1, client_order_id: str = "o1") -> OrderUpdate:
+    view = OrderView(
+        client_order_id=client_order_id,
+        account_id="acc",
+        symbol="BTCUSDT",
+        side="BUY",
+        order_type="LIMIT",
+        quantity=Decimal(1),
+        leverage=Decimal(5),
+        state=state,  # type: ignore[arg-type]
+        version=version,
+        created_ms=1,
+        updated_ms=version,
+    )
+    return OrderUpdate(epoch=epoch, n=1, key="k", cause="active", order=view, event_ms=1)
+
+
+def account(version: int, epoch: int = 1) -> AccountState:
+    return AccountState(
+        epoch=epoch, n=1, account_id="acc", name="A", status="ACTIVE", version=version, snapshot=msgspec.Raw(b"{}")
+    )
+
+
+@given(st.permutations([1, 2, 3, 4]))
+def test_an_order_never_goes_back(versions: list[int]) -> None:
+    model = ReadModel()
+    highest = 0
+    for version in versions:
+        model.order(order(version))
+        highest = max(highest, version)
+        assert model.orders_of("acc")[0].version == highest
+
+
+def test_a_final_order_leaves() -> None:
+    model = ReadModel()
+    model.order(order(1))
+    model.order(order(2, "filled"))
+    assert model.orders_of(None) == []
+
+
+def test_an_account_is_taken_from_the_higher_epoch_even_with_a_lower_version() -> None:
+    model = ReadModel()
+    model.account(account(9, epoch=1))
+    model.account(account(2, epoch=2))
+    model.account(account(10, epoch=1))
+    assert model.accounts["acc"].version == 2
+
+
+def test_an_ended_algo_leaves_and_a_late_item_of_lower_version_is_ignored() -> None:
+    model = ReadModel()
+    state = AlgoState(
+        epoch=1, n=1, algo_id="x", kind="chase", account_id="acc", symbol="S", version=2, item=msgspec.Raw(b"{}")
+    )
+    model.algo(state)
+    model.algo(msgspec.structs.replace(state, version=1, symbol="OLD"))
+    assert [algo.symbol for algo in model.algos_of("acc")] == ["S"]
+    model.algo(msgspec.structs.replace(state, version=3, ended=True))
+    assert model.algos_of(None) == []
+
+
+def test_an_open_gate_is_not_kept() -> None:
+    model = ReadModel()
+    model.trading_state(TradingState(epoch=1, n=1, state="halted"))
+    assert model.trading_states == {("", ""): "halted"}
+    model.trading_state(TradingState(epoch=1, n=2, state="active"))
+    assert model.trading_states == {}
