@@ -1,1 +1,1 @@
-"""Redis, PostgreSQL and the exchange."""
+"""What risk reaches outside the bus: its tables (`postgres`), and what lies unacknowledged in Redis (`unconsumed`)."""

@@ -29,14 +29,27 @@ class Account:
     """One virtual account. `version` rises with every change a reader can see."""
 
     __slots__ = (
-        *("cash", "created_ms", "holdings", "id", "liquidation_mode", "maintenance_rate", "name", "orders", "rules"),
+        *(
+            "cash",
+            "created_by",
+            "created_ms",
+            "holdings",
+            "id",
+            "liquidation_mode",
+            "maintenance_rate",
+            "name",
+            "orders",
+            "rules",
+        ),
         *("margin", "notional", "positions", "reserved_margin", "reserved_notional", "status", "version"),
     )
 
-    def __init__(self, account_id: str, name: str, created_ms: int) -> None:
+    def __init__(self, account_id: str, name: str, created_ms: int, created_by: str = "") -> None:
         self.id = account_id
         self.name = name
         self.created_ms = created_ms
+        self.created_by = created_by
+        """Request that created it, to know a repeat."""
         self.cash = ZERO
         self.status: Status = "ACTIVE"
         self.rules = Rules()

@@ -1,0 +1,125 @@
+"""Risk's journal: what changed, on its way to PostgreSQL.
+
+Owns the order "publish, then commit": rows wait until everything that was put into the outbox before them is in Redis,
+so whatever the database holds has been told, and a fill that the database knows need not be told again.
+Never waits on the hot path. Used by the application handlers.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pms_common.bus import Outbox
+from pms_common.contracts.bus.orders import Fill, OrderView
+from pms_common.db import GroupCommit, Statement
+from pms_risk.adapters.postgres import statements as sql
+from pms_risk.domain.account import Account
+from pms_risk.domain.booking import Booking
+from pms_risk.domain.ledger import Entry
+from pms_risk.domain.position import Position
+
+
+class Journal:
+    """Typed rows for the group commit. Spawn `run`."""
+
+    def __init__(self, commit: GroupCommit, outbox: Outbox) -> None:
+        self._commit = commit
+        self._outbox = outbox
+        self._waiting: list[tuple[Statement, tuple[Any, ...]] | Callable[[], None]] = []
+        self._wake = asyncio.Event()
+        self._since = 0.0
+
+    @property
+    def lag_s(self) -> float:
+        """Age of the oldest change that is not committed."""
+        waiting = time.monotonic() - self._since if self._since else 0.0
+        return max(waiting, self._commit.lag_seconds)
+
+    def account(self, account: Account) -> None:
+        """The account's row as it is now."""
+        row = (account.id, account.name, account.status, account.cash, account.maintenance_rate)
+        self._add(sql.ACCOUNT, (*row, account.liquidation_mode, account.created_ms, account.created_by))
+
+    def rules(self, account: Account) -> None:
+        """The account's limits."""
+        rules = account.rules
+        row = (account.id, rules.max_leverage, rules.max_notional_per_trade, rules.max_total_exposure)
+        symbols = ",".join(sorted(rules.allowed_symbols))
+        self._add(sql.RULES, (*row, rules.liquidation_threshold, symbols, rules.max_open_orders))
+
+    def position(self, position: Position, owner: str, at_ms: int) -> None:
+        """A position as it is now; one without quantity is closed."""
+        row = (position.id, owner, position.symbol, position.leg, position.leverage, position.quantity, position.cost)
+        closed_ms = None if position.quantity else at_ms
+        self._add(sql.POSITION, (*row, position.realized, position.opened_ms, closed_ms))
+
+    def fill(self, order: OrderView, fill: Fill, booking: Booking, entry_id: str) -> None:
+        """An execution with all that it changed; the account's own row is added by the caller."""
+        row = (*booking.key, booking.owner, order.client_order_id, order.side, booking.leg, fill.price, fill.quantity)
+        paid = (fill.commission, fill.commission_asset, fill.realized_pnl, booking.profit, booking.excess)
+        self._add(sql.FILL, (*row, *paid, fill.trade_ms, entry_id))
+        for step in booking.steps:
+            self.position(step.position, step.owner, fill.trade_ms)
+        for entry in booking.account_entries:
+            self.ledger(entry)
+        for entry in booking.house_entries:
+            self.house(entry)
+
+    def ledger(self, entry: Entry) -> None:
+        """A change of an account's cash."""
+        self._add(sql.LEDGER, _entry(entry))
+
+    def house(self, entry: Entry) -> None:
+        """A change of the house's cash."""
+        self._add(sql.HOUSE_LEDGER, _entry(entry))
+
+    def gate(self, account_id: str, symbol: str, state: str) -> None:
+        """A trading state."""
+        self._add(sql.GATE, (account_id, symbol, state))
+
+    def cursors(self, reader: str, cursors: Mapping[str, str]) -> None:
+        """Up to where streams are acknowledged."""
+        for stream, entry_id in cursors.items():
+            self._add(sql.CURSOR, (reader, stream, entry_id))
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when all that was added before is committed."""
+        self._waiting.append(callback)
+        self._wake.set()
+
+    def _add(self, statement: Statement, row: tuple[Any, ...]) -> None:
+        if not self._since:
+            self._since = time.monotonic()
+        self._waiting.append((statement, row))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Pass on what is published, until cancelled."""
+        while True:
+            await self._wake.wait()
+            await self._pass_on()
+
+    async def _pass_on(self) -> None:
+        self._wake.clear()
+        waiting, self._waiting = self._waiting, []
+        since = self._since
+        await self._outbox.flush()
+        for item in waiting:
+            if callable(item):
+                self._commit.then(item)
+            else:
+                self._commit.add(*item)
+        if self._since == since:
+            self._since = time.monotonic() if self._waiting else 0.0
+
+    async def close(self) -> None:
+        """Commit what waits."""
+        while self._waiting:
+            await self._pass_on()
+        await self._commit.close()
+
+
+def _entry(entry: Entry) -> tuple[Any, ...]:
+    row = (entry.key, entry.holder, entry.asset, entry.cause, entry.amount, entry.before, entry.after)
+    return (*row, entry.reference, entry.at_ms)

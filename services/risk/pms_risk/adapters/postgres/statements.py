@@ -1,0 +1,119 @@
+"""The bulk statements of risk's journal, in the order in which a transaction runs them.
+
+Ledgers and fills have unique keys: booking the same twice is an error of the program and stops it, except for fills,
+whose key is the last line of defence and whose repeat is dropped before it gets here.
+"""
+
+from pms_common.db import Statement
+
+ACCOUNT = Statement(
+    "INSERT INTO pms_risk.accounts (id, name, status, cash, maintenance_rate, liquidation_mode, created_ms, created_by)"
+    " SELECT id, name, status, cash, maintenance_rate, liquidation_mode, created_ms, created_by FROM :rows"
+    " ON CONFLICT (id) DO UPDATE SET name = excluded.name, status = excluded.status, cash = excluded.cash,"
+    " maintenance_rate = excluded.maintenance_rate, liquidation_mode = excluded.liquidation_mode",
+    {
+        "id": "text",
+        "name": "text",
+        "status": "text",
+        "cash": "numeric",
+        "maintenance_rate": "numeric",
+        "liquidation_mode": "text",
+        "created_ms": "bigint",
+        "created_by": "text",
+    },
+    latest_by=("id",),
+)
+RULES = Statement(
+    "INSERT INTO pms_risk.rules (account_id, max_leverage, max_notional_per_trade, max_total_exposure,"
+    " liquidation_threshold, allowed_symbols, max_open_orders)"
+    " SELECT account_id, max_leverage, max_notional_per_trade, max_total_exposure, liquidation_threshold,"
+    " allowed_symbols, max_open_orders FROM :rows"
+    " ON CONFLICT (account_id) DO UPDATE SET max_leverage = excluded.max_leverage,"
+    " max_notional_per_trade = excluded.max_notional_per_trade, max_total_exposure = excluded.max_total_exposure,"
+    " liquidation_threshold = excluded.liquidation_threshold, allowed_symbols = excluded.allowed_symbols,"
+    " max_open_orders = excluded.max_open_orders",
+    {
+        "account_id": "text",
+        "max_leverage": "numeric",
+        "max_notional_per_trade": "numeric",
+        "max_total_exposure": "numeric",
+        "liquidation_threshold": "numeric",
+        "allowed_symbols": "text",
+        "max_open_orders": "integer",
+    },
+    latest_by=("account_id",),
+)
+POSITION = Statement(
+    "INSERT INTO pms_risk.positions (id, owner, symbol, leg, leverage, quantity, cost, realized, opened_ms, closed_ms)"
+    " SELECT id, owner, symbol, leg, leverage, quantity, cost, realized, opened_ms, closed_ms FROM :rows"
+    " ON CONFLICT (id) DO UPDATE SET leverage = excluded.leverage, quantity = excluded.quantity,"
+    " cost = excluded.cost, realized = excluded.realized, closed_ms = excluded.closed_ms",
+    {
+        "id": "text",
+        "owner": "text",
+        "symbol": "text",
+        "leg": "text",
+        "leverage": "numeric",
+        "quantity": "numeric",
+        "cost": "numeric",
+        "realized": "numeric",
+        "opened_ms": "bigint",
+        "closed_ms": "bigint",
+    },
+    latest_by=("id",),
+)
+FILL = Statement(
+    "INSERT INTO pms_risk.fills SELECT * FROM :rows",
+    {
+        "symbol": "text",
+        "trade_id": "bigint",
+        "exchange_order_id": "bigint",
+        "owner": "text",
+        "client_order_id": "text",
+        "side": "text",
+        "leg": "text",
+        "price": "numeric",
+        "quantity": "numeric",
+        "commission": "numeric",
+        "commission_asset": "text",
+        "exchange_profit": "numeric",
+        "profit": "numeric",
+        "excess": "numeric",
+        "trade_ms": "bigint",
+        "entry": "text",
+    },
+)
+_ENTRY = {
+    "key": "text",
+    "holder": "text",
+    "asset": "text",
+    "cause": "text",
+    "amount": "numeric",
+    "balance_before": "numeric",
+    "balance_after": "numeric",
+    "reference": "text",
+    "at_ms": "bigint",
+}
+LEDGER = Statement(
+    "INSERT INTO pms_risk.ledger (key, account_id, asset, cause, amount, balance_before, balance_after, reference,"
+    " at_ms) SELECT * FROM :rows",
+    _ENTRY,
+)
+HOUSE_LEDGER = Statement(
+    "INSERT INTO pms_risk.house_ledger (key, book, asset, cause, amount, balance_before, balance_after, reference,"
+    " at_ms) SELECT * FROM :rows",
+    _ENTRY,
+)
+GATE = Statement(
+    "INSERT INTO pms_risk.gates (account_id, symbol, state) SELECT account_id, symbol, state FROM :rows"
+    " ON CONFLICT (account_id, symbol) DO UPDATE SET state = excluded.state",
+    {"account_id": "text", "symbol": "text", "state": "text"},
+    latest_by=("account_id", "symbol"),
+)
+CURSOR = Statement(
+    "INSERT INTO pms_risk.cursors (reader, stream, entry) SELECT reader, stream, entry FROM :rows"
+    " ON CONFLICT (reader, stream) DO UPDATE SET entry = excluded.entry",
+    {"reader": "text", "stream": "text", "entry": "text"},
+    latest_by=("reader", "stream"),
+)
+ALL = (ACCOUNT, RULES, POSITION, FILL, LEDGER, HOUSE_LEDGER, GATE, CURSOR)

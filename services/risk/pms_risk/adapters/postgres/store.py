@@ -1,0 +1,161 @@
+"""Reads risk's tables: everything at start, single facts that memory does not hold.
+
+Never used on the hot path. Used by the start, by late fills and by the bus for its cursors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.domain.account import Account
+from pms_risk.domain.books import Books
+from pms_risk.domain.fills import MAX_KEYS, FillKey
+from pms_risk.domain.gates import Gates
+from pms_risk.domain.house import HOUSE
+from pms_risk.domain.position import Position
+from pms_risk.domain.rules import Rules
+
+OPERATOR_CAUSES = ("deposit", "withdrawal")
+OPERATOR_KEYS_MS = 24 * 3_600_000
+"""How long a repeated operator command is recognised by its ledger key: as long as by its mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What the fills of one order came to."""
+
+    quantity: Decimal
+    value: Decimal
+    commission: Decimal
+    profit: Decimal
+
+
+class Store:
+    """Queries over one engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def load_books(self, books: Books) -> None:
+        """Accounts with rules, open positions, house cash, and the newest fill keys."""
+        rules = {row["account_id"]: _rules(row) for row in await self._rows("SELECT * FROM pms_risk.rules")}
+        for row in await self._rows("SELECT * FROM pms_risk.accounts"):
+            books.accounts[row["id"]] = _account(row, rules.get(row["id"], Rules()))
+        for row in await self._rows("SELECT * FROM pms_risk.positions WHERE closed_ms IS NULL"):
+            _take_position(books, row)
+        sums = "SELECT book, asset, sum(amount) AS cash FROM pms_risk.house_ledger GROUP BY book, asset"
+        for row in await self._rows(sums):
+            books.house.cash[row["book"], row["asset"]] = row["cash"]
+        await self._load_fills(books)
+
+    async def _load_fills(self, books: Books) -> None:
+        newest = (
+            "SELECT symbol, trade_id, exchange_order_id, trade_ms FROM pms_risk.fills"
+            " ORDER BY trade_ms DESC, trade_id DESC LIMIT :most"
+        )
+        rows = await self._rows(newest, most=MAX_KEYS)
+        for row in reversed(rows):
+            key = (row["symbol"], row["trade_id"], row["exchange_order_id"])
+            books.fills.remember(key, row["trade_ms"])
+        if len(rows) == MAX_KEYS:
+            books.fills.complete_from_ms = rows[-1]["trade_ms"]
+
+    async def load_gates(self, gates: Gates) -> None:
+        """Trading states."""
+        for row in await self._rows("SELECT * FROM pms_risk.gates"):
+            gates.set(row["account_id"], row["symbol"], row["state"])
+
+    async def operator_keys(self, now_ms: int) -> set[str]:
+        """Ledger keys of the operators' commands of the last 24 hours."""
+        query = "SELECT key FROM pms_risk.ledger WHERE cause = ANY(:causes) AND at_ms > :since"
+        rows = await self._rows(query, causes=list(OPERATOR_CAUSES), since=now_ms - OPERATOR_KEYS_MS)
+        return {row["key"] for row in rows}
+
+    async def is_booked(self, key: FillKey) -> bool:
+        """Whether the execution is in the table."""
+        query = (
+            "SELECT 1 FROM pms_risk.fills WHERE symbol = :symbol AND trade_id = :trade AND exchange_order_id = :order"
+        )
+        return bool(await self._rows(query, symbol=key[0], trade=key[1], order=key[2]))
+
+    async def executed(self, client_order_ids: Sequence[str]) -> dict[str, Executed]:
+        """What the fills of these orders came to, for those that have any."""
+        query = (
+            "SELECT client_order_id, sum(quantity) AS quantity, sum(price * quantity) AS value,"
+            " sum(commission) FILTER (WHERE commission_asset = 'USDT') AS commission, sum(profit) AS profit"
+            " FROM pms_risk.fills WHERE client_order_id = ANY(:ids) GROUP BY client_order_id"
+        )
+        return {
+            row["client_order_id"]: Executed(
+                row["quantity"], row["value"], row["commission"] or Decimal(0), row["profit"]
+            )
+            for row in await self._rows(query, ids=list(client_order_ids))
+        }
+
+    async def cursors(self, reader: str) -> dict[str, str]:
+        """Cursor by stream."""
+        rows = await self._rows("SELECT stream, entry FROM pms_risk.cursors WHERE reader = :reader", reader=reader)
+        return {row["stream"]: row["entry"] for row in rows}
+
+    async def _rows(self, query: str, **values: Any) -> Sequence[Mapping[str, Any]]:
+        async with self._engine.connect() as connection:
+            return [dict(row._mapping) for row in await connection.execute(text(query), values)]
+
+
+class Cursors:
+    """The bus's cursors, written with the journal: never ahead of what is committed."""
+
+    def __init__(self, store: Store, journal: Journal) -> None:
+        self._store = store
+        self._journal = journal
+
+    async def load(self, group: str) -> Mapping[str, str]:
+        """Cursor by stream."""
+        return await self._store.cursors(group)
+
+    async def save(self, group: str, cursors: Mapping[str, str]) -> None:
+        """Have the cursors written with the next commit."""
+        self._journal.cursors(group, cursors)
+
+
+def _account(row: Mapping[str, Any], rules: Rules) -> Account:
+    account = Account(row["id"], row["name"], row["created_ms"], row["created_by"])
+    account.cash = row["cash"]
+    account.status = row["status"]
+    account.maintenance_rate = row["maintenance_rate"]
+    account.liquidation_mode = row["liquidation_mode"]
+    account.rules = rules
+    return account
+
+
+def _rules(row: Mapping[str, Any]) -> Rules:
+    return Rules(
+        max_leverage=row["max_leverage"],
+        max_notional_per_trade=row["max_notional_per_trade"],
+        max_total_exposure=row["max_total_exposure"],
+        liquidation_threshold=row["liquidation_threshold"],
+        allowed_symbols=frozenset(filter(None, row["allowed_symbols"].split(","))),
+        max_open_orders=row["max_open_orders"],
+    )
+
+
+def _take_position(books: Books, row: Mapping[str, Any]) -> None:
+    position = Position(
+        id=row["id"],
+        symbol=row["symbol"],
+        leg=row["leg"],
+        leverage=row["leverage"],
+        opened_ms=row["opened_ms"],
+        quantity=row["quantity"],
+        cost=row["cost"],
+        realized=row["realized"],
+    )
+    if row["owner"] == HOUSE:
+        books.house.positions[position.symbol, position.leg] = position
+    else:
+        books.accounts[row["owner"]].put_position(position)
