@@ -36,6 +36,7 @@ _TRANSIENT = (
     asyncpg.TransactionRollbackError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby just before its promotion
+    asyncpg.InternalClientError,  # what asyncpg makes of a connection that was closed while idle
 )
 _MARK = "UPDATE pms_meta.epochs SET batch = $3 WHERE service = $1 AND epoch = $2 AND batch < $3"
 _EPOCH = "SELECT epoch FROM pms_meta.epochs WHERE service = $1"
