@@ -6,11 +6,13 @@ import dataclasses
 import json
 import signal
 import sys
+from pathlib import Path
 
 import uvloop
 
-from pms_simulator.main import start
-from pms_simulator.settings import SimConfig, read_environment
+from pms_common.settings import load_settings
+from pms_simulator.main import calm_collector, start
+from pms_simulator.settings import SimConfig, from_settings
 
 
 def parse_arguments(arguments: list[str]) -> SimConfig:
@@ -21,16 +23,17 @@ def parse_arguments(arguments: list[str]) -> SimConfig:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--replay", action="append")
     parser.add_argument("--speed", type=float)
-    parser.add_argument("--exchange-info")
+    parser.add_argument("--exchange-info", type=Path)
     chosen = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     if "replay" in chosen:
         chosen["replay"] = tuple(chosen["replay"])
         chosen.setdefault("market", "replay")
-    return dataclasses.replace(read_environment(), **chosen)
+    return dataclasses.replace(from_settings(load_settings("simulator")), **chosen)
 
 
 async def serve(config: SimConfig) -> None:
     """Run until SIGTERM or SIGINT, or until one of the market's loops fails."""
+    calm_collector()
     simulator = await start(config)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -39,15 +42,14 @@ async def serve(config: SimConfig) -> None:
     address = {"rest": simulator.url, "ws": simulator.ws_url, "wsApi": simulator.ws_api_url}
     sys.stdout.write(json.dumps(address) + "\n")
     sys.stdout.flush()
+    watch = asyncio.create_task(simulator.watch())
     ended = asyncio.create_task(stopping.wait())
-    await asyncio.wait([ended, *simulator.tasks], return_when=asyncio.FIRST_EXCEPTION)
-    while not stopping.is_set():
-        failed = [task for task in simulator.tasks if task.done() and not task.cancelled() and task.exception()]
-        if failed:
-            await simulator.stop()
-            raise SystemExit(str(failed[0].exception()))
-        await asyncio.wait([ended], timeout=1)
+    await asyncio.wait([ended, watch], return_when=asyncio.FIRST_COMPLETED)
+    failure = watch.exception() if watch.done() else None
     await simulator.stop()
+    await asyncio.gather(watch, return_exceptions=True)
+    if failure is not None:
+        raise SystemExit(f"the market stopped: {failure!r}")
 
 
 if __name__ == "__main__":

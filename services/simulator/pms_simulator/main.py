@@ -4,18 +4,23 @@
 """
 
 import asyncio
-from collections.abc import Iterator
+import gc
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pms_common.logging import get_logger
+from pms_common.service import Lifecycle, run
 from pms_simulator.adapters import exchange_info
 from pms_simulator.adapters.capture import read_captures
 from pms_simulator.adapters.control import Control
-from pms_simulator.adapters.rest import RestServer
+from pms_simulator.adapters.rest import Probe, RestServer
 from pms_simulator.adapters.server import Server, listen
 from pms_simulator.adapters.sockets import Sockets
 from pms_simulator.app.market_driver import MarketDriver
 from pms_simulator.app.venue import Venue
-from pms_simulator.settings import SimConfig
+from pms_simulator.settings import SimConfig, from_settings
+
+log = get_logger(__name__)
 
 
 class Simulator:
@@ -42,10 +47,9 @@ class Simulator:
         """The WebSocket API."""
         return f"{self.ws_url}/ws-fapi/v1"
 
-    @property
-    def tasks(self) -> list[asyncio.Task[None]]:
-        """The market's loops; one that ends with an error has stopped the market."""
-        return self._tasks
+    async def watch(self) -> None:
+        """Returns never, or with the error of the first loop that failed: the market stands still then."""
+        await asyncio.gather(*self._tasks)
 
     async def stop(self) -> None:
         """Close the port and end the loops."""
@@ -55,8 +59,8 @@ class Simulator:
         await self._server.close()
 
 
-async def start(config: SimConfig) -> Simulator:
-    """Start a simulator; ready when this returns."""
+async def start(config: SimConfig, probes: Mapping[str, Probe] | None = None) -> Simulator:
+    """Start a simulator; ready when this returns. ``probes`` are routes of the process, by path."""
     venue = Venue(config, exchange_info.load(config.exchange_info))
     driver = MarketDriver(venue)
     frames: Iterator[tuple[int, dict[str, Any]]] | None = None
@@ -71,8 +75,28 @@ async def start(config: SimConfig) -> Simulator:
     sockets = Sockets(venue)
     control.close_sockets = sockets.close_route
     control.socket_counts = lambda: sockets.counts
-    server = await listen(config.host, config.port, RestServer(venue, control), sockets)
+    server = await listen(config.host, config.port, RestServer(venue, control, probes or {}), sockets)
     tasks = driver.timers()
     if frames is not None:
         tasks.append(asyncio.create_task(driver.run_replay(frames)))
     return Simulator(venue, server, tasks)
+
+
+def calm_collector() -> None:
+    """Orders and requests are kept and have no cycles: with the default thresholds, looking for some costs a fifth."""
+    gc.set_threshold(20_000, 20, 50)
+
+
+async def wire(life: Lifecycle) -> None:
+    """Run the simulator as a service; its own port serves the probes."""
+    calm_collector()
+    probes = {route.path: route.handler for route in life.probe_routes()}
+    simulator = await start(from_settings(life.settings), probes)
+    life.on_stop(simulator.stop)
+    life.spawn(simulator.watch(), "market")
+    log.info("listening", rest=simulator.url, ws=simulator.ws_url, ws_api=simulator.ws_api_url)
+
+
+def main() -> None:
+    """Run the simulator in the foreground."""
+    run("simulator", wire, probes=False)

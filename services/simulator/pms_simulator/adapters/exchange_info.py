@@ -11,11 +11,11 @@ import msgspec
 from pms_simulator.domain.catalog import built_in
 
 
-def load(path: str | None) -> dict[str, Any]:
+def load(path: Path | None) -> dict[str, Any]:
     """The exchangeInfo to serve; ValueError where the file holds none. Only USDT-margined symbols are kept."""
     if path is None:
         return built_in()
-    text = Path(path).read_bytes()
+    text = path.read_bytes()
     start = text.find(b"{")
     if start < 0:
         raise ValueError(f"{path} holds no exchangeInfo")

@@ -4,19 +4,23 @@ Owns HTTP: parameters from query and body, headers, status codes, held-back and 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import unquote_plus
 
 import msgspec
 from aiohttp import web
 
 from pms_simulator.adapters.control import Control
-from pms_simulator.app.dispatch import Incoming, carry_out, receive
+from pms_simulator.app.dispatch import Incoming, Outcome, carry_out, receive
 from pms_simulator.app.request import Route
 from pms_simulator.app.router import REST
 from pms_simulator.app.venue import Venue
 from pms_simulator.domain.errors import VenueError
+from pms_simulator.domain.faults import Verdict
 
 JSON = "application/json"
+Probe = Callable[[Any], Awaitable[web.StreamResponse]]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -33,8 +37,9 @@ def parse_pairs(text: str) -> dict[str, str]:
 class RestServer:
     """Handler of every HTTP request."""
 
-    def __init__(self, venue: Venue, control: Control) -> None:
+    def __init__(self, venue: Venue, control: Control, probes: Mapping[str, Probe]) -> None:
         self._venue = venue
+        self._probes = probes
         self._control = control
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -45,6 +50,8 @@ class RestServer:
             return self._control.handle(http.method, path, query, body)
         route = REST.get(f"{http.method} {path}")
         if route is None:
+            if path in self._probes:
+                return await self._probes[path](http)
             return web.Response(status=404, content_type=JSON, body=_encode({"code": -5000, "msg": _no_route(path)}))
         return await self._run(http, route, query, body)
 
@@ -61,8 +68,9 @@ class RestServer:
         )
         verdict = receive(venue, incoming)
         if verdict is not None and verdict.delay_before_ms:
-            await asyncio.sleep(verdict.delay_before_ms / 1000)
-        status, answer, error = carry_out(venue, incoming, verdict)
+            status, answer, error = await self._run_late(incoming, verdict)
+        else:
+            status, answer, error = carry_out(venue, incoming, verdict)
         if verdict is not None:
             if verdict.delay_after_ms:
                 await asyncio.sleep(verdict.delay_after_ms / 1000)
@@ -71,6 +79,18 @@ class RestServer:
         return web.Response(
             status=status, content_type=JSON, body=_encode(answer), headers=self._headers(incoming, error)
         )
+
+    async def _run_late(self, incoming: Incoming, verdict: Verdict) -> Outcome:
+        """Execute after the delay, even if the client has gone by then."""
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def run() -> None:
+            outcome = carry_out(self._venue, incoming, verdict)
+            if not done.cancelled():
+                done.set_result(outcome)
+
+        asyncio.get_running_loop().call_later(verdict.delay_before_ms / 1000, run)
+        return await done
 
     def _headers(self, incoming: Incoming, error: VenueError | None) -> dict[str, str]:
         venue, now_ms = self._venue, self._venue.now_ms()
@@ -88,11 +108,9 @@ class RestServer:
 async def _no_answer(http: web.BaseRequest, *, hang_up: bool) -> None:
     """Stay silent until the client gives up, or drop the connection now."""
     transport = http.transport
-    if hang_up and transport is not None:
+    if transport is not None and hang_up:
         transport.abort()
-    while http.transport is not None and not http.transport.is_closing():
-        await asyncio.sleep(0.05)
-    raise ConnectionResetError("no answer, as asked")
+    await asyncio.Event().wait()  # aiohttp cancels the handler when the connection is gone
 
 
 def _no_route(path: str) -> str:

@@ -10,7 +10,7 @@ from typing import cast
 
 from aiohttp import web
 from picows import WSAutoPingStrategy
-from picows.picows import WSProtocol
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stub
 
 from pms_simulator.adapters.rest import RestServer
 from pms_simulator.adapters.sockets import Sockets
@@ -31,11 +31,11 @@ class Connection(asyncio.Protocol):
     since REST and WebSockets share one here.
     """
 
-    def __init__(self, rest: "web.Server[web.BaseRequest]", sockets: Sockets) -> None:
+    def __init__(self, rest: web.Server, sockets: Sockets) -> None:
         self._rest = rest
         self._sockets = sockets
         self._head = b""
-        self._http: web.RequestHandler[web.BaseRequest] | None = None
+        self._http: web.RequestHandler | None = None
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
 class Server:
     """The listening port."""
 
-    def __init__(self, server: asyncio.Server, rest: "web.Server[web.BaseRequest]", sockets: Sockets) -> None:
+    def __init__(self, server: asyncio.Server, rest: web.Server, sockets: Sockets) -> None:
         self._server = server
         self._rest = rest
         self._sockets = sockets
@@ -136,7 +136,7 @@ class Server:
 
 async def listen(host: str, port: int, rest: RestServer, sockets: Sockets) -> Server:
     """Open the port (0: a free one)."""
-    http = web.Server(rest.handle, access_log=None)
+    http = web.Server(rest.handle, handler_cancellation=True, access_log=None)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(http, sockets), host, port)
     return Server(server, http, sockets)

@@ -12,10 +12,10 @@ from picows import WSCloseCode
 from pms_simulator.adapters.ws_base import Socket
 from pms_simulator.app.dispatch import Incoming, carry_out, receive
 from pms_simulator.app.router import WS
-from pms_simulator.app.routes.orders import stringify
 from pms_simulator.app.venue import Venue
 from pms_simulator.domain.errors import VenueError
 from pms_simulator.domain.faults import Verdict
+from pms_simulator.domain.intake import stringify
 
 HANDSHAKE_WEIGHT = 5
 _encode = msgspec.json.Encoder().encode

@@ -9,7 +9,7 @@ TEXT = WSMsgType.TEXT
 _encode = msgspec.json.Encoder().encode
 
 
-class Socket(WSListener):  # type: ignore[misc]
+class Socket(WSListener):
     """A connected WebSocket."""
 
     route = ""

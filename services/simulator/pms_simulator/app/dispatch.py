@@ -12,6 +12,8 @@ from pms_simulator.domain import signing
 from pms_simulator.domain.errors import VenueError, refuse
 from pms_simulator.domain.faults import Call, Verdict
 
+Outcome = tuple[int, Any, VenueError | None]
+
 
 class Incoming:
     """A request as an adapter hands it over. REST gives query and body; the WebSocket API only params."""
@@ -73,14 +75,17 @@ def execute(venue: Venue, incoming: Incoming) -> Any:
         venue.flush(now_ms)
 
 
-def carry_out(venue: Venue, incoming: Incoming, verdict: Verdict | None) -> tuple[int, Any, VenueError | None]:
+def carry_out(venue: Venue, incoming: Incoming, verdict: Verdict | None) -> Outcome:
     """Execute under a verdict: HTTP status, answer body, and the error where it is one."""
+    failure: VenueError | None = None
+    answer: Any = None
     try:
-        answer = execute(venue, incoming) if verdict is None or verdict.execute else None
+        if verdict is None or verdict.execute:
+            answer = execute(venue, incoming)
     except VenueError as error:
-        if verdict is None or verdict.error is None:
-            return error.http, {"code": error.code, "msg": error.msg}, error
+        failure = error
     if verdict is not None and verdict.error is not None:
-        error = verdict.error
-        return error.http, {"code": error.code, "msg": error.msg}, error
+        failure = verdict.error
+    if failure is not None:
+        return failure.http, {"code": failure.code, "msg": failure.msg}, failure
     return 200, answer, None

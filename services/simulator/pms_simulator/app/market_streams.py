@@ -87,10 +87,11 @@ class MarketStreams:
     def changed(self, market: Market, now_ms: int) -> None:
         """A book changed: note it for the diffs, and send the best quote where that is what changed."""
         book = market.book
-        for cadence in CADENCES_MS:
-            diffs = self._diffs.get((market, cadence))
-            if diffs is not None:
-                diffs.dirty |= book.changed
+        if self._diffs:
+            for cadence in CADENCES_MS:
+                diffs = self._diffs.get((market, cadence))
+                if diffs is not None:
+                    diffs.dirty |= book.changed
         book.changed.clear()
         quote = book.quote()
         if quote == self._quotes.get(market):

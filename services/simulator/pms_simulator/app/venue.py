@@ -4,6 +4,7 @@ Owns the state that requests share. Never parses a request and never touches a s
 adapters the second.
 """
 
+import hmac
 import secrets
 import time
 from collections import deque
@@ -17,12 +18,13 @@ from pms_simulator.domain.account import Account, FeeRates
 from pms_simulator.domain.engine import Engine
 from pms_simulator.domain.faults import Faults
 from pms_simulator.domain.limits import Limits
+from pms_simulator.domain.signing import secret_key
 from pms_simulator.domain.state import Market
 from pms_simulator.domain.symbols import read_symbol
 from pms_simulator.settings import SimConfig
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Received:
     """One request as it arrived; ``time_ns`` is wall time, ``params`` what was sent."""
 
@@ -36,7 +38,7 @@ class Received:
 class Key:
     """What an API key opens."""
 
-    secret: bytes
+    secret: hmac.HMAC
     account: Account
 
 
@@ -52,7 +54,7 @@ class Venue:
             pair.account: Account(pair.account, config.balance, FeeRates(), config.history) for pair in config.keys
         }
         self.engine = Engine(markets, accounts)
-        self.keys = {pair.key: Key(pair.secret.encode(), accounts[pair.account]) for pair in config.keys}
+        self.keys = {pair.key: Key(secret_key(pair.secret), accounts[pair.account]) for pair in config.keys}
         self.limits = Limits(config.limits)
         self.faults = Faults()
         self.requests: deque[Received] = deque(maxlen=config.request_log)

@@ -6,7 +6,6 @@ larger than its position, which the venue shrinks instead of refusing.
 
 from decimal import Decimal
 
-from pms_simulator.domain import brackets as tiers
 from pms_simulator.domain.account import Account
 from pms_simulator.domain.book import Book
 from pms_simulator.domain.errors import refuse
@@ -114,13 +113,12 @@ def check_margin(account: Account, held: Holding, market: Market, side: int, pri
     else:
         after = held.exposure(extra_sells=max(price, market.mark) * quantity)
         loss = (market.mark - price) * quantity
-    if after <= held.exposure():
+    if after <= held.exposed:
         return
-    spec = held.spec
-    if spec.money(after) > tiers.max_notional(held.brackets, held.leverage):
+    if after > held.max_exposure:
         raise refuse(-2027)
     cost = held.margin_for(after) - held.initial_margin
     if loss > 0:
-        cost += spec.money(loss)
+        cost += held.spec.money(loss)
     if cost > max(Decimal(0), account.free):
         raise refuse(-2019)

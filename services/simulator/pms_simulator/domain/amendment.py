@@ -49,7 +49,11 @@ def check_amendment(account: Account, held: Holding, market: Market, order: Orde
         if wanted.quantity - order.executed > room_to_close(held, order):
             raise refuse(-4118)
     else:
-        _check_more_margin(account, held, market, order, wanted)
+        held.count(order, -order.remaining)
+        try:
+            check_margin(account, held, market, order.side, wanted.price, wanted.quantity - order.executed)
+        finally:
+            held.count(order, order.remaining)
 
 
 def is_cancelled_by(market: Market, order: Order, wanted: Amendment) -> bool:
@@ -57,11 +61,3 @@ def is_cancelled_by(market: Market, order: Order, wanted: Amendment) -> bool:
     if order.executed and wanted.quantity <= order.executed:
         return True
     return order.tif == "GTX" and crosses(market.book, order.side, wanted.price)
-
-
-def _check_more_margin(account: Account, held: Holding, market: Market, order: Order, wanted: Amendment) -> None:
-    held.count(order, -order.remaining)
-    try:
-        check_margin(account, held, market, order.side, wanted.price, wanted.quantity - order.executed)
-    finally:
-        held.count(order, order.remaining)

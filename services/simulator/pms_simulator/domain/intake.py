@@ -5,7 +5,7 @@ Owns the reading of order parameters and their -11xx / -40xx refusals. Looks at 
 
 import re
 from collections.abc import Mapping
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from pms_simulator.domain.account import Account
 from pms_simulator.domain.errors import VenueError, illegal, mandatory, refuse
@@ -23,6 +23,14 @@ TIMES_IN_FORCE = frozenset(get_args(TimeInForce))
 STP_MODES = frozenset(get_args(Stp))
 GTD_LEAST_MS = 600_000
 GTD_LATEST_MS = 253_402_300_799_000
+
+
+def stringify(values: dict[str, Any]) -> dict[str, str]:
+    """JSON parameters as the text they would be in a query, changed in place."""
+    for name, value in values.items():
+        if type(value) is not str:
+            values[name] = str(value).lower() if type(value) is bool else str(value)
+    return values
 
 
 def text(params: Params, name: str) -> str:

@@ -120,13 +120,11 @@ class Limits:
     def count_orders(self, account: str, ten_seconds: int, minute: int, now_ms: int) -> None:
         """Count orders; -1015 beyond either limit (the refused one is not counted)."""
         counts = self.counts(account)
-        for window, more, limit, span in (
-            (counts.ten_seconds, ten_seconds, self.config.orders_per_ten_seconds, "10 SECOND"),
-            (counts.minute, minute, self.config.orders_per_minute, "1 MINUTE"),
-        ):
-            if window.used(now_ms) + more > limit:
-                text = f"Too many new orders; current limit is {limit} orders per {span}."
-                raise VenueError(-1015, text, 429, window.left_s(now_ms))
+        config = self.config
+        if counts.ten_seconds.used(now_ms) + ten_seconds > config.orders_per_ten_seconds:
+            raise _too_many(config.orders_per_ten_seconds, "10 SECOND", counts.ten_seconds, now_ms)
+        if counts.minute.used(now_ms) + minute > config.orders_per_minute:
+            raise _too_many(config.orders_per_minute, "1 MINUTE", counts.minute, now_ms)
         counts.ten_seconds.add(ten_seconds, now_ms)
         counts.minute.add(minute, now_ms)
 
@@ -142,3 +140,8 @@ class Limits:
         for ip, address in list(self._addresses.items()):
             if not address.weight.used(now_ms) and address.banned_until <= now_ms:
                 del self._addresses[ip]
+
+
+def _too_many(limit: int, span: str, window: Window, now_ms: int) -> VenueError:
+    text = f"Too many new orders; current limit is {limit} orders per {span}."
+    return VenueError(-1015, text, 429, window.left_s(now_ms))

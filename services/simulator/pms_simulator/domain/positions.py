@@ -63,22 +63,30 @@ class Leg:
 class Holding:
     """Everything one account has on one symbol: legs, open orders, leverage, tied-up margin."""
 
-    __slots__ = ("asks", "bids", "brackets", "closers", "initial_margin", "legs", "leverage", "margin_type", "mark",
-                 "opening_buys", "opening_sells", "orders", "spec", "unrealized")  # fmt: skip
+    __slots__ = ("asks", "bids", "brackets", "closers", "exposed", "initial_margin", "legs", "leverage",
+                 "margin_type", "mark", "max_exposure", "max_notional", "opening_buys", "opening_sells", "orders",
+                 "spec", "unrealized")  # fmt: skip
 
     def __init__(self, spec: SymbolSpec, brackets: tuple[tiers.Bracket, ...], mark: int) -> None:
         self.spec = spec
         self.brackets = brackets
         self.mark = mark
-        self.leverage = min(DEFAULT_LEVERAGE, brackets[0].leverage)
+        self.set_leverage(min(DEFAULT_LEVERAGE, brackets[0].leverage))
         self.margin_type = "CROSSED"
         self.legs: dict[PositionSide, Leg] = {}
         self.orders: dict[int, Order] = {}
         self.closers: dict[int, Order] = {}
         self.bids = self.asks = 0
         self.opening_buys = self.opening_sells = 0
+        self.exposed = 0
         self.initial_margin = ZERO
         self.unrealized = ZERO
+
+    def set_leverage(self, leverage: int) -> None:
+        """Set the leverage and with it the largest exposure; -4028 where no bracket allows it."""
+        self.max_notional = tiers.max_notional(self.brackets, leverage)
+        self.max_exposure = self.max_notional * 10**self.spec.money_places
+        self.leverage = leverage
 
     def leg(self, side: PositionSide) -> Leg:
         """The leg of ``side``, made if missing."""
@@ -147,7 +155,8 @@ class Holding:
 
     def refresh(self) -> None:
         """Recompute margin and unrealised profit after a change of orders, position, leverage or mark."""
-        self.initial_margin = self.margin_for(self.exposure())
+        self.exposed = self.exposure()
+        self.initial_margin = self.margin_for(self.exposed)
         profit = ZERO
         for leg in self.legs.values():
             if leg.quantity:

@@ -4,12 +4,17 @@ Owns text <-> units. Never rounds money silently: what does not fit the scale is
 """
 
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+# Prices and quantities of a market repeat: remembering them halves the cost of an order's numbers.
+SEEN = 16_384
 
 
 class TooPrecise(ValueError):
     """The text has more non-zero decimals than the scale carries."""
 
 
+@lru_cache(SEEN)
 def to_units(text: str, places: int) -> int:
     """``"0.10"`` at 2 places is 10. Raises TooPrecise, or ValueError where it is no finite number."""
     whole, _, fraction = text.partition(".")
@@ -19,7 +24,7 @@ def to_units(text: str, places: int) -> int:
         if fraction[places:].strip("0"):
             raise TooPrecise(text)
         fraction = fraction[:places]
-    return int(whole + fraction) * 10 ** (places - len(fraction))
+    return int(whole + fraction + "0" * (places - len(fraction)))
 
 
 def _to_units_slow(text: str, places: int) -> int:
@@ -35,6 +40,7 @@ def _to_units_slow(text: str, places: int) -> int:
     return int(scaled)
 
 
+@lru_cache(SEEN)
 def to_text(units: int, places: int) -> str:
     """Padded to the scale, as the venue writes it: 10 at 2 places is ``"0.10"``."""
     if not places:

@@ -6,7 +6,6 @@ from typing import Any
 from pms_simulator.app.request import Request, Route
 from pms_simulator.app.routes.orders import page, window
 from pms_simulator.app.venue import Venue
-from pms_simulator.domain import brackets as tiers
 from pms_simulator.domain.account import ASSET, Account
 from pms_simulator.domain.brackets import Bracket
 from pms_simulator.domain.events import break_even, price8
@@ -123,7 +122,7 @@ def account_v2(venue: Venue, request: Request) -> Any:
                 isolated=held.margin_type == "ISOLATED",
                 entryPrice=price8(leg.entry_price(held.spec)),
                 breakEvenPrice=price8(break_even(account, leg, leg.entry_price(held.spec))),
-                maxNotional=str(tiers.max_notional(held.brackets, held.leverage)),
+                maxNotional=str(held.max_notional),
                 bidNotional=money(held.spec.money(held.bids)),
                 askNotional=money(held.spec.money(held.asks)),
             )
@@ -223,7 +222,7 @@ def positions_v2(venue: Venue, request: Request) -> Any:
             row = _risk_row(account, held, held.leg(side))
             row.update(
                 leverage=str(held.leverage),
-                maxNotionalValue=str(tiers.max_notional(held.brackets, held.leverage)),
+                maxNotionalValue=str(held.max_notional),
                 marginType="cross" if held.margin_type == "CROSSED" else "isolated",
                 isAutoAddMargin="false",
                 isolated=held.margin_type == "ISOLATED",
@@ -244,7 +243,7 @@ def symbol_config(venue: Venue, request: Request) -> Any:
                 "marginType": held.margin_type,
                 "isAutoAddMargin": False,
                 "leverage": held.leverage,
-                "maxNotionalValue": str(tiers.max_notional(held.brackets, held.leverage)),
+                "maxNotionalValue": str(held.max_notional),
             }
         )
     return rows

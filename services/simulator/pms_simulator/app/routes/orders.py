@@ -15,6 +15,7 @@ from pms_simulator.domain.intake import (
     optional_integer,
     read_order,
     side_of,
+    stringify,
     text,
     units,
 )
@@ -215,14 +216,6 @@ def _entries(params: dict[str, str]) -> list[dict[str, str]]:
     if not all(isinstance(entry, dict) for entry in entries):
         raise illegal("batchOrders")
     return [stringify(entry) for entry in entries]
-
-
-def stringify(values: dict[str, Any]) -> dict[str, str]:
-    """JSON parameters as the text they would be in a query."""
-    return {
-        name: value if type(value) is str else ("true" if value else "false") if type(value) is bool else str(value)
-        for name, value in values.items()
-    }
 
 
 def _json(params: dict[str, str], name: str) -> Any:

@@ -4,7 +4,6 @@ from typing import Any
 
 from pms_simulator.app.request import Request, Route
 from pms_simulator.app.venue import Venue
-from pms_simulator.domain import brackets as tiers
 from pms_simulator.domain import events
 from pms_simulator.domain.catalog import rate_limits
 from pms_simulator.domain.errors import illegal, refuse
@@ -19,19 +18,17 @@ def set_leverage(venue: Venue, request: Request) -> Any:
     market = engine.market(text(request.params, "symbol"))
     held = engine.holding(account, market)
     wanted = integer(request.params, "leverage")
-    most = tiers.max_notional(held.brackets, wanted)
-    if held.spec.money(held.exposure()) > most:
-        raise refuse(-2027)
     before = held.leverage
-    held.leverage = wanted
+    held.set_leverage(wanted)
     account.refresh(held)
-    if wanted < before and account.free < 0:
-        held.leverage = before
+    refusal = -2027 if held.exposed > held.max_exposure else -2028 if wanted < before and account.free < 0 else 0
+    if refusal:
+        held.set_leverage(before)
         account.refresh(held)
-        raise refuse(-2028)
+        raise refuse(refusal)
     if account.watched:
         engine.events.append((account, events.config_update(market.spec.symbol, wanted, request.now_ms)))
-    return {"symbol": market.spec.symbol, "leverage": wanted, "maxNotionalValue": str(most)}
+    return {"symbol": market.spec.symbol, "leverage": wanted, "maxNotionalValue": str(held.max_notional)}
 
 
 def set_margin_type(venue: Venue, request: Request) -> Any:
