@@ -110,10 +110,9 @@ class Consumer:
 
     # -- for readers
 
-    @property
-    def may_read(self) -> bool:
-        """Whether there is room for more entries, here and in the outbox."""
-        if self._unacked < self._max_unacked and not self._outbox.full:
+    def may_read(self, coming: int = 0) -> bool:
+        """Whether there is room for more entries beside `coming` ones, here and in the outbox."""
+        if self._unacked + coming < self._max_unacked and not self._outbox.full:
             return True
         self._waiting = True
         self._room.clear()
@@ -121,7 +120,7 @@ class Consumer:
 
     async def room(self) -> None:
         """Wait until `may_read`."""
-        while not self.may_read:
+        while not self.may_read():
             await self._room.wait()
 
     def opened(self) -> None:
@@ -174,7 +173,7 @@ class Consumer:
             self._resume()
 
     def _resume(self) -> None:
-        if self._waiting and self.may_read:
+        if self._waiting and self.may_read():
             self._waiting = False
             self._room.set()
             for reader in self._readers:

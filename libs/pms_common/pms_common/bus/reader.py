@@ -33,9 +33,8 @@ class Flow(Protocol):
     role: str
     stopping: bool
 
-    @property
-    def may_read(self) -> bool:
-        """Whether there is room for more entries."""
+    def may_read(self, coming: int = 0) -> bool:
+        """Whether there is room for more entries beside `coming` ones."""
 
     async def room(self) -> None:
         """Wait until there is."""
@@ -162,7 +161,7 @@ class Reader:
     def _go_on(self) -> None:
         if self._flow.stopping:
             self._end(None)
-        elif self._flow.may_read:
+        elif self._flow.may_read():
             self._read()
 
     def _read(self) -> None:
@@ -182,8 +181,8 @@ class Reader:
             self._end(reply)
             return
         if reply is not None:
-            full = any(len(entries) >= self._count for _, entries in reply)
-            if full and self._flow.may_read and not self._flow.stopping:
+            coming = sum(len(entries) for _, entries in reply)
+            if coming >= self._count and not self._flow.stopping and self._flow.may_read(coming):
                 self._read()  # a backlog: Redis prepares the next batch while this one is handled
             self._hand_out([(self._trackers[stream], entries) for stream, entries in reply])
         if not self._reading:

@@ -46,6 +46,11 @@ class TicksWriter:
         self._scheduled = False
         self._refused: RespError | None = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether it has a line to Redis."""
+        return self._line is not None
+
     def put(self, tick: Tick) -> None:
         """The newest tick of a symbol."""
         self._newest[tick.symbol] = tick
@@ -131,6 +136,11 @@ class TicksReader:
         self.skips = 0
         """How often it skipped to the newest."""
 
+    @property
+    def reading(self) -> bool:
+        """Whether it waits for ticks."""
+        return self._ended is not None and not self._ended.done()
+
     async def run(self) -> None:
         """Read until cancelled. Raises a handler's error, and when Redis refuses for good."""
         backoff = Backoff()
@@ -155,9 +165,9 @@ class TicksReader:
         except RespError as error:
             if error.code != "BUSYGROUP":
                 raise
+        await self._skip(connection)
         self._connection = connection
         self._ended = asyncio.get_running_loop().create_future()
-        await self._skip(connection)
         self._ready(f"ticks:{self._group}", True, "")
         connection.request(self._read_new, 1, self._answered)
         return await self._ended

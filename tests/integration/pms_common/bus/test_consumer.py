@@ -1,0 +1,295 @@
+"""Consumers on a real server: order, acknowledgement, poison, bounds, a clean stop."""
+
+import asyncio
+import sys
+
+import pytest
+
+from pms_common.bus import Malformed
+
+
+async def data_of(client, stream):
+    return [fields[b"data"] for _, fields in await client.xrange(stream)]
+
+
+async def test_new_entries_are_handled_in_order_and_acknowledged(make_bus, start, js, names, until):
+    bus = await make_bus()
+    stream, seen = names.requests("risk"), []
+
+    def handle(entry):
+        seen.append(entry)
+        bus.outbox.ack(entry)
+
+    consumer = bus.consumer("risk", {stream: handle})
+    start(consumer)
+    await until(lambda: bus.incarnation.identity)
+    await asyncio.sleep(0.05)
+    for i in range(500):
+        await js.xadd(stream, {"data": str(i)})
+    await until(lambda: len(seen) == 500 and consumer.unacked == 0)
+    assert [entry.data for entry in seen] == [b"%d" % i for i in range(500)]
+    assert seen[0].stream == stream
+    assert seen[0].ms == int(seen[0].id.split("-")[0])
+    assert not any(entry.redelivered or entry.suspect or entry.fields for entry in seen)
+    assert (await js.xpending(stream, "risk"))["pending"] == 0
+
+
+async def test_flat_fields_and_odd_bytes(make_bus, start, js, names, until):
+    """A person with redis-cli writes flat fields; bytes that are no text are shown, not fatal."""
+    bus = await make_bus()
+    stream, seen = names.cmd("trade"), []
+    consumer = bus.consumer("risk", {stream: lambda entry: (seen.append(entry), bus.outbox.ack(entry))})
+    start(consumer)
+    await js.xadd(stream, {"requestId": "r1", "symbol": "BTCUSDT"})
+    await js.xadd(stream, {b"symbol": b"\xff\xfe"})
+    await js.xadd(stream, {"data": "{}", "trace": "t"})
+    await until(lambda: len(seen) == 3)
+    assert [(entry.data, entry.fields) for entry in seen] == [
+        (b"", {"requestId": "r1", "symbol": "BTCUSDT"}),
+        (b"", {"symbol": "��"}),
+        (b"{}", {"trace": "t"}),
+    ]
+
+
+async def test_own_pending_first_in_id_order_then_new(make_bus, start, js, names, until):
+    """What a predecessor left comes first, over all streams by id, marked; new entries follow unmarked."""
+    streams = [names.cmd("trade"), names.cmd("close")]
+    for stream in streams:
+        await js.xgroup_create(stream, "risk", id="0", mkstream=True)
+    for i in range(40):
+        await js.xadd(streams[i % 2], {"data": str(i)})
+        await asyncio.sleep(0.001)
+    await js.xreadgroup("risk", "risk", dict.fromkeys(streams, ">"), count=15)
+    bus = await make_bus()
+    seen = []
+    consumer = bus.consumer("risk", dict.fromkeys(streams, lambda e: (seen.append(e), bus.outbox.ack(e))))
+    start(consumer)
+    await until(lambda: len(seen) == 40)
+    again, new = seen[:30], seen[30:]
+    assert [int(entry.data) for entry in again] == list(range(30))
+    assert all(entry.redelivered and entry.suspect for entry in again)
+    assert sorted(int(entry.data) for entry in new) == list(range(30, 40))
+    assert all(entry.suspect for entry in new)  # older than this writer
+    await until(lambda: consumer.unacked == 0)
+
+
+async def test_malformed_goes_to_dead_with_reason_and_nothing_stops(make_bus, start, js, names, until):
+    bus = await make_bus()
+    stream, answered = names.cmd("trade"), []
+
+    def handle(entry):
+        bus.outbox.add(names.updates("risk"), b"effect")
+        if entry.data == b"bad":
+            raise Malformed("field `symbol` is missing")
+        bus.outbox.ack(entry)
+
+    consumer = bus.consumer("risk", {stream: handle}, dead=lambda entry, reason: answered.append((entry.id, reason)))
+    start(consumer)
+    ids = [(await js.xadd(stream, {"data": data})).decode() for data in ("good", "bad", "good")]
+    await until(lambda: consumer.unacked == 0 and consumer.trackers[stream].cursor == ids[2])
+    ((_, dead),) = await js.xrange(names.dead)
+    assert dead == {
+        b"reason": b"field `symbol` is missing",
+        b"stream": stream.encode(),
+        b"id": ids[1].encode(),
+        b"tries": b"1",
+        b"payload": b"bad",
+    }
+    assert answered == [(ids[1], "field `symbol` is missing")]
+    assert await js.xlen(names.updates("risk")) == 2  # what the failing handler had said was taken back
+    assert (await js.xpending(stream, "risk"))["pending"] == 0
+
+
+async def test_public_poison_is_tried_three_times_then_answered(make_bus, start, js, names, until):
+    bus = await make_bus()
+    stream, tries, seen = names.cmd("trade"), [], []
+
+    def handle(entry):
+        if entry.data == b"poison":
+            bus.outbox.add(names.updates("risk"), b"half")
+            tries.append(entry.id)
+            raise KeyError("x")
+        seen.append(entry.data)
+        bus.outbox.ack(entry)
+
+    def answer(entry, reason):
+        bus.outbox.set(names.result("r1"), reason.encode())
+
+    consumer = bus.consumer("risk", {stream: handle}, public={stream}, dead=answer)
+    start(consumer)
+    for data in ("1", "poison", "2"):
+        await js.xadd(stream, {"data": data})
+    await until(lambda: len(seen) == 2)
+    await until(lambda: consumer.unacked == 0)
+    assert len(tries) == 3
+    assert await js.get(names.result("r1")) == b"KeyError: 'x'"
+    ((_, dead),) = await js.xrange(names.dead)
+    assert dead[b"tries"] == b"3"
+    assert await js.xlen(names.updates("risk")) == 0
+
+
+async def test_public_handler_may_succeed_at_the_second_try(make_bus, start, js, names, until):
+    bus = await make_bus()
+    stream, tries = names.cmd("trade"), []
+
+    def handle(entry):
+        tries.append(entry.id)
+        if len(tries) == 1:
+            raise KeyError("not yet")
+        bus.outbox.ack(entry)
+
+    consumer = bus.consumer("risk", {stream: handle}, public={stream})
+    start(consumer)
+    await js.xadd(stream, {"data": "1"})
+    await until(lambda: len(tries) == 2 and consumer.unacked == 0)
+    assert await js.xlen(names.dead) == 0
+
+
+async def test_internal_error_stops_the_service_and_keeps_the_entry(make_bus, start, js, names):
+    """A fill is never skipped: what came before it is done, it and what follows stays pending."""
+    bus = await make_bus()
+    stream = names.updates("orders")
+    await js.xgroup_create(stream, "risk", id="0", mkstream=True)
+    for i in range(10):
+        await js.xadd(stream, {"data": str(i)})
+
+    def handle(entry):
+        bus.outbox.add(names.updates("risk"), entry.data)
+        if entry.data == b"4":
+            raise ValueError("cannot book")
+        bus.outbox.ack(entry)
+
+    with pytest.raises(ValueError, match="cannot book"):
+        await asyncio.wait_for(start(bus.consumer("risk", {stream: handle})), 5)
+    await bus.outbox.flush()
+    assert await data_of(js, names.updates("risk")) == [b"0", b"1", b"2", b"3"]
+    assert await js.xlen(names.dead) == 0
+    assert (await js.xpending(stream, "risk"))["pending"] == 6
+
+
+async def test_max_unacked_stops_reading_until_acknowledged(make_bus, start, js, names, until):
+    bus = await make_bus()
+    stream, held = names.requests("orders"), []
+    consumer = bus.consumer("orders", {stream: held.append}, max_unacked=250)
+    start(consumer)
+    pipe = js.pipeline(transaction=False)
+    for i in range(2000):
+        pipe.xadd(stream, {"data": str(i)})
+    await pipe.execute()
+    await until(lambda: len(held) >= 250)
+    await asyncio.sleep(0.1)
+    assert len(held) <= 250 + 100
+    done = 0
+    while done < 2000:
+        await until(lambda: len(held) > done)  # noqa: B023
+        for entry in held[done:]:
+            bus.outbox.ack(entry)
+        done = len(held)
+        assert consumer.unacked <= 350  # a batch beyond, at most
+    await until(lambda: consumer.unacked == 0)
+    assert [int(entry.data) for entry in held] == list(range(2000))
+
+
+async def test_more_than_twenty_streams(make_bus, start, js, names, until):
+    bus = await make_bus("algos")
+    streams = [names.cmd(f"c{i}") for i in range(45)]
+    seen = []
+    consumer = bus.consumer("algos", dict.fromkeys(streams, lambda e: (seen.append(e.stream), bus.outbox.ack(e))))
+    start(consumer)
+    for stream in streams:
+        await js.xadd(stream, {"data": "x"})
+    await until(lambda: len(seen) == 45 and consumer.unacked == 0)
+    assert set(seen) == set(streams)
+    blocked = [
+        c for c in await js.client_list() if c["name"] == f"{names.namespace}-algos" and c["cmd"] == "xreadgroup"
+    ]
+    assert len(blocked) == 3
+
+
+async def test_stop_under_load_loses_and_repeats_nothing(make_bus, start, js, names, until):
+    """Stop, close and start again and again while entries pour in: each has its effect exactly once, none suspect."""
+    source, target, total = names.requests("risk"), names.updates("risk"), 6000
+    redelivered = 0
+
+    async def produce():
+        for i in range(0, total, 50):
+            pipe = js.pipeline(transaction=False)
+            for k in range(i, i + 50):
+                pipe.xadd(source, {"data": str(k)})
+            await pipe.execute()
+            await asyncio.sleep(0.005)
+
+    producing = asyncio.create_task(produce())
+    handled, rounds = 0, 0
+    while handled < total:
+        bus = await make_bus()
+
+        def handle(entry, bus=bus):
+            nonlocal handled, redelivered
+            handled += 1
+            redelivered += entry.redelivered
+            bus.outbox.add(target, entry.data)
+            bus.outbox.ack(entry)
+
+        consumer = bus.consumer("risk", {source: handle})
+        task = start(consumer)
+        await asyncio.sleep(0.1)
+        began = asyncio.get_running_loop().time()
+        await consumer.stop()
+        await task
+        assert asyncio.get_running_loop().time() - began < 1.0
+        assert consumer.unacked == 0
+        await bus.close()
+        rounds += 1
+    await producing
+    assert rounds >= 3
+    assert await data_of(js, target) == [b"%d" % i for i in range(total)]
+    assert (await js.xpending(source, "risk"))["pending"] == 0
+
+
+CHILD = """
+import asyncio, sys, uvloop
+from pms_common.bus import Bus
+from pms_common.names import Names
+
+async def main(url, namespace):
+    names = Names(namespace)
+    bus = await Bus.connect(url, "risk", names)
+    def handle(entry):
+        bus.outbox.add(names.updates("risk"), entry.data)
+        bus.outbox.ack(entry)
+    await bus.consumer("risk", {names.requests("risk"): handle}).run()
+
+uvloop.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.chaos
+async def test_kill_9_of_the_consumer_repeats_no_output(redis_url, js, names):
+    """Outputs and acknowledgement leave in one MULTI, so even a killed process has each effect exactly once."""
+    source, target, total = names.requests("risk"), names.updates("risk"), 5000
+
+    async def produce():
+        for i in range(0, total, 25):
+            pipe = js.pipeline(transaction=False)
+            for k in range(i, i + 25):
+                pipe.xadd(source, {"data": str(k)})
+            await pipe.execute()
+            await asyncio.sleep(0.006)
+
+    command = (sys.executable, "-c", CHILD, redis_url, names.namespace)
+    producing = asyncio.create_task(produce())
+    for _ in range(4):
+        child = await asyncio.create_subprocess_exec(*command)
+        await asyncio.sleep(0.6)
+        child.kill()
+        await child.wait()
+    await producing
+    child = await asyncio.create_subprocess_exec(*command)
+    async with asyncio.timeout(10):
+        while await js.xlen(target) < total:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
+    child.kill()
+    await child.wait()
+    assert await data_of(js, target) == [b"%d" % i for i in range(total)]

@@ -1,0 +1,132 @@
+"""Newest-only ticks: conflation at the writer, skipping at the reader, garbage."""
+
+import asyncio
+import time
+
+from pms_common.contracts.bus.common import Tick
+
+
+def tick(symbol, bid):
+    return Tick(symbol, bid, 1.0, bid + 1, 1.0, 0, 0, 0, 0, 0)
+
+
+async def run(*parts):
+    return [asyncio.create_task(part.run()) for part in parts]
+
+
+async def end(tasks):
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_newest_per_symbol_wins_while_a_write_is_in_flight(make_bus, js, names, until):
+    bus = await make_bus("feed")
+    got = []
+    writer = bus.ticks_writer(names.ticks)
+    reader = bus.ticks_reader(names.ticks, "algos", got.extend)
+    tasks = await run(writer, reader)
+    await until(lambda: writer.connected and reader.reading)
+    for i in range(1, 5001):
+        writer.put(tick("BTCUSDT", float(i)))
+        writer.put(tick("ETHUSDT", float(-i)))
+        if i % 10 == 0:
+            await asyncio.sleep(0)
+    await until(lambda: {t.symbol: t.bid for t in got} == {"BTCUSDT": 5000.0, "ETHUSDT": -5000.0})
+    btc = [t.bid for t in got if t.symbol == "BTCUSDT"]
+    assert btc == sorted(set(btc))
+    assert len(btc) < 5000
+    assert await js.xlen(names.ticks) < 5000
+    await end(tasks)
+
+
+async def test_every_group_gets_the_ticks_and_nothing_stays_pending(make_bus, js, names, until):
+    bus = await make_bus("feed")
+    got = {"risk": [], "algos": []}
+    writer = bus.ticks_writer(names.ticks)
+    readers = [bus.ticks_reader(names.ticks, group, seen.extend) for group, seen in got.items()]
+    tasks = await run(writer, *readers)
+    await until(lambda: writer.connected and all(reader.reading for reader in readers))
+    writer.put(tick("BTCUSDT", 1.0))
+    await until(lambda: all(got.values()))
+    assert got["risk"] == got["algos"] == [tick("BTCUSDT", 1.0)]
+    for group in got:
+        assert (await js.xpending(names.ticks, group))["pending"] == 0
+    await end(tasks)
+
+
+async def test_slow_reader_skips_to_the_newest(make_bus, js, names, until):
+    """10 s of backlog in the stream, and a handler that takes 1 ms an entry: it is not worked off."""
+    bus = await make_bus("algos")
+    got = []
+
+    def slow(ticks):
+        time.sleep(0.001)
+        got.extend(ticks)
+
+    reader = bus.ticks_reader(names.ticks, "algos", slow)
+    tasks = await run(reader)
+    await until(lambda: reader.reading)
+    now = int(time.time() * 1000)
+    pipe = js.pipeline(transaction=True)
+    for i in range(4000):
+        pipe.xadd(names.ticks, {"data": f'[["BTCUSDT",{i}.0,1,1,1,0,0,0,0,0]]'}, id=f"{now + i * 5}-0")
+    began = time.monotonic()
+    await pipe.execute()
+    await until(lambda: got and got[-1].bid == 3999.0)
+    assert reader.skips >= 1
+    assert time.monotonic() - began < 2.0
+    assert len(got) < 1000
+    await end(tasks)
+
+
+async def test_reader_starts_at_the_newest(make_bus, js, names, until):
+    now = int(time.time() * 1000)
+    pipe = js.pipeline()
+    for i in range(500):
+        pipe.xadd(names.ticks, {"data": f'[["BTCUSDT",{i}.0,1,1,1,0,0,0,0,0]]'}, id=f"{now - 5000 + i * 10}-0")
+    await pipe.execute()
+    bus = await make_bus("algos")
+    got = []
+    tasks = await run(bus.ticks_reader(names.ticks, "algos", got.extend))
+    await until(lambda: bool(got))
+    await asyncio.sleep(0.05)
+    assert got[-1].bid == 499.0
+    assert len(got) <= 4
+    await end(tasks)
+
+
+async def test_garbage_tick_goes_to_dead(make_bus, js, names, until):
+    bus = await make_bus("algos")
+    got = []
+    reader = bus.ticks_reader(names.ticks, "algos", got.extend)
+    tasks = await run(reader)
+    await until(lambda: reader.reading)
+    await js.xadd(names.ticks, {"data": "{not json"})
+    await js.xadd(names.ticks, {"flat": "x"})
+    await js.xadd(names.ticks, {"data": '[["BTCUSDT",1.0,1,1,1,0,0,0,0,0]]'})
+    await until(lambda: bool(got))
+    await bus.outbox.flush()
+    assert [fields[b"payload"] for _, fields in await js.xrange(names.dead)] == [b"{not json", b""]
+    await end(tasks)
+
+
+async def test_writer_and_reader_survive_the_server(make_bus, server, names, until):
+    bus = await make_bus("feed", url=server.url)
+    got = []
+    writer, reader = bus.ticks_writer(names.ticks), bus.ticks_reader(names.ticks, "algos", got.extend)
+    tasks = await run(writer, reader)
+    await until(lambda: writer.connected and reader.reading)
+    writer.put(tick("BTCUSDT", 1.0))
+    await until(lambda: bool(got))
+    await asyncio.to_thread(server.kill)
+    writer.put(tick("BTCUSDT", 2.0))
+    writer.put(tick("BTCUSDT", 3.0))
+    await asyncio.sleep(0.1)
+    await asyncio.to_thread(server.start)
+    async with server.client() as client:
+        await client.flushall()
+    await until(lambda: writer.connected and reader.reading)
+    writer.put(tick("BTCUSDT", 4.0))
+    await until(lambda: got[-1].bid == 4.0)
+    await end(tasks)
