@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from pms_cli.embedded import free_port
 from pms_cli.run_service import SERVICES
@@ -20,6 +21,10 @@ class Plan:
     services: tuple[str, ...]
     urls: Mapping[str, str]
     env: Mapping[str, str] = field(repr=False)
+
+    def with_env(self, env: Mapping[str, str]) -> Self:
+        """The same plan, with more for all children."""
+        return replace(self, env={**self.env, **env})
 
     def environment(self, service: str) -> dict[str, str]:
         """The environment of one service: exchange keys only for orders, a database only where one is needed."""
@@ -40,13 +45,13 @@ def choose_environment(settings: Settings, mode: str | None) -> str:
     return mode or settings.binance_env
 
 
-def make_plan(settings: Settings, only: Sequence[str] = (), extra: Mapping[str, str] | None = None) -> Plan:
-    """The plan for `settings`; ports that are 0 become free ones. `extra` goes into every child's environment."""
+def make_plan(settings: Settings, only: Sequence[str] = ()) -> Plan:
+    """The plan for `settings`; ports that are 0 become free ones."""
     unknown = sorted(set(only) - set(SERVICES))
     if unknown:
         raise SettingsError(f"--only: {', '.join(unknown)} is no service; there are {', '.join(SERVICES)}")
     services = [name for name in SERVICES if name != SIMULATOR and (not only or name in only)]
-    env = {"PMS_BINANCE_ENV": settings.binance_env, **(extra or {})}
+    env = {"PMS_BINANCE_ENV": settings.binance_env}
     if settings.binance_env == "sim" and not os.environ.get("PMS_BINANCE_REST_URL"):
         services.insert(0, SIMULATOR)
     urls = {}

@@ -43,6 +43,7 @@ def up(options: Options) -> int:
     if settings.binance_env != "sim":
         settings.require_keys()
     pms_logging.configure("up", settings.log_level, settings.log_format)
+    plan = make_plan(settings, options.only)
     state_path = options.state_dir or default_state(settings)
     ready_file = options.ready_file or state_path / READY_FILE
     with contextlib.ExitStack() as stack:
@@ -50,8 +51,7 @@ def up(options: Options) -> int:
         ready_file.unlink(missing_ok=True)
         servers = start_servers(settings, state_path.absolute())
         stack.callback(servers.stop)
-        plan = make_plan(settings, options.only, servers.env)
-        return asyncio.run(_supervise(plan, servers, ready_file))
+        return asyncio.run(_supervise(plan.with_env(servers.env), servers, ready_file))
 
 
 async def _supervise(plan: Plan, servers: Servers, ready_file: Path) -> int:
