@@ -1,1 +1,29 @@
-"""Every order's state, the user stream and the trading API."""
+"""The order service: every order's state, the user stream, the trading API, the rate budget, exchange truth.
+
+It is the single writer of every order's state and the only process that trades. It never decides about margin, and
+never sends an order twice: an unknown outcome is asked for under its client order id.
+
+    domain/order        one order as we know it, and its next step
+    domain/table        every (happening, state) pair
+    domain/reducer      an order and a happening -> the order after it, and what follows
+    domain/resolution   when an unclear order is asked for, and what an answer proves
+    domain/errors       what each error code of the venue means for the request
+    domain/lanes, rate  who goes first; the venue's limits, with a reserve for cancels
+    domain/filters, resting, gates, tracker
+                        what may not be sent; who would meet whom; trading states; every order by every name
+    app/manager         the one place where orders change (OrderManager)
+    app/sender          lanes -> checks -> signature -> one write
+    app/outcomes        answers and losses of trading requests
+    app/resolver, reconciler, session
+                        asking for single orders; for all of them after a gap; hearing the user stream
+    app/publisher, snapshots, account, readiness
+                        what is told to others
+    app/intake, cancels bus handlers: work and operators; the public commands
+    app/startup         what has to be known before work begins
+    adapters/binance    the venue: trading socket, REST, user stream, signatures, JSON
+    adapters/journal    PostgreSQL: rows written off the hot path, read back at start
+
+One order's way: intake -> manager.place -> sender (lane, budget, gate, signature) -> trading socket; the answer comes
+back through outcomes, the feed through session; both end in manager.follow, which publishes, journals, answers and
+queues the next step.
+"""

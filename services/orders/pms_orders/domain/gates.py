@@ -3,10 +3,13 @@
 Owns the gates and the barriers of cancel_all. Pure. Used at signing, so a change also stops what waits in a lane.
 """
 
+from collections import OrderedDict
+
 from pms_common.contracts.bus.orders import PlaceOrder
 from pms_common.contracts.errors import CommandError, ErrorCode
 
 ALL = ""
+MAX_BARRIERS = 10_000
 _SEVERITY = {"active": 0, "reducing": 1, "halted": 2}
 
 
@@ -15,6 +18,7 @@ class Gates:
 
     def __init__(self) -> None:
         self._states: dict[tuple[str, str], str] = {}
+        self._barriers: OrderedDict[tuple[str, str, bool], int] = OrderedDict()
 
     def set(self, account_id: str, symbol: str, state: str) -> None:
         """Set the state of an account (`""`: all) and symbol (`""`: all)."""
@@ -41,3 +45,19 @@ class Gates:
             raise CommandError(ErrorCode.TRADING_HALTED)
         if not place.reduce_only:
             raise CommandError(ErrorCode.TRADING_REDUCING)
+
+    def raise_barrier(self, account_id: str, symbol: str, children: bool, at_ms: int) -> None:
+        """What was approved for the account (and symbol) until now is not to be sent; algo children only if asked."""
+        key = (account_id, symbol, children)
+        self._barriers[key] = at_ms
+        self._barriers.move_to_end(key)
+        if len(self._barriers) > MAX_BARRIERS:
+            self._barriers.popitem(last=False)
+
+    def behind_barrier(self, place: PlaceOrder) -> bool:
+        """Whether a cancel of all has overtaken this order."""
+        if not self._barriers:
+            return False
+        kinds = (True,) if place.parent_id is not None else (True, False)
+        keys = [(place.account_id, symbol, kind) for symbol in (ALL, place.symbol) for kind in kinds]
+        return any(place.approved_ms <= self._barriers.get(key, 0) for key in keys)

@@ -46,6 +46,8 @@ class OrderState:
     `executed` is the highest cumulative quantity the exchange has named; `booked` the sum of the fills known here.
     Where they differ a fill is missing and has to be fetched. `terms_ms` is the exchange time of `price` and
     `quantity`, so that an older event cannot bring older terms back. `sent_ms` 0 means: never left this process.
+    `error_code` and `error` say why it was rejected or failed; `answered` that its public request has ended;
+    `rests_at` are its prices in the self-trade index.
     """
 
     place: PlaceOrder
@@ -68,6 +70,10 @@ class OrderState:
     wanted_cancel: str = ""
     wanted_amend: Terms | None = None
     cancel_reason: str = ""
+    error_code: str | None = None
+    error: str | None = None
+    answered: bool = False
+    rests_at: tuple[Decimal, ...] = ()
     trades: set[int] = field(default_factory=set)
 
     @property
@@ -103,6 +109,21 @@ def step(order: OrderState) -> Operation | None:
     if order.wanted_amend is not None and status != "cancelling":
         return Operation.AMEND
     return None
+
+
+def may_rest_at(order: OrderState) -> tuple[Decimal, ...]:
+    """The prices at which the order may be resting now or soon; none for a market order or one that has ended."""
+    if order.price is None or order.status in FINAL_STATES:
+        return ()
+    flight = order.flight
+    if order.wanted_amend is None and (flight is None or flight.terms is None):
+        return (order.price,)
+    prices = [order.price]
+    if order.wanted_amend is not None:
+        prices.append(order.wanted_amend.price)
+    if flight is not None and flight.terms is not None:
+        prices.append(flight.terms.price)
+    return tuple(prices)
 
 
 def view(order: OrderState) -> OrderView:

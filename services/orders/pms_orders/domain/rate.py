@@ -96,9 +96,12 @@ class Budget:
         """The venue wants to be left alone until then."""
         self.blocked_until_ms = max(self.blocked_until_ms, until_ms)
 
-    def wait_ms(self, now_ms: int) -> int:
-        """How long to wait before asking again."""
+    def wait_ms(self, lane: Lane, now_ms: int) -> int:
+        """How long to wait before asking again for this lane; 0 where it is admitted."""
+        if self.admits(lane, now_ms):
+            return 0
         if now_ms < self.blocked_until_ms:
             return self.blocked_until_ms - now_ms
-        full = [w.next_room_ms(now_ms) for w in (*self.orders, self.weight) if w.used >= w.limit * 0.5]
-        return max(1, min(full, default=now_ms) - now_ms)
+        windows = (self.weight,) if lane is Lane.CANCEL else self.orders
+        share = _SHARES.get(lane, 1.0)
+        return max(1, *[w.next_room_ms(now_ms) - now_ms for w in windows if w.used >= w.limit * share])

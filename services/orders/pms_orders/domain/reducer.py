@@ -246,3 +246,12 @@ def lose(order: OrderState, now_ms: int) -> list[Action]:
         return []
     order.flight = None
     return apply_own(order, Kind.LOST, now_ms) if flight.operation is Operation.PLACE else []
+
+
+def already_amended(order: OrderState, now_ms: int) -> list[Action]:
+    """The exchange has these terms already: told as an amendment, so that who asked need not wait."""
+    order.flight = None
+    if order.status == "amending":
+        order.status = "active"
+    _touch(order, now_ms)
+    return [_announce_terms(order, now_ms)]

@@ -4,6 +4,7 @@ Owns the schedule and the proof rule: a query says "not executed" only when it w
 acceptance of the request (its timestamp + recvWindow) plus the lag of the venue's queries. Pure. Used by the resolver.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pms_orders.domain.order import Operation, OrderState, Terms
@@ -20,12 +21,17 @@ _PAUSE_MS = (250, 500, 1_000, 2_000, 5_000)
 
 @dataclass(slots=True)
 class Case:
-    """An order to be cleared up. `conclusive_ms`: from then on an absent order was never executed."""
+    """An order to be cleared up.
+
+    `conclusive_ms`: from then on an absent order was never executed. `doubted`: it looks clear and may not be, so it
+    is asked about once all the same.
+    """
 
     order: OrderState
     next_ms: int
     conclusive_ms: int
     tries: int = 0
+    doubted: bool = False
 
     def again(self, now_ms: int) -> None:
         """Ask again later, and at the conclusive moment at the latest once."""
@@ -74,3 +80,36 @@ def _not_amended(order: OrderState) -> bool:
         return True
     lost = flight.operation is Operation.AMEND and flight.lost
     return lost and order.price is not None and flight.terms != Terms(order.price, order.quantity)
+
+
+class Cases:
+    """The orders that are to be cleared up, each once."""
+
+    def __init__(self) -> None:
+        self._cases: dict[str, Case] = {}
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(list(self._cases.values()))
+
+    def open(self, order: OrderState, now_ms: int, doubted: bool = False) -> None:
+        """Have the order cleared up. A request sent since moves the conclusive moment of an open case."""
+        case = open_case(order, now_ms)
+        known = self._cases.setdefault(order.client_order_id, case)
+        known.doubted = known.doubted or doubted
+        known.next_ms = min(known.next_ms, case.next_ms)
+        known.conclusive_ms = case.conclusive_ms
+
+    def close(self, case: Case) -> None:
+        """The order is clear."""
+        self._cases.pop(case.order.client_order_id, None)
+
+    def due(self, now_ms: int) -> list[Case]:
+        """The cases to be asked about now."""
+        return [case for case in self._cases.values() if case.next_ms <= now_ms]
+
+    def next_ms(self) -> int | None:
+        """When the next case is due."""
+        return min((case.next_ms for case in self._cases.values()), default=None)

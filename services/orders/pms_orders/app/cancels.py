@@ -1,0 +1,202 @@
+"""The public commands `cancel` and `cancel_all`.
+
+Owns their answers: the final state as the feed or a query decided it, never the acknowledgement; after 5 s without one,
+AMBIGUITY saying how to ask. Uses the manager for the cancelling itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pms_common.answers import Answers
+from pms_common.contracts.commands.orders import Cancel, CancelAll
+from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.contracts.results import CancelAllDone
+from pms_common.inlet import CommandInlet, Request, Taken
+from pms_orders.adapters.journal import find_one
+from pms_orders.app.manager import Ended, OrderManager
+from pms_orders.app.publisher import order_done
+from pms_orders.domain.gates import Gates
+from pms_orders.domain.order import OrderState
+from pms_orders.domain.reducer import Announce
+
+WAIT_S = 5.0
+_CANCELLED = frozenset({"cancelled", "expired"})
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+
+
+class Cancels:
+    """Decides `cancel` and `cancel_all` for the command inlet."""
+
+    def __init__(
+        self,
+        manager: OrderManager,
+        gates: Gates,
+        inlet: CommandInlet,
+        answers: Answers,
+        engine: AsyncEngine,
+        spawn: Spawn,
+    ) -> None:
+        self._manager = manager
+        self._gates = gates
+        self._inlet = inlet
+        self._answers = answers
+        self._engine = engine
+        self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
+
+    # -- cancel
+
+    def cancel(self, request: Request) -> Taken:
+        """Cancel one order, named by client or exchange order id."""
+        command = request.command
+        assert isinstance(command, Cancel)
+        order_id = command.client_order_id or ""
+        order = self._manager.tracker.find(order_id)
+        if order is None and order_id.isdigit():
+            order = self._manager.tracker.find_by_exchange_id(int(order_id))
+        if order is None:
+            self._spawn(self._look_up(request, order_id), "cancel_look_up")
+        else:
+            _check_owner(request, order)
+            self._loop.call_soon(self._cancel, request, order)
+        return Taken.LATER
+
+    async def _look_up(self, request: Request, order_id: str) -> None:
+        """Only the journal may know an order that ended long ago. None: should it still arrive, it is not sent."""
+        order = await find_one(self._engine, order_id)
+        try:
+            if order is None:
+                self._manager.tracker.bury(order_id, self._manager.now_ms())
+                raise CommandError(ErrorCode.ORDER_NOT_FOUND, details={"orderId": order_id})
+            _check_owner(request, order)
+            self._cancel(request, self._manager.tracker.find(order.client_order_id) or order)
+        except CommandError as error:
+            self._end(request, error)
+
+    def _cancel(self, request: Request, order: OrderState) -> None:
+        if order.final:
+            self._answer(request, order)
+            return
+        if request.wait_for == "ack":
+            self._manager.cancel(order, "requested")
+            self._end(request, order)
+            return
+        wait = _Wait(self, request, order)
+        self._manager.watch(order, wait.ended)
+        wait.timer = self._loop.call_later(WAIT_S, wait.too_late)
+        self._manager.cancel(order, "requested")
+
+    def answer(self, request: Request, order: OrderState, refused: Announce | None) -> None:
+        """The cancel has an outcome."""
+        if refused is None:
+            self._answer(request, order)
+            return
+        code = ErrorCode[refused.error_code or ErrorCode.EXCHANGE_REJECTED.name]
+        self._end(request, CommandError(code, refused.error, details=_details(order)))
+
+    def answer_too_late(self, request: Request, order: OrderState) -> None:
+        """No outcome in time."""
+        text = (
+            f"The cancel of {order.client_order_id} is on its way and its outcome not known yet;"
+            " a cancel with a new request id, or the order's events, tell it."
+        )
+        self._end(request, CommandError(ErrorCode.AMBIGUOUS_RESULT, text, details=_details(order)))
+
+    def forget(self, order: OrderState, ended: Ended) -> None:
+        """Nobody waits for this order any more."""
+        self._manager.unwatch(order, ended)
+
+    def _answer(self, request: Request, order: OrderState) -> None:
+        if order.status in _CANCELLED:
+            self._end(request, order)
+            return
+        text = f"The order has ended already: it is {order.status}."
+        self._end(request, CommandError(ErrorCode.ORDER_ALREADY_FINAL, text, details=_details(order)))
+
+    def _end(self, request: Request, outcome: OrderState | CommandError) -> None:
+        self._inlet.acknowledge(request)
+        end = (request.request_id, request.account_id, request.type)
+        if isinstance(outcome, CommandError):
+            self._answers.fail(*end, outcome)
+        else:
+            self._answers.succeed(*end, order_done(outcome, request.request_id, ended=True))
+
+    # -- cancel_all
+
+    def cancel_all(self, request: Request) -> Taken:
+        """Cancel an account's orders (on one symbol), algo children only where asked; what is on its way to us, too."""
+        command = request.command
+        assert isinstance(command, CancelAll)
+        account_id, symbol = request.account_id, command.symbol or ""
+        self._gates.raise_barrier(account_id, symbol, command.include_algos, request.entry.ms)
+        orders = [
+            order
+            for order in self._manager.tracker.of_account(account_id)
+            if (not symbol or order.place.symbol == symbol) and (command.include_algos or order.place.parent_id is None)
+        ]
+        self._spawn(self._cancel_them(request, orders), "cancel_all")
+        return Taken.LATER
+
+    async def _cancel_them(self, request: Request, orders: list[OrderState]) -> None:
+        if orders:
+            await asyncio.wait([self._cancelled(order) for order in orders], timeout=WAIT_S)
+        cancelled = sum(order.status in _CANCELLED for order in orders)
+        self._inlet.acknowledge(request)
+        self._answers.succeed(
+            request.request_id,
+            request.account_id,
+            request.type,
+            CancelAllDone(
+                request_id=request.request_id,
+                cancelled=cancelled,
+                failed=len(orders) - cancelled,
+                total=len(orders),
+            ),
+        )
+
+    def _cancelled(self, order: OrderState) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._manager.watch(order, partial(_resolve, done))
+        self._manager.cancel(order, "requested")
+        return done
+
+
+class _Wait:
+    """One cancel that waits for its order's end."""
+
+    def __init__(self, cancels: Cancels, request: Request, order: OrderState) -> None:
+        self._cancels, self._request, self._order = cancels, request, order
+        self.timer: asyncio.TimerHandle | None = None
+
+    def ended(self, order: OrderState, refused: Announce | None) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self._cancels.answer(self._request, order, refused)
+
+    def too_late(self) -> None:
+        self._cancels.forget(self._order, self.ended)
+        self._cancels.answer_too_late(self._request, self._order)
+
+
+def _check_owner(request: Request, order: OrderState) -> None:
+    if request.account_id and request.account_id != order.place.account_id:
+        raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN)
+
+
+def _resolve(done: asyncio.Future[None], _order: OrderState, _refused: Announce | None) -> None:
+    if not done.done():
+        done.set_result(None)
+
+
+def _details(order: OrderState) -> dict[str, Any]:
+    return {
+        "state": order.status,
+        "clientOrderId": order.client_order_id,
+        "filledQty": float(order.executed),
+        "quantity": float(order.quantity),
+    }

@@ -1,0 +1,334 @@
+"""The order manager: the one place where orders change.
+
+Owns the tracker and what happens around every transition: telling it, the self-trade index, the entries that wait for
+an outcome, the next request. Synchronous throughout: nothing here waits for Redis, the database or the exchange.
+Used by the bus handlers (place, amend, cancel), the user stream and the trading socket (reports, answers), the resolver
+and the reconciliation (the same reports).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from pms_common import metrics
+from pms_common.bus import Entry
+from pms_common.contracts.bus.orders import PlaceOrder, SymbolSpec
+from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.logging import get_logger
+from pms_orders.adapters.journal import Journal
+from pms_orders.app.publisher import Publisher
+from pms_orders.app.sender import Sender
+from pms_orders.domain.filters import check_order
+from pms_orders.domain.gates import Gates
+from pms_orders.domain.order import Operation, OrderState, Terms, may_rest_at, register
+from pms_orders.domain.reducer import Action, Announce, Heal, Odd, Report, apply_own, apply_report
+from pms_orders.domain.resolution import SPOKEN_WITHIN_MS, Cases, settled
+from pms_orders.domain.resting import RestingPrices
+from pms_orders.domain.table import Kind
+from pms_orders.domain.tracker import OrderTracker
+
+log = get_logger(__name__)
+
+AMBIGUOUS_AFTER_MS = 5_000
+MAX_HINTS = 10_000
+
+_odd = metrics.counter("order_odd_transitions", "Happenings that contradicted what was known", ["kind", "state"])
+_foreign = metrics.counter("order_foreign_reports", "Reports about orders that are not ours")
+
+Ended = Callable[[OrderState, Announce | None], None]
+"""Told when an order has ended, or when a cancel of it was refused."""
+
+
+class OrderManager:
+    """Orders, from request to end."""
+
+    def __init__(
+        self,
+        *,
+        tracker: OrderTracker,
+        gates: Gates,
+        specs: dict[str, SymbolSpec],
+        publisher: Publisher,
+        journal: Journal,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.tracker = tracker
+        self.cases = Cases()
+        self.sender: Sender
+        self._gates = gates
+        self._specs = specs
+        self._publisher = publisher
+        self._journal = journal
+        self.now_ms = now_ms
+        self._resting = RestingPrices()
+        self._held: defaultdict[str, list[tuple[Operation, Entry]]] = defaultdict(list)
+        self._watchers: defaultdict[str, list[Ended]] = defaultdict(list)
+        self._expecting: dict[str, int] = {}
+        self._hints: dict[tuple[str, int], tuple[OrderState, int]] = {}
+
+    # -- requests
+
+    def place(self, place: PlaceOrder, raw: bytes, entry: Entry) -> None:
+        """Register an approved order and have it sent; what may have been sent before is asked for first."""
+        known = self.tracker.find(place.client_order_id)
+        if known is not None:
+            self._publisher.answer(known)
+            self._publisher.acknowledge(entry)
+            return
+        now_ms = self.now_ms()
+        order = register(place, now_ms)
+        self.tracker.add(order)
+        self._journal.registered(order, raw)
+        if self.tracker.buried(place.client_order_id, now_ms) or self._gates.behind_barrier(place):
+            self.withdraw(order, "cancelled before it was sent")
+        elif entry.suspect:
+            self.suspect(order)
+        else:
+            self._admit(order)
+        self._publisher.acknowledge(entry)
+
+    def _admit(self, order: OrderState) -> None:
+        place = order.place
+        try:
+            self._gates.check(place)
+            spec = self._specs.get(place.symbol)
+            check_order(spec, place.symbol, place.price, place.quantity, place.reduce_only_on_venue)
+        except CommandError as refusal:
+            self.bar(order, Operation.PLACE, refusal)
+            return
+        self._rest(order)
+        self.sender.enter(order)
+
+    def suspect(self, order: OrderState) -> None:
+        """The order may have been sent by a predecessor: clear it up before anything else is done with it."""
+        now_ms = self.now_ms()
+        order.suspect = True
+        order.sent_ms = now_ms
+        self.follow(order, apply_own(order, Kind.LOST, now_ms))
+        self.cases.open(order, now_ms)
+
+    def restore(self, order: OrderState) -> None:
+        """Take over a live order of the last writer. What it did not see confirmed is suspect."""
+        self.tracker.add(order)
+        if order.exchange_order_id is None:
+            self.suspect(order)
+            return
+        if order.status == "cancelling":
+            order.wanted_cancel = "requested"
+        if order.status in ("cancelling", "amending"):
+            order.status = "active"
+        self._rest(order)
+
+    def cancel(self, order: OrderState, reason: str, entry: Entry | None = None) -> None:
+        """Have an order cancelled. `entry` is acknowledged when the cancel has an outcome."""
+        if order.final:
+            if entry is not None:
+                self._publisher.acknowledge(entry)
+            return
+        if entry is not None:
+            self._held[order.client_order_id].append((Operation.CANCEL, entry))
+        if not order.sent_ms:
+            self.withdraw(order, reason)
+            return
+        order.wanted_amend = None
+        if order.status != "cancelling":
+            order.wanted_cancel = order.wanted_cancel or reason
+        self.sender.enter(order)
+
+    def amend(self, order: OrderState, terms: Terms, entry: Entry) -> None:
+        """Have an order's price and quantity changed; the newest target replaces one that still waits."""
+        self._release(order, Operation.AMEND)
+        self._held[order.client_order_id].append((Operation.AMEND, entry))
+        try:
+            self._check_amend(order, terms)
+        except CommandError as refusal:
+            self.bar(order, Operation.AMEND, refusal)
+            return
+        order.wanted_amend = terms
+        self._rest(order)
+        self.sender.enter(order)
+
+    def _check_amend(self, order: OrderState, terms: Terms) -> None:
+        place = order.place
+        if order.final or order.wanted_cancel or order.status == "cancelling":
+            raise CommandError(ErrorCode.ORDER_ALREADY_FINAL, f"the order is {order.status} or being cancelled")
+        if order.price is None:
+            raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, "only limit orders can be amended")
+        self._gates.check(place)
+        spec = self._specs.get(place.symbol)
+        check_order(spec, place.symbol, terms.price, terms.quantity, place.reduce_only_on_venue)
+        cap = place.price_cap
+        if cap is not None and (terms.price > cap if place.side == "BUY" else terms.price < cap):
+            raise CommandError(ErrorCode.APPROVAL_EXCEEDED, f"the price is beyond the approved {cap}")
+        if place.notional_cap is not None and terms.price * terms.quantity > place.notional_cap:
+            raise CommandError(ErrorCode.APPROVAL_EXCEEDED, f"the notional is beyond the approved {place.notional_cap}")
+        if place.time_in_force != "GTX" and self._resting.would_meet(place.symbol, place.side, terms.price):
+            # The venue's modify drops self-trade prevention; an order that is cancelled and placed anew keeps it.
+            raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, "an own order rests at that price: cancel and place")
+
+    # -- decisions on this side
+
+    def bar(self, order: OrderState, operation: Operation, refusal: CommandError) -> None:
+        """A request is refused here: it was not, and will not be, sent."""
+        code, text, now_ms = refusal.code.name, refusal.message, self.now_ms()
+        if operation is Operation.AMEND:
+            order.wanted_amend = None
+            announces = apply_own(order, Kind.AMEND_REFUSED, now_ms, error_code=code, error=text)
+        else:
+            order.error_code, order.error = code, text
+            announces = apply_own(order, Kind.BARRED, now_ms, error_code=code, error=text)
+        self.follow(order, announces)
+
+    def withdraw(self, order: OrderState, reason: str) -> None:
+        """Cancel an order that was never sent."""
+        self.follow(order, apply_own(order, Kind.WITHDRAWN, self.now_ms(), reason=reason))
+
+    def conclude(self, order: OrderState, kind: Kind) -> None:
+        """A conclusive query proved what no report says: not executed, not cancelled, or not amended."""
+        code, text = ErrorCode.EXCHANGE_UNAVAILABLE, "The exchange does not know the request: it was not executed."
+        if kind is Kind.ABSENT:
+            if order.suspect:
+                code = ErrorCode.EXPIRED_COMMAND
+            order.error_code, order.error = code.name, text
+        order.flight = None
+        order.wanted_cancel = "" if kind is Kind.CANCEL_REFUSED else order.wanted_cancel
+        self.follow(order, apply_own(order, kind, self.now_ms(), error_code=code.name, error=text))
+
+    # -- what the exchange says
+
+    def report(self, reports: Iterable[Report]) -> None:
+        """Apply reports of the feed, of the trade list or of queries, in their order."""
+        for report in reports:
+            order = self.tracker.find_reported(report.symbol, report.exchange_order_id, report.client_order_id)
+            if order is None:
+                self._note_foreign(report)
+                continue
+            unnamed = order.exchange_order_id is None
+            self._expecting.pop(order.client_order_id, None)
+            if report.fill is not None and self._hints:
+                self._hints.pop((report.symbol, report.fill.trade_id), None)
+            actions = apply_report(order, report)
+            if unnamed:
+                self.tracker.named(order)
+            self.follow(order, actions)
+
+    def hint(self, symbol: str, exchange_order_id: int, client_order_id: str, trade_id: int) -> None:
+        """TRADE_LITE: a fill is on its way. Should it not come, it is fetched."""
+        order = self.tracker.find_reported(symbol, exchange_order_id, client_order_id)
+        if order is not None and trade_id not in order.trades and len(self._hints) < MAX_HINTS:
+            self._hints[symbol, trade_id] = (order, self.now_ms() + SPOKEN_WITHIN_MS)
+
+    def expect(self, order: OrderState) -> None:
+        """The exchange took a request of this order: its feed is to speak soon."""
+        self._expecting.pop(order.client_order_id, None)
+        if not settled(order):
+            self._expecting[order.client_order_id] = self.now_ms() + SPOKEN_WITHIN_MS
+
+    # -- after every transition
+
+    def follow(self, order: OrderState, actions: list[Action]) -> None:
+        """Tell what happened to an order and do what follows from it."""
+        announces: list[Announce] = []
+        for action in actions:
+            if type(action) is Announce:
+                announces.append(action)
+            elif type(action) is Heal:
+                self.cases.open(order, self.now_ms())
+            elif type(action) is Odd:
+                self._note_odd(order, action)
+        self._rest(order)
+        if announces:
+            self._publisher.tell(order, announces)
+            self._settle_entries(order, announces)
+        if order.final:
+            if order.whole:
+                self.tracker.retire(order)
+        else:
+            self.sender.enter(order)
+
+    def _settle_entries(self, order: OrderState, announces: list[Announce]) -> None:
+        client_order_id = order.client_order_id
+        if client_order_id in self._held:
+            causes = {announce.cause for announce in announces}
+            if order.final or "amended" in causes or "amend_failed" in causes:
+                self._release(order, Operation.AMEND)
+            if order.final or "cancel_failed" in causes:
+                self._release(order, Operation.CANCEL)
+        if client_order_id not in self._watchers:
+            return
+        refused = next((announce for announce in announces if announce.cause == "cancel_failed"), None)
+        if order.final or refused is not None:
+            for ended in self._watchers.pop(client_order_id):
+                ended(order, refused)
+
+    def _release(self, order: OrderState, operation: Operation) -> None:
+        held = self._held.pop(order.client_order_id, None)
+        if held is None:
+            return
+        for what, entry in held:
+            if what is operation:
+                self._publisher.acknowledge(entry)
+        if kept := [item for item in held if item[0] is not operation]:
+            self._held[order.client_order_id] = kept
+
+    def watch(self, order: OrderState, ended: Ended) -> None:
+        """Have `ended` called once, when the order ends or a cancel of it is refused."""
+        self._watchers[order.client_order_id].append(ended)
+
+    def unwatch(self, order: OrderState, ended: Ended) -> None:
+        """No longer."""
+        kept = [item for item in self._watchers.pop(order.client_order_id, ()) if item != ended]
+        if kept:
+            self._watchers[order.client_order_id] = kept
+
+    def _rest(self, order: OrderState) -> None:
+        prices = may_rest_at(order)
+        if prices == order.rests_at:
+            return
+        place = order.place
+        for price in order.rests_at:
+            self._resting.remove(place.symbol, place.side, price)
+        for price in prices:
+            self._resting.add(place.symbol, place.side, price)
+        order.rests_at = prices
+
+    def _note_odd(self, order: OrderState, odd: Odd) -> None:
+        _odd.labels(odd.kind, odd.state).inc()
+        log.warning("order_odd", client_order_id=order.client_order_id, kind=odd.kind, state=odd.state)
+        if not order.final:
+            self.tracker.revive(order)
+
+    def _note_foreign(self, report: Report) -> None:
+        _foreign.inc()
+        log.info("foreign_order", client_order_id=report.client_order_id, symbol=report.symbol, kind=report.kind)
+
+    # -- time
+
+    def tick(self) -> None:
+        """Look for orders about which somebody should have spoken by now. Called a few times a second."""
+        now_ms = self.now_ms()
+        while self._expecting:
+            client_order_id, due_ms = next(iter(self._expecting.items()))
+            if due_ms > now_ms:
+                break
+            del self._expecting[client_order_id]
+            order = self.tracker.find(client_order_id)
+            if order is not None and not settled(order):
+                self.cases.open(order, now_ms)
+        while self._hints:
+            key, (order, due_ms) = next(iter(self._hints.items()))
+            if due_ms > now_ms:
+                break
+            del self._hints[key]
+            if key[1] not in order.trades:
+                self.cases.open(order, now_ms, doubted=True)
+        for case in self.cases:
+            if case.order.status == "unknown" and now_ms > case.order.sent_ms + AMBIGUOUS_AFTER_MS:
+                self._publisher.answer_ambiguous(case.order)
+        if not self.sender.open_for_risk:
+            self._expire_waiting(now_ms)
+
+    def _expire_waiting(self, now_ms: int) -> None:
+        for order in self.tracker.live():
+            expires_ms = order.place.expires_at_ms
+            if not order.sent_ms and expires_ms is not None and now_ms > expires_ms:
+                self.bar(order, Operation.PLACE, CommandError(ErrorCode.EXPIRED_COMMAND))

@@ -1,0 +1,150 @@
+"""What the exchange's answers to our requests mean for the order.
+
+Owns the reaction to each class of answer (`domain.errors`). A request goes out again only where the answer proves that
+it was not executed; where nothing is proven the order is cleared up first. Used by the trading socket.
+"""
+
+from collections.abc import Callable
+
+from pms_common.contracts.errors import from_exchange
+from pms_common.logging import get_logger
+from pms_orders.adapters.binance.trading_socket import Sent
+from pms_orders.app.manager import OrderManager
+from pms_orders.domain.errors import Outcome, VenueError, judge
+from pms_orders.domain.order import Operation, OrderState
+from pms_orders.domain.rate import Budget
+from pms_orders.domain.reducer import acknowledge, already_amended, apply_own, lose
+from pms_orders.domain.table import Kind
+
+log = get_logger(__name__)
+
+MAX_TRIES = 3
+RETRY_S = 0.5
+"""The venue's advice after a certain failure: back off, 3 to 5 tries."""
+PAUSE_ON_RATE_MS = 1_000
+_PASSING = frozenset({Outcome.AGAIN, Outcome.RATE, Outcome.CLOCK})
+
+
+class Outcomes:
+    """Takes answers and losses."""
+
+    def __init__(
+        self, manager: OrderManager, budget: Budget, measure_clock: Callable[[], None], now_ms: Callable[[], int]
+    ) -> None:
+        self._manager = manager
+        self._budget = budget
+        self._measure_clock = measure_clock
+        self._now_ms = now_ms
+
+    def answered(self, sent: Sent, exchange_order_id: int, error: VenueError | None) -> None:
+        """An answer to a request, possibly late."""
+        order = sent.order
+        outcome = None if error is None else self._note(error)
+        if sent.operation is Operation.PLACE:
+            self._placed(sent, exchange_order_id, error, outcome)
+        elif order.flight is not sent.flight:
+            return  # the feed, or a query, has settled it before
+        elif sent.operation is Operation.CANCEL:
+            self._cancelled(order, error, outcome)
+        else:
+            self._amended(order, error, outcome)
+
+    def lost(self, sent: Sent) -> None:
+        """Nobody will answer: a cancel may go again, all else is cleared up first."""
+        order = sent.order
+        if order.flight is sent.flight:
+            self._lose(order)
+
+    def _note(self, error: VenueError) -> Outcome:
+        outcome = judge(error)
+        if outcome is Outcome.RATE:
+            self._budget.block(error.retry_at_ms or self._now_ms() + PAUSE_ON_RATE_MS)
+        elif outcome is Outcome.CLOCK:
+            self._measure_clock()
+        elif outcome is Outcome.FATAL:
+            log.error("exchange_refuses_us", code=error.code, message=error.message)
+        return outcome
+
+    def _placed(self, sent: Sent, exchange_order_id: int, error: VenueError | None, outcome: Outcome | None) -> None:
+        order, now_ms = sent.order, self._now_ms()
+        if error is None:
+            unnamed = order.exchange_order_id is None
+            actions = acknowledge(order, exchange_order_id, now_ms)
+            if unnamed:
+                self._manager.tracker.named(order)
+            self._manager.follow(order, actions)
+            self._manager.expect(order)
+            return
+        current = order.flight is sent.flight
+        if outcome is Outcome.UNKNOWN or outcome is Outcome.NO_OP:
+            if current:
+                self._lose(order)
+            return
+        if current and outcome in _PASSING and self._try_again(order):
+            return
+        if current or order.status == "unknown":
+            order.flight = None
+            order.error_code, order.error = from_exchange(error.code).name, _text(error)
+            refused = apply_own(order, Kind.REFUSED, now_ms, error_code=order.error_code, error=order.error)
+            self._manager.follow(order, refused)
+
+    def _try_again(self, order: OrderState) -> bool:
+        """Send a placement again that is proven not executed, under the same id; whether it may be."""
+        order.tries += 1
+        if order.tries >= MAX_TRIES:
+            return False
+        order.flight = None
+        order.sent_ms = 0
+        self._manager.sender.enter_later(order, RETRY_S * 2 ** (order.tries - 1))
+        return True
+
+    def _cancelled(self, order: OrderState, error: VenueError | None, outcome: Outcome | None) -> None:
+        if outcome is Outcome.UNKNOWN:
+            self._lose(order)
+            return
+        order.flight = None
+        if error is not None and outcome in _PASSING:
+            self._manager.sender.enter_later(order, RETRY_S)  # repeating a cancel is harmless
+            return
+        order.wanted_cancel = ""
+        if error is None or outcome is Outcome.NO_OP:
+            self._manager.expect(order)
+        elif outcome is Outcome.GONE:
+            self._manager.cases.open(order, self._now_ms())  # filled, cancelled or late: only a query tells
+        else:
+            self._fail(order, Kind.CANCEL_REFUSED, error)
+
+    def _amended(self, order: OrderState, error: VenueError | None, outcome: Outcome | None) -> None:
+        now_ms = self._now_ms()
+        if outcome is Outcome.UNKNOWN:
+            self._lose(order)
+            return
+        if outcome is Outcome.NO_OP:
+            self._manager.follow(order, already_amended(order, now_ms))
+            return
+        order.flight = None
+        if error is None:
+            self._manager.expect(order)
+            self._manager.follow(order, [])
+            return
+        if outcome is Outcome.GONE:
+            self._manager.cases.open(order, now_ms, doubted=True)
+        self._fail(order, Kind.AMEND_REFUSED, error)
+
+    def _fail(self, order: OrderState, kind: Kind, error: VenueError) -> None:
+        code = from_exchange(error.code).name
+        self._manager.follow(order, apply_own(order, kind, self._now_ms(), error_code=code, error=_text(error)))
+
+    def _lose(self, order: OrderState) -> None:
+        now_ms = self._now_ms()
+        cancelling = order.flight is not None and order.flight.operation is Operation.CANCEL
+        actions = lose(order, now_ms)
+        if cancelling:
+            self._manager.sender.enter_later(order, RETRY_S)
+        else:
+            self._manager.cases.open(order, now_ms)
+        self._manager.follow(order, actions)
+
+
+def _text(error: VenueError) -> str:
+    return f"{error.message} (exchange code {error.code})" if error.code else f"{error.message} (HTTP {error.status})"

@@ -1,0 +1,90 @@
+"""The resolver: asks the exchange about orders that are not clear, until they are.
+
+Owns the asking (when and what is proven, `domain.resolution` says). Fills are fetched before an end is told. Never
+sends a trading request. Spawn `run`.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from pms_common import metrics
+from pms_common.logging import get_logger
+from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance.rest import RestClient, VenueRefused, VenueUnreachable
+from pms_orders.app.manager import OrderManager
+from pms_orders.domain.errors import Outcome, judge
+from pms_orders.domain.order import OrderState
+from pms_orders.domain.reducer import Report
+from pms_orders.domain.resolution import Case, conclusion, settled
+from pms_orders.domain.table import Kind
+
+log = get_logger(__name__)
+
+AT_ONCE = 10
+"""Queries under way at the same time; the weight budget bounds their rate."""
+POLL_S = 0.05
+
+_open_cases = metrics.gauge("order_cases", "Orders being cleared up")
+_queries = metrics.counter("order_queries", "Queries about single orders", ["found"])
+
+
+class Resolver:
+    """Clears up orders one by one."""
+
+    def __init__(self, manager: OrderManager, rest: RestClient, now_ms: Callable[[], int]) -> None:
+        self._manager = manager
+        self._rest = rest
+        self._now_ms = now_ms
+        _open_cases.set_function(lambda: len(manager.cases))
+
+    async def run(self) -> None:
+        """Ask about what is due, until cancelled."""
+        while True:
+            for case in self._manager.cases:
+                if settled(case.order) and not case.doubted:
+                    self._manager.cases.close(case)
+            due = self._manager.cases.due(self._now_ms())
+            if due:
+                await asyncio.gather(*(self._clear_up(case) for case in due[:AT_ONCE]))
+            else:
+                await asyncio.sleep(POLL_S)
+
+    async def _clear_up(self, case: Case) -> None:
+        order, asked_ms = case.order, self._now_ms()
+        case.again(asked_ms)
+        try:
+            found = await self.ask(order)
+        except (VenueRefused, VenueUnreachable) as error:
+            log.warning("order_query_failed", client_order_id=order.client_order_id, error=str(error))
+            return
+        case.doubted = False
+        _queries.labels(str(found is not None)).inc()
+        is_open = found is not None and found.kind is Kind.FOUND_OPEN
+        if found is None or is_open:
+            kind = conclusion(order, is_open, asked_ms, case)
+            if kind is not None:
+                log.info("order_concluded", client_order_id=order.client_order_id, kind=kind)
+                self._manager.conclude(order, kind)
+
+    async def ask(self, order: OrderState) -> Report | None:
+        """Ask for one order and apply what is found, its missing fills first; None where it is not found."""
+        place = order.place
+        try:
+            queried = await self._rest.order(place.symbol, place.client_order_id)
+        except VenueRefused as refusal:
+            if judge(refusal.error) is Outcome.GONE:
+                return None
+            raise
+        report = wire.query_report(queried)
+        if queried.executed_qty > order.booked:
+            self.apply_trades(order, report, await self._rest.trades_of(place.symbol, queried.order_id))
+        self._manager.report([report])
+        return report
+
+    def apply_trades(self, order: OrderState, found: Report, trades: list[wire.AccountTrade]) -> None:
+        """Book the trades that are not known; the one that makes a filled order whole ends it."""
+        for trade in sorted(trades, key=lambda trade: trade.id):
+            if trade.id in order.trades:
+                continue
+            completes = found.kind is Kind.FOUND_FILLED and order.booked + trade.qty >= (found.executed or 0)
+            self._manager.report([wire.trade_report(trade, order.client_order_id, completes)])

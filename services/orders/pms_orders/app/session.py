@@ -1,0 +1,86 @@
+"""The session with the exchange: the user stream's events to the manager, and a reconciliation after every gap.
+
+Owns when the order service knows the truth (`reconciled`) and when its consumer may begin. Uses the manager, the
+reconciliation and readiness; never touches an order itself.
+"""
+
+import asyncio
+
+from pms_common import metrics
+from pms_common.logging import get_logger
+from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance.rest import VenueRefused, VenueUnreachable
+from pms_orders.adapters.binance.user_stream import Batch
+from pms_orders.app.account import ExchangeFacts
+from pms_orders.app.manager import OrderManager
+from pms_orders.app.readiness import Readiness
+from pms_orders.app.reconciler import Reconciler
+from pms_orders.domain.reducer import Report
+
+log = get_logger(__name__)
+
+RETRY_S = 1.0
+
+_unknown = metrics.counter("user_stream_unknown_executions", "Order events of an execution type that is not known")
+
+
+class Session:
+    """Hears the user stream."""
+
+    def __init__(
+        self, manager: OrderManager, reconciler: Reconciler, facts: ExchangeFacts, readiness: Readiness
+    ) -> None:
+        self._manager = manager
+        self._reconciler = reconciler
+        self._facts = facts
+        self._readiness = readiness
+        self._gap = asyncio.Event()
+        self._connected = False
+        self.reconciled_once = asyncio.Event()
+
+    def hear(self, batch: Batch) -> None:
+        """Events that arrived together."""
+        reports: list[Report] = []
+        for event in batch:
+            if type(event) is wire.OrderTradeUpdate:
+                report = wire.feed_report(event)
+                if report is not None:
+                    reports.append(report)
+                else:
+                    _unknown.inc()
+                    log.warning("execution_type_unknown", execution=event.order.execution)
+            elif type(event) is wire.TradeLite:
+                self._manager.hint(event.symbol, event.exchange_order_id, event.client_order_id, event.trade_id)
+            elif type(event) is wire.AccountUpdate:
+                self._manager.report(reports)
+                reports = []
+                self._facts.change(event)
+        if reports:
+            self._manager.report(reports)
+
+    def connected(self, ok: bool, why: str) -> None:
+        """The user stream is there, or is not and events may be missed."""
+        self._connected = ok
+        self._readiness.set("user_stream", ok, why)
+        if not ok:
+            self._readiness.set("reconciled", False, "events may have been missed")
+        self._gap.set()
+
+    async def run(self) -> None:
+        """Reconcile after each gap, until cancelled."""
+        while True:
+            await self._gap.wait()
+            self._gap.clear()
+            if not self._connected:
+                continue
+            try:
+                await self._reconciler.run()
+            except (VenueRefused, VenueUnreachable) as error:
+                log.warning("reconciliation_failed", error=str(error))
+                self._readiness.set("reconciled", False, str(error))
+                await asyncio.sleep(RETRY_S)
+                self._gap.set()
+                continue
+            if self._connected and not self._gap.is_set():
+                self._readiness.set("reconciled", True)
+                self.reconciled_once.set()

@@ -1,0 +1,99 @@
+"""What the order service has to know before it can work: the venue's clock, rules, limits and fees; what the last
+writer left in the journal.
+
+Owns the asking and its repetition: a venue that is down makes the service not ready, not dead.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.logging import get_logger
+from pms_orders.adapters.binance.clock import VenueClock
+from pms_orders.adapters.binance.exchange_info import apply_limits, symbol_spec
+from pms_orders.adapters.binance.rest import RestClient, VenueRefused, VenueUnreachable
+from pms_orders.adapters.journal import restore
+from pms_orders.app.manager import OrderManager
+from pms_orders.domain.gates import Gates
+from pms_orders.domain.rate import Budget
+from pms_orders.domain.tracker import MAX_ENDED
+
+log = get_logger(__name__)
+
+RETRY_S = 1.0
+MEASURE_CLOCK_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The venue's trading rules, the account's fee rates (fractions of the notional) and its position mode."""
+
+    specs: dict[str, SymbolSpec]
+    maker_fee: Decimal
+    taker_fee: Decimal
+    hedge_mode: bool
+
+
+async def learn(rest: RestClient, clock: VenueClock, budget: Budget, report: Callable[[bool, str], None]) -> Rules:
+    """Ask the venue until it has answered everything."""
+    while True:
+        try:
+            await clock.measure(rest.time_ms)
+            info = await rest.exchange_info()
+            apply_limits(budget, info.rate_limits)
+            specs = {symbol.symbol: symbol_spec(symbol) for symbol in info.symbols}
+            fees = await rest.fee_rates(next(name for name, spec in specs.items() if spec.margin_asset == "USDT"))
+            hedge_mode = await rest.hedge_mode()
+        except (VenueRefused, VenueUnreachable) as error:
+            log.warning("venue_not_usable", error=str(error))
+            report(False, str(error))
+            await asyncio.sleep(RETRY_S)
+            continue
+        report(True, "")
+        return Rules(specs, fees.maker_commission_rate, fees.taker_commission_rate, hedge_mode)
+
+
+async def recover(engine: AsyncEngine, manager: OrderManager, gates: Gates) -> None:
+    """Take over what the last writer left. What it may have sent and nobody has confirmed is suspect."""
+    restored = await restore(engine, MAX_ENDED)
+    for account_id, symbol, state in restored.gates:
+        gates.set(account_id, symbol, state)
+    for order in restored.ended:
+        manager.tracker.remember(order)
+    for order in restored.live:
+        manager.restore(order)
+    log.info("recovered", live=len(restored.live), ended=len(restored.ended))
+
+
+class ClockKeeper:
+    """Measures the venue's clock every minute, and at once when the venue complains. Spawn `run`."""
+
+    def __init__(self, clock: VenueClock, rest: RestClient, report: Callable[[bool, str], None]) -> None:
+        self._clock = clock
+        self._rest = rest
+        self._report = report
+        self._now = asyncio.Event()
+
+    def measure_soon(self) -> None:
+        """The venue refused a timestamp."""
+        self._now.set()
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(MEASURE_CLOCK_EVERY_S):
+                    await self._now.wait()
+            except TimeoutError:
+                pass
+            self._now.clear()
+            try:
+                await self._clock.measure(self._rest.time_ms)
+            except (VenueRefused, VenueUnreachable) as error:
+                log.warning("clock_not_measured", error=str(error))
+                await asyncio.sleep(RETRY_S)
+            self._report(self._clock.known, "" if self._clock.known else "the venue's clock was not measured lately")

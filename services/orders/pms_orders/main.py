@@ -1,0 +1,166 @@
+"""Wiring of the order service."""
+
+import asyncio
+from functools import partial
+
+from pms_common.answers import Answers
+from pms_common.bus import Bus, Consumer, UpdatesWriter
+from pms_common.clock import now_ms
+from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.db.cursors import PgCursorStore
+from pms_common.inlet import CommandInlet
+from pms_common.marks import Marks
+from pms_common.names import Names
+from pms_common.service import Lifecycle, run
+from pms_common.settings import Settings
+from pms_orders.adapters.binance.clock import VenueClock
+from pms_orders.adapters.binance.rest import RestClient
+from pms_orders.adapters.binance.signing import Signer
+from pms_orders.adapters.binance.trading_socket import TradingSocket
+from pms_orders.adapters.binance.user_stream import UserStream
+from pms_orders.adapters.journal import STATEMENTS, Journal
+from pms_orders.app.account import ExchangeFacts
+from pms_orders.app.cancels import Cancels
+from pms_orders.app.intake import Intake
+from pms_orders.app.manager import OrderManager
+from pms_orders.app.outcomes import Outcomes
+from pms_orders.app.publisher import Publisher
+from pms_orders.app.readiness import Readiness
+from pms_orders.app.reconciler import Reconciler
+from pms_orders.app.resolver import Resolver
+from pms_orders.app.sender import Sender
+from pms_orders.app.session import Session
+from pms_orders.app.snapshots import Snapshots
+from pms_orders.app.startup import ClockKeeper, learn, recover
+from pms_orders.domain.gates import Gates
+from pms_orders.domain.rate import Budget, Window
+from pms_orders.domain.tracker import OrderTracker
+
+SERVICE = "orders"
+TICK_S = 0.2
+
+
+async def wire(life: Lifecycle) -> None:
+    """Build the service and start its tasks."""
+    settings = life.settings
+    names = Names(settings.namespace, settings.feed_namespace)
+    bus = await Bus.connect(settings.redis_url, SERVICE, names, life.ready)
+    life.on_stop(bus.close)
+    life.spawn(bus.run(), "bus")
+    engine = create_engine(settings.database_url, SERVICE)
+    life.on_stop(engine.dispose)
+    epoch = await take_epoch(engine, SERVICE)
+    commits = GroupCommit(settings.database_url, SERVICE, epoch, STATEMENTS, partial(life.ready, "journal"))
+    life.on_stop(commits.close)
+    life.spawn(commits.run(), "journal")
+
+    updates = UpdatesWriter(bus.outbox, names.updates(SERVICE), epoch)
+    marks = Marks(bus, names, SERVICE)
+    await marks.load(now_ms())
+    answers = Answers(names, bus.outbox, updates, marks)
+    inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
+    journal = Journal(commits)
+    publisher = Publisher(updates, bus.outbox, answers, journal)
+    readiness = Readiness(updates, life.ready)
+
+    signer, clock, budget = _venue(settings)
+    rest = RestClient(settings.binance_rest_url, signer, clock, budget, now_ms)
+    life.on_stop(rest.close)
+    rules = await learn(rest, clock, budget, partial(readiness.set, "clock"))
+    same_mode = rules.hedge_mode == (settings.position_mode == "hedge")
+    life.ready("position_mode", same_mode, "" if same_mode else "PMS_POSITION_MODE differs from the exchange account's")
+
+    tracker, gates = OrderTracker(), Gates()
+    manager = OrderManager(
+        tracker=tracker, gates=gates, specs=rules.specs, publisher=publisher, journal=journal, now_ms=now_ms
+    )
+    keeper = ClockKeeper(clock, rest, partial(readiness.set, "clock"))
+    outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms)
+    socket = TradingSocket(
+        settings.binance_wsapi_url,
+        signer,
+        clock,
+        answered=outcomes.answered,
+        lost=outcomes.lost,
+        up=partial(readiness.set, "trading_socket"),
+    )
+    sender = manager.sender = Sender(budget, gates, socket, manager.bar, now_ms)
+    readiness.on_change = sender.open
+    resolver = Resolver(manager, rest, now_ms)
+    facts = ExchangeFacts(updates, now_ms)
+    session = Session(manager, Reconciler(manager, resolver, rest, facts), facts, readiness)
+    stream = UserStream(rest, settings.binance_ws_url, heard=session.hear, connected=session.connected)
+    snapshots = Snapshots(
+        tracker=tracker,
+        specs=rules.specs,
+        fees=(rules.maker_fee, rules.taker_fee),
+        facts=facts,
+        readiness=readiness,
+        updates=updates,
+        outbox=bus.outbox,
+    )
+    intake = Intake(manager, gates, publisher, journal)
+    cancels = Cancels(manager, gates, inlet, answers, engine, life.spawn)
+    commands = {
+        names.cmd("cancel"): inlet.route("cancel", cancels.cancel),
+        names.cmd("cancel_all"): inlet.route("cancel_all", cancels.cancel_all),
+    }
+    consumer = bus.consumer(
+        SERVICE,
+        {
+            names.urgent(SERVICE): intake.work,
+            names.changes(SERVICE): intake.work,
+            names.requests(SERVICE): intake.work,
+            **commands,
+            names.op("trading_state"): intake.trading_state,
+            names.queries(SERVICE): snapshots.query,
+        },
+        cursors=PgCursorStore(engine, SERVICE),
+        public=frozenset(commands),
+        dead=inlet.bury,
+    )
+
+    await recover(engine, manager, gates)
+    snapshots.tell_reference()
+    for name, part in (
+        ("trading_socket", socket),
+        ("user_stream", stream),
+        ("session", session),
+        ("resolver", resolver),
+        ("clock", keeper),
+    ):
+        life.spawn(part.run(), name)
+    life.spawn(_tick(manager, socket), "tick")
+    life.spawn(_consume(life, consumer, session), "consumer")
+
+
+def _venue(settings: Settings) -> tuple[Signer, VenueClock, Budget]:
+    settings.require_keys()
+    assert settings.binance_api_key is not None and settings.binance_api_secret is not None
+    signer = Signer(settings.binance_api_key.get_secret_value(), settings.binance_api_secret.get_secret_value())
+    # Until exchangeInfo is read: the venue's limits of September 2026.
+    windows = (Window(10_000, 300), Window(60_000, 1_200))
+    return signer, VenueClock(), Budget(windows, Window(60_000, 2_400))
+
+
+async def _consume(life: Lifecycle, consumer: Consumer, session: Session) -> None:
+    """Requests are taken only once the truth about earlier ones is known."""
+    await session.reconciled_once.wait()
+    life.on_stop(consumer.stop)
+    await consumer.run()
+
+
+async def _tick(manager: OrderManager, socket: TradingSocket) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        socket.give_up_old(now_ms())
+        manager.tick()
+
+
+def main() -> None:
+    """Run the order service in the foreground."""
+    run(SERVICE, wire)
+
+
+if __name__ == "__main__":
+    main()
