@@ -13,7 +13,7 @@ import redis.asyncio
 from pms_common.bus import url as urls
 from pms_common.bus.consumer import MAX_UNACKED, Consumer
 from pms_common.bus.cursors import CursorStore
-from pms_common.bus.dial import dial, library_client
+from pms_common.bus.dial import close_client, dial, library_client
 from pms_common.bus.handling import Handler, OnDead
 from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox, Ready
@@ -107,4 +107,4 @@ class Bus:
             self._writing.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):  # `run` has told a failure
                 await self._writing
-            await self.redis.aclose()
+            await close_client(self.redis)

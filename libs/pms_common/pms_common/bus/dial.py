@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import redis.asyncio
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.exceptions import RedisError
 
 from pms_common.bus.errors import RespError
@@ -99,6 +99,14 @@ def library_client(endpoint: Endpoint) -> "redis.asyncio.Redis":
         checked = tls.get("ssl_check_hostname") != "false" and tls.get("ssl_cert_reqs") != "none"
         tls.update(ssl=True, ssl_check_hostname=checked)
     return redis.asyncio.Redis(host=endpoint.host, port=endpoint.port, **who, **tls)
+
+
+async def close_client(client: "redis.asyncio.Redis") -> None:
+    """Close a client made by `library_client`, and those it asks for the master."""
+    await client.aclose()
+    if isinstance(client.connection_pool, SentinelConnectionPool):
+        for sentinel in client.connection_pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
 
 
 class Backoff:

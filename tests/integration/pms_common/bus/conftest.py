@@ -189,6 +189,12 @@ class Proxy:
 
 
 @pytest.fixture
+def proxy_class() -> type[Proxy]:
+    """For proxies of another kind."""
+    return Proxy
+
+
+@pytest.fixture
 async def proxy(server: Server) -> AsyncIterator[Proxy]:
     """A proxy in front of the test's own server."""
     proxy = Proxy(server.port)
