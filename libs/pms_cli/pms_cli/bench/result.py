@@ -60,3 +60,12 @@ def combine(name: str, unit: str, rounds: Sequence[tuple[Sample, float]], ratio_
         ratio_to,
         statistics.median(sample.p50 / reference for sample, reference in rounds),
     )
+
+
+def sample_of(values: Sequence[float], expected: int) -> Sample:
+    """The percentiles of one cell. Raises where fewer than nine in ten of the expected samples came."""
+    if len(values) < 0.9 * expected:
+        raise RuntimeError(f"only {len(values)} of {expected} were seen")
+    ascending = sorted(values)
+    p50, p95, p99 = (percentile(ascending, share) for share in (0.5, 0.95, 0.99))
+    return Sample(p50, p95, p99, len(ascending))

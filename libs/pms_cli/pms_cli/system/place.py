@@ -12,13 +12,14 @@ READY_FILE = "ready.json"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a system answers. `redis` and `gateway` are URLs."""
+    """Where a system answers, as URLs; `services` tells it for each one that the supervisor runs."""
 
     names: Names
     redis: str = field(repr=False)
     database: str = field(repr=False)
     gateway: str = ""
     simulator: str = ""
+    services: dict[str, str] = field(default_factory=dict)
 
 
 def default_state(settings: Settings) -> Path:
@@ -38,4 +39,5 @@ def find_place(settings: Settings, ready_file: Path | None = None) -> Place:
     except FileNotFoundError:
         advice = "start one with pms up, or set PMS_REDIS_URL"
         raise SettingsError(f"no running system: there is no {path}; {advice}") from None
-    return Place(names, ready["redis"], ready["database"], ready["gateway"] or "", ready["simulator"] or "")
+    services = {name: told["metrics"] for name, told in ready["services"].items()}
+    return Place(names, ready["redis"], ready["database"], ready["gateway"] or "", ready["simulator"] or "", services)
