@@ -83,7 +83,7 @@ async def _journal_lag_s(system: Rig) -> float:
     lags = []
     async with aiohttp.ClientSession() as session:
         for url in system.place.services.values():
-            async with session.get(f"{url}/metrics") as response:
+            async with session.get(url) as response:
                 for line in (await response.text()).splitlines():
                     if line.startswith("pms_journal_lag_seconds "):
                         lags.append(float(line.split()[1]))
