@@ -11,19 +11,18 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-import pms_cli.bench
-from pms_cli.bench.result import Context, Result
-from pms_cli.commands.shared import fail
-from pms_cli.embedded import start_valkey
-from pms_common.settings import load_settings
+from pms_cli.commands.shared import fail, settings
 
-Run = Callable[[Context], Awaitable[Sequence[Result]]]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pms_cli.bench.result import Context, Result
+
+Run = Callable[["Context"], Awaitable[Sequence["Result"]]]
 
 
 def bench(
@@ -33,13 +32,18 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of one measurement.")] = 1.5,
 ) -> None:
     """Measure against the references in the repository, interleaved on this machine."""
+    from rich.console import Console
+
+    from pms_cli.bench.result import Context
+    from pms_cli.embedded import start_valkey
+
+    given = settings().redis_url
     known = benchmarks()
     if unknown := sorted(set(names or ()) - set(known)):
         fail(f"{', '.join(unknown)} is no benchmark; there are {', '.join(known)}", 2)
     chosen = {name: known[name] for name in names or known}
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="pms-bench-") as state:
-        given = load_settings().redis_url
         server = None if given else start_valkey(Path(state))
         try:
             context = Context(given or (server.unix_url if server else ""), rounds, seconds)
@@ -55,6 +59,8 @@ def bench(
 
 def benchmarks() -> dict[str, Run]:
     """The benchmarks by name: the modules of `pms_cli.bench` that have a `run`."""
+    import pms_cli.bench
+
     found: dict[str, Run] = {}
     for module in pkgutil.iter_modules(pms_cli.bench.__path__):
         run = getattr(importlib.import_module(f"pms_cli.bench.{module.name}"), "run", None)
@@ -63,11 +69,11 @@ def benchmarks() -> dict[str, Run]:
     return found
 
 
-async def _gather(run: Run, context: Context) -> Sequence[Result]:
+async def _gather(run: Run, context: "Context") -> "Sequence[Result]":
     return await run(context)
 
 
-def report(results: Sequence[Result]) -> dict[str, Any]:
+def report(results: "Sequence[Result]") -> dict[str, Any]:
     """The content of the JSON file."""
     machine = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
@@ -78,7 +84,9 @@ def report(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _table(results: Sequence[Result]) -> Table:
+def _table(results: "Sequence[Result]") -> "Table":
+    from rich.table import Table
+
     table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in ("figure", "p50", "p95", "p99", "unit", "n", "ratio", "to"):
         table.add_column(heading, justify="left" if heading in ("figure", "unit", "to") else "right", overflow="fold")

@@ -5,13 +5,9 @@ from typing import Annotated
 
 import typer
 
-from pms_cli import migrate as migrations
-from pms_cli.commands.shared import fail
-from pms_cli.embedded import ServerError, StateInUseError
+from pms_cli.commands.shared import fail, settings
 from pms_cli.run_service import SERVICES, run_service
-from pms_cli.system.up import Options
-from pms_cli.system.up import up as run_system
-from pms_common.settings import SettingsError, load_settings
+from pms_common.settings import SettingsError
 
 
 def up(
@@ -23,6 +19,10 @@ def up(
     ready_file: Annotated[Path | None, typer.Option(help="Written when all are ready [in the state dir].")] = None,
 ) -> None:
     """Run the services as processes, with embedded Redis and PostgreSQL where no URL is set."""
+    from pms_cli.embedded import ServerError, StateInUseError
+    from pms_cli.system.up import Options
+    from pms_cli.system.up import up as run_system
+
     modes = [name for name, chosen in (("sim", sim), ("testnet", testnet), ("live", live)) if chosen]
     if len(modes) > 1:
         fail("choose one of --sim, --testnet and --live", 2)
@@ -42,13 +42,12 @@ def run(service: Annotated[str, typer.Argument(help=" | ".join(SERVICES))]) -> N
 
 
 def migrate(
-    revision: Annotated[str, typer.Option(help="A revision to go up to.")] = migrations.NEWEST,
+    revision: Annotated[str, typer.Option(help="A revision to go up to.")] = "heads",
 ) -> None:
     """Bring the database (PMS_DATABASE_URL) to the newest schema."""
-    try:
-        url = load_settings().database_url
-    except SettingsError as error:
-        fail(str(error), 2)
+    from pms_cli import migrate as migrations
+
+    url = settings().database_url
     if not url:
         fail("PMS_DATABASE_URL is not set", 2)
     try:

@@ -5,9 +5,7 @@ import json
 import uuid
 from typing import Annotated, Any
 
-import redis.asyncio as aioredis
 import typer
-from redis.exceptions import RedisError
 
 from pms_cli.commands.shared import ReadyFile, fail, place
 from pms_cli.system.place import Place
@@ -83,6 +81,8 @@ def parse_fields(fields: list[str]) -> dict[str, Any]:
 
 
 def _send_and_print(where: Place, command: str, body: dict[str, Any], timeout: float) -> None:
+    from redis.exceptions import RedisError
+
     body.setdefault("requestId", f"cli-{uuid.uuid4().hex[:16]}")
     try:
         result = asyncio.run(request(where, command, body, timeout))
@@ -99,6 +99,8 @@ def _send_and_print(where: Place, command: str, body: dict[str, Any], timeout: f
 
 async def request(where: Place, command: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any] | None:
     """Write a command and wait for its result; None when none came in time. Subscribes first, so nothing is missed."""
+    import redis.asyncio as aioredis
+
     names = where.names
     stream = names.op(command) if command in OPERATOR_COMMANDS else names.cmd(command)
     key = names.result(str(body["requestId"]))

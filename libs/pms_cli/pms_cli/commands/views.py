@@ -4,16 +4,15 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import aiohttp
 import typer
-from rich.console import Console, Group
-from rich.live import Live
-from rich.table import Table
 
-from pms_cli.commands.shared import AsJson, ReadyFile, fail, place
-from pms_common.settings import load_settings
+from pms_cli.commands.shared import AsJson, ReadyFile, fail, place, settings
+
+if TYPE_CHECKING:
+    import aiohttp
+    from rich.table import Table
 
 VIEWS: Mapping[str, Sequence[tuple[str, str]]] = {
     "accounts": (
@@ -83,6 +82,8 @@ def watch(
     ready_file: ReadyFile = None,
 ) -> None:
     """All of it, again and again, until Ctrl-C. With --json one line a look."""
+    import aiohttp
+
     url = _gateway(ready_file)
     try:
         asyncio.run(_watch(url, every, as_json))
@@ -100,6 +101,9 @@ def _gateway(ready_file: Any) -> str:
 
 
 def _show(name: str, as_json: bool, ready_file: Any) -> None:
+    import aiohttp
+    from rich.console import Console
+
     url = _gateway(ready_file)
     try:
         rows = asyncio.run(_get_all(url, [name]))[name]
@@ -112,6 +116,9 @@ def _show(name: str, as_json: bool, ready_file: Any) -> None:
 
 
 async def _watch(url: str, every_s: float, as_json: bool) -> None:
+    from rich.console import Group
+    from rich.live import Live
+
     with Live(auto_refresh=False, screen=False) as live:
         while True:
             views = await _get_all(url, list(VIEWS))
@@ -123,6 +130,8 @@ async def _watch(url: str, every_s: float, as_json: bool) -> None:
 
 
 async def _get_all(url: str, names: list[str]) -> dict[str, list[dict[str, Any]]]:
+    import aiohttp
+
     token = _token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = aiohttp.ClientTimeout(total=5)
@@ -130,7 +139,7 @@ async def _get_all(url: str, names: list[str]) -> dict[str, list[dict[str, Any]]
         return {name: await _get(session, name) for name in names}
 
 
-async def _get(session: aiohttp.ClientSession, name: str) -> list[dict[str, Any]]:
+async def _get(session: "aiohttp.ClientSession", name: str) -> list[dict[str, Any]]:
     async with session.get(f"/v1/{name}") as answer:
         rows: list[dict[str, Any]] = await answer.json()
         return rows
@@ -138,7 +147,7 @@ async def _get(session: aiohttp.ClientSession, name: str) -> list[dict[str, Any]
 
 def _token() -> str:
     """The first token in the gateway's token file that is not kept as a hash; `<name> <role> <token>` a line."""
-    path = load_settings().gateway_token_file
+    path = settings().gateway_token_file
     if path is None or not os.access(path, os.R_OK):
         return ""
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -148,8 +157,10 @@ def _token() -> str:
     return ""
 
 
-def table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+def table(name: str, rows: Sequence[Mapping[str, Any]]) -> "Table":
     """The rows of one view as a table."""
+    from rich.table import Table
+
     columns = VIEWS[name]
     drawn = Table(title=f"{name} ({len(rows)})", title_justify="left", box=None, padding=(0, 1, 0, 0))
     for field, heading in columns:

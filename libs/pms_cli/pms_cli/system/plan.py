@@ -51,7 +51,7 @@ def make_plan(settings: Settings, only: Sequence[str] = ()) -> Plan:
     if unknown:
         raise SettingsError(f"--only: {', '.join(unknown)} is no service; there are {', '.join(SERVICES)}")
     services = [name for name in SERVICES if name != SIMULATOR and (not only or name in only)]
-    env = {"PMS_BINANCE_ENV": settings.binance_env}
+    env: dict[str, str] = {"PMS_BINANCE_ENV": settings.binance_env}
     if settings.binance_env == "sim" and not os.environ.get("PMS_BINANCE_REST_URL"):
         services.insert(0, SIMULATOR)
     urls = {}
