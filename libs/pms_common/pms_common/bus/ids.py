@@ -14,11 +14,3 @@ def id_key(entry_id: str) -> IdKey:
 def id_ms(entry_id: str) -> int:
     """The time in an id, by the clock of Redis, in epoch milliseconds."""
     return int(entry_id.partition("-")[0])
-
-
-def just_below(entry_id: str) -> str:
-    """The largest id smaller than `entry_id` (`0-0` has none and stays)."""
-    ms, seq = id_key(entry_id)
-    if seq:
-        return f"{ms}-{seq - 1}"
-    return f"{ms - 1}-{2**64 - 1}" if ms else ZERO

@@ -1,0 +1,60 @@
+"""Redis URLs: every supported form, and errors that name the part and never the password."""
+
+import pytest
+
+from pms_common.bus.url import Endpoint, UrlError, parse
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("redis://localhost", Endpoint(host="localhost")),
+        ("redis://10.0.0.1:7000/2", Endpoint(host="10.0.0.1", port=7000, db=2)),
+        ("redis://[::1]:7000", Endpoint(host="::1", port=7000)),
+        ("redis://:s%40crt@h?db=3", Endpoint(host="h", password="s@crt", db=3)),
+        ("redis://risk:pw@h", Endpoint(host="h", username="risk", password="pw")),
+        ("rediss://h:1/0?ssl_cert_reqs=none", Endpoint("h", 1, tls=True, tls_options=(("ssl_cert_reqs", "none"),))),
+        ("unix:///run/r.sock?db=4", Endpoint(path="/run/r.sock", db=4)),
+        ("unix://u:p@/run/r.sock", Endpoint(path="/run/r.sock", username="u", password="p")),
+        (
+            "redis+sentinel://u:p@a:1,b/main/5?sentinel_password=q",
+            Endpoint(
+                sentinels=(("a", 1), ("b", 26379)),
+                master="main",
+                db=5,
+                username="u",
+                password="p",
+                sentinel_password="q",
+            ),
+        ),
+    ],
+)
+def test_forms(url, endpoint):
+    assert parse(url) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("http://h", "scheme"),
+        ("redis://h:port", "port"),
+        ("redis://h/x", "db"),
+        ("redis://h/1?db=2", "twice"),
+        ("redis://h?timeout=1", "timeout"),
+        ("unix://relative.sock", "absolute path"),
+        ("redis+sentinel://a:1", "master"),
+        ("redis+sentinel://a:x/main", "sentinel 'a:x'"),
+    ],
+)
+def test_errors_name_the_part(url, part):
+    with pytest.raises(UrlError, match=part):
+        parse(url)
+
+
+def test_passwords_are_not_shown():
+    endpoint = parse("redis+sentinel://u:secret@a/main?sentinel_password=hidden")
+    assert "secret" not in repr(endpoint)
+    assert "hidden" not in repr(endpoint)
+    with pytest.raises(UrlError) as error:
+        parse("redis://u:secret@h:port")
+    assert "secret" not in str(error.value)
