@@ -31,7 +31,18 @@ from pms_common.contracts.bus.orders import OrderUpdate, OrderView, SymbolSpec
 from pms_common.contracts.errors import Category, ErrorCode
 from pms_common.decimals import floor_to
 
-__all__ = ["on_cancel", "on_child", "on_clock", "on_lookup_done", "on_quote", "on_refused", "on_saved", "start"]
+__all__ = [
+    "dust",
+    "on_cancel",
+    "on_child",
+    "on_clock",
+    "on_lookup_done",
+    "on_quote",
+    "on_refused",
+    "on_saved",
+    "resumed",
+    "start",
+]
 
 MAX_REFUSALS = 10
 """Refusals in a row, post-only ones included, after which the chase gives up."""
@@ -51,6 +62,12 @@ _KEEP_RESTING = frozenset(
 def start(plan: ChasePlan) -> Decision:
     """A new chase; its first child is named and saved before anybody hears of it."""
     return Chase(plan=plan, version=1, child=Child(quantity=plan.quantity)), (Save(),)
+
+
+def resumed(chase: Chase) -> Chase:
+    """A saved chase after a restart: nothing is done before its child has been looked up."""
+    child = replace(chase.child, phase="lookup", target=None, seen=False)
+    return replace(chase, child=child, held=None, wake_ms=0)
 
 
 def on_saved(chase: Chase, market: Market | None, now_ms: int) -> Decision:
