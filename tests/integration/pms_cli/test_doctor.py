@@ -1,0 +1,121 @@
+"""`pms doctor` on real servers and the simulated exchange: it finds what is wrong, and only that."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis.asyncio as aioredis
+from pydantic import SecretStr
+
+from pms_cli import migrate
+from pms_cli.embedded import free_port, start_valkey
+from pms_cli.health import Finding, examine
+from pms_cli.health.servers import examine_redis
+from pms_cli.system.place import Place
+from pms_common.names import Names
+from pms_common.settings import Settings
+from pms_common.topology import topology
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PMS_")}
+    log = tmp_path_factory.mktemp("simulator") / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pms_cli.run_service", "simulator"],
+            env={**env, "PMS_SIM_PORT": str(port)},
+            stdout=output,
+            stderr=output,
+        )
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=1).close()
+            break
+        except OSError:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+    yield url
+    process.terminate()
+    process.wait(20)
+
+
+def _wrong(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.what: finding for finding in findings if finding.state == "wrong"}
+
+
+async def test_a_system_that_is_well_has_nothing_wrong(
+    simulator: str, redis_url: str, database: str, names: Names
+) -> None:
+    async with aioredis.Redis.from_url(redis_url) as client:
+        for stream in topology(names):
+            for group in stream.groups:
+                await client.xgroup_create(stream.name, group, "0", mkstream=True)
+    findings = await examine(Settings(), Place(names, redis_url, database, "", simulator))
+    assert _wrong(findings) == {}
+    said = {finding.what: finding.detail for finding in findings}
+    assert {"settings", "redis", "database", "database schema", "clock", "symbols", "keys", "streams"} <= set(said)
+    assert said["keys"] == "accepted; position mode oneway"
+
+
+async def test_it_names_what_is_wrong_with_theSettings(simulator: str, database: str, names: Names) -> None:
+    settings = Settings(
+        feed_symbols=("BTCUSDT", "NOSUCH"),
+        position_mode="hedge",
+        binance_api_key=SecretStr("other"),
+        binance_api_secret=SecretStr("x"),
+    )
+    place = Place(names, "redis://127.0.0.1:1/0", "postgresql+asyncpg://127.0.0.1:1/x", "", simulator)
+    wrong = _wrong(await examine(settings, place))
+    assert set(wrong) == {"redis", "database", "symbols", "keys"}
+    assert wrong["symbols"].detail == "NOSUCH (not listed)"
+    hedge = _wrong(await examine(Settings(position_mode="hedge"), place))
+    assert hedge["position mode"].detail == "the exchange has oneway, the settings hedge"
+
+
+async def test_it_finds_an_old_schema_and_says_how_to_cure_it(redis_url: str, database: str, names: Names) -> None:
+    await asyncio.to_thread(migrate.downgrade, database)
+    try:
+        wrong = _wrong(
+            await examine(Settings(binance_rest_url="http://127.0.0.1:1"), Place(names, redis_url, database))
+        )
+    finally:
+        await asyncio.to_thread(migrate.upgrade, database)
+    assert wrong["database schema"].advice == "pms migrate"
+    assert wrong["exchange"].detail.startswith("http://127.0.0.1:1: ")
+
+
+async def test_it_finds_streams_that_nobody_reads(simulator: str, redis_url: str, database: str, names: Names) -> None:
+    async with aioredis.Redis.from_url(redis_url) as client:
+        await client.xadd(names.cmd("trade"), {"data": "{}"})  # no group
+        await client.xadd(names.cmd("limit"), {"data": "{}"}, id=f"{(int(time.time()) - 60) * 1000}-0")
+        await client.xgroup_create(names.cmd("limit"), "risk", "0")
+        await client.xadd(names.dead, {"reason": "x"})
+    findings = await examine(Settings(), Place(names, redis_url, database, "", simulator))
+    wrong = _wrong(findings)
+    assert wrong[names.cmd("trade")].detail == "group risk is missing, 1 entries"
+    assert "group risk: 0 pending, 1 unread, the oldest 6" in wrong[names.cmd("limit")].detail
+    assert [finding.what for finding in findings if finding.state == "warn"] == ["dead letters"]
+
+
+async def test_it_finds_a_redis_that_would_evict(tmp_path: Path) -> None:
+    server = start_valkey(tmp_path)
+    try:
+        assert _wrong(await examine_redis(server.url)) == {}
+        async with aioredis.Redis.from_url(server.url) as client:
+            await client.config_set("maxmemory-policy", "allkeys-lru")
+            await client.config_set("appendonly", "no")
+        findings = await examine_redis(server.url)
+        assert _wrong(findings)["redis eviction"].detail == "allkeys-lru"
+        assert [finding.what for finding in findings if finding.state == "warn"] == ["redis durability"]
+    finally:
+        server.stop()
