@@ -16,7 +16,7 @@ async def _answer(place: Place, stream: str, result: dict[str, Any], *, publish:
     """Do what the command's owner does: read it, keep the result, publish it."""
     async with aioredis.Redis.from_url(place.redis, decode_responses=True) as client:
         entries: Any = await client.xread({stream: "0"}, block=5_000)
-        [(_, fields)] = entries[stream][0]
+        [[_, [(_, fields)]]] = entries
         command: dict[str, Any] = json.loads(fields["data"])
         key = place.names.result(command["requestId"])
         text = json.dumps({"requestId": command["requestId"], **result})
