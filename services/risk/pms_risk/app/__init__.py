@@ -1,1 +1,14 @@
-"""Handlers: message in, domain decision, actions out."""
+"""Risk's handlers: message in → domain → outputs into the outbox and rows into the journal. None of them waits.
+
+state         what all handlers look at; `specs` of the order service, readiness, gates
+approvals     an order put to the rules, reserved, and sent to the order service
+trading       trade, limit, close, limit_close, validate; children: the same for orders of algos
+waits         requests that risk ends itself
+accounts      the operators' account commands; trading_states: the operators' gates
+order_feed    order updates: fills booked, reservations moved; late_fills: those older than memory
+events        public events of orders and positions
+exchange      facts of the exchange account, reconciliation
+watching      which symbols are wanted; requests that wait for a first price
+caches        pms:risk:*, AccountState; snapshots: answers to those who ask for everything
+start         books and reservations after a start
+"""

@@ -91,6 +91,16 @@ class Account:
 
     # -- changes
 
+    def set_status(self, status: Status) -> None:
+        """Let the account take new risk, or not."""
+        self.status = status
+        self.version += 1
+
+    def set_rules(self, rules: Rules) -> None:
+        """Set its limits; they hold for the next order."""
+        self.rules = rules
+        self.version += 1
+
     def book_cash(self, amount: Decimal, *, key: str, cause: Cause, reference: str, at_ms: int) -> Entry:
         """Change the cash by `amount`; the entry to keep."""
         entry = post(self.cash, amount, key, self.id, SETTLEMENT_ASSET, cause, reference, at_ms)

@@ -167,6 +167,7 @@ class Books:
     def open_house(self, exchange: ExchangeAccount) -> tuple[list[Entry], list[Position]]:
         """Take the exchange account as it is found at the very first look: cash beyond what is booked becomes capital,
         positions beyond what is booked become external ones."""
+        self.house.opened = True
         entries = []
         for balance in exchange.balances:
             found = balance.wallet - self.cash(balance.asset)

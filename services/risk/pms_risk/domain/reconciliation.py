@@ -23,6 +23,7 @@ class Drift:
     kind: str
     what: str
     symbol: str
+    leg: PositionSide
     books: Decimal
     exchange: Decimal
 
@@ -74,7 +75,7 @@ class Reconciliation:
             if booked != found:
                 symbol, leg = key
                 what = symbol if leg == "BOTH" else f"{symbol}:{leg}"
-                drifts.append(Drift("position", what, symbol, booked, found))
+                drifts.append(Drift("position", what, symbol, leg, booked, found))
         return drifts
 
     def _cash(self, books: Books) -> list[Drift]:
@@ -83,5 +84,5 @@ class Reconciliation:
         for asset in assets:
             booked, found = books.cash(asset), self.wallets.get(asset, ZERO)
             if abs(booked - found) > CASH_TOLERANCE:
-                drifts.append(Drift("cash", asset, "", booked, found))
+                drifts.append(Drift("cash", asset, "", "BOTH", booked, found))
         return drifts

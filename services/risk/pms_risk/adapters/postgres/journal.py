@@ -1,7 +1,8 @@
 """Risk's journal: what changed, on its way to PostgreSQL.
 
 Owns the order "publish, then commit": rows wait until everything that was put into the outbox before them is in Redis,
-so whatever the database holds has been told, and a fill that the database knows need not be told again.
+so whatever the database holds has been told, and a fill that the database knows need not be told again. All rows up to
+a `then` are one transaction.
 Never waits on the hot path. Used by the application handlers.
 """
 
@@ -105,11 +106,16 @@ class Journal:
         waiting, self._waiting = self._waiting, []
         since = self._since
         await self._outbox.flush()
+        together: list[tuple[Statement, tuple[Any, ...]]] = []
         for item in waiting:
-            if callable(item):
-                self._commit.then(item)
-            else:
-                self._commit.add(*item)
+            if not callable(item):
+                together.append(item)
+                continue
+            self._commit.add_together(together)
+            self._commit.then(item)
+            together = []
+        if together:
+            self._commit.add_together(together)
         if self._since == since:
             self._since = time.monotonic() if self._waiting else 0.0
 

@@ -1,0 +1,192 @@
+"""An order put to the rules, reserved for, and handed to the order service: the one way to a PlaceOrder.
+
+Owns the sequence rules → split → reservation → client order ids → stream. Never waits and never asks the database.
+Used by the handlers of commands and of algos' children.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pms_common import ids
+from pms_common.bus import Outbox
+from pms_common.contracts.bus.base import Origin, Side, encode
+from pms_common.contracts.bus.orders import OrderType, PlaceOrder, SymbolSpec, TimeInForce
+from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.decimals import ZERO
+from pms_common.names import Names
+from pms_risk.app.state import RiskState
+from pms_risk.domain.account import Account
+from pms_risk.domain.orders import LiveOrder
+from pms_risk.domain.plan import Part, reserve_price, split
+from pms_risk.domain.reserve import reserve
+from pms_risk.domain.validator.registry import Verdict, validate
+from pms_risk.domain.validator.trial import Trial
+
+
+@dataclass(slots=True)
+class Ask:
+    """An order as somebody wants it. `client_order_id` is given by algos, made here for commands."""
+
+    account: Account
+    spec: SymbolSpec
+    side: Side
+    quantity: Decimal
+    leverage: Decimal
+    order_type: OrderType
+    price: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    good_till_ms: int | None = None
+    reduce_only: bool = False
+    urgent: bool = False
+    origin: Origin = "MANUAL"
+    parent_id: str | None = None
+    client_order_id: str = ""
+    request_id: str = ""
+    command: str = ""
+    answer: bool = False
+    expires_at_ms: int | None = None
+    lowest: Decimal | None = None
+    highest: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """One order that was sent, and whether it only closes."""
+
+    order: LiveOrder
+    closes: bool
+
+
+class Approvals:
+    """Approves orders."""
+
+    def __init__(self, state: RiskState, outbox: Outbox, names: Names) -> None:
+        self._state = state
+        self._outbox = outbox
+        self._requests = names.requests("orders")
+        self._urgent = names.urgent("orders")
+
+    def judge(self, ask: Ask) -> tuple[Verdict, Decimal | None]:
+        """What the rules say, and the account's unrealised profit where its prices are fresh."""
+        state, account, symbol = self._state, ask.account, ask.spec.symbol
+        now_ms = state.now_ms()
+        pnl, missing = account.pnl(lambda held: state.prices.fresh_mark(held, now_ms))
+        fresh_pnl = pnl if missing is None else None
+        trial = Trial(
+            account=account,
+            symbol=symbol,
+            side=ask.side,
+            quantity=ask.quantity,
+            leverage=ask.leverage,
+            price=ask.price,
+            reduce_only=ask.reduce_only,
+            mark=state.prices.fresh_mark(symbol, now_ms),
+            pnl=fresh_pnl,
+            spec=ask.spec,
+            state=state.trading_state(account.id, symbol),
+            symbol_frozen=symbol in state.reconciliation.frozen_symbols,
+            venue_reduces=self._venue_reduces(ask),
+        )
+        return validate(trial), fresh_pnl
+
+    def approve(self, ask: Ask) -> list[Approved]:
+        """Send the order, in hedge mode as two where it closes and opens. Raises CommandError."""
+        if not ask.reduce_only:
+            self._state.require_capacity()
+        verdict, pnl = self.judge(ask)
+        refuse(verdict)
+        parts = split(ask.account, self._state.mode, ask.spec.symbol, ask.side, ask.quantity, ask.reduce_only)
+        bound = self._bound(ask)
+        now_ms = self._state.now_ms()
+        orders = [self._live(ask, part, child, bound, now_ms) for child, part in enumerate(parts)]
+        equity = ask.account.cash + pnl if pnl is not None else ask.account.cash
+        reserve(ask.account, orders, equity, self._state.taker_fee)
+        approved = [Approved(order, part.closes) for order, part in zip(orders, parts, strict=True)]
+        alone = len(approved) == 1
+        for one in approved:
+            self._send(ask, one, alone)
+        return approved
+
+    def _venue_reduces(self, ask: Ask) -> bool:
+        """Whether a market close too small for the exchange may go there as reduce-only, which has no minimum.
+
+        Only where it is reduce-only there too: the pooled position is on the same side and at least as large.
+        """
+        if not ask.reduce_only or ask.price is not None or self._state.mode == "hedge":
+            return False
+        pooled = self._state.reconciliation.positions.get((ask.spec.symbol, "BOTH"), ZERO)
+        mark = self._state.prices.mark(ask.spec.symbol)
+        small = mark is None or ask.quantity * mark < ask.spec.min_notional
+        return small and abs(pooled) >= ask.quantity and (pooled > 0) == (ask.side == "SELL")
+
+    def _bound(self, ask: Ask) -> Decimal:
+        """Worst price for margin. What only closes needs no margin, so without a price its bound does not matter."""
+        if ask.highest is not None:
+            return ask.highest
+        mark = self._state.prices.mark(ask.spec.symbol)
+        if mark is None:
+            return ask.price if ask.price is not None else ZERO
+        return reserve_price(ask.price, mark, ask.spec)
+
+    def _live(self, ask: Ask, part: Part, child: int, bound: Decimal, now_ms: int) -> LiveOrder:
+        kind = ids.ORDER_TYPES[ask.order_type]
+        account_id = ask.account.id
+        return LiveOrder(
+            client_order_id=ask.client_order_id
+            or ids.client_order_id(self._state.namespace, account_id, kind, ask.request_id, child),
+            account_id=account_id,
+            symbol=ask.spec.symbol,
+            leg=part.leg,
+            side=ask.side,
+            order_type=ask.order_type,
+            reduce_only=ask.reduce_only,
+            quantity=part.quantity,
+            price=ask.price,
+            bound=bound,
+            leverage=ask.leverage,
+            origin=ask.origin,
+            parent_id=ask.parent_id,
+            approved_ms=now_ms,
+        )
+
+    def _send(self, ask: Ask, approved: Approved, alone: bool) -> None:
+        order = approved.order
+        cap = None
+        if ask.highest is not None and ask.lowest is not None:
+            cap = ask.highest if ask.side == "BUY" else ask.lowest
+        # a person's limit order is amended through risk, so nothing caps it here
+        capped = ask.highest is not None or ask.price is None
+        placed = PlaceOrder(
+            client_order_id=order.client_order_id,
+            account_id=order.account_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            quantity=order.quantity,
+            price=order.price,
+            time_in_force=ask.time_in_force,
+            good_till_ms=ask.good_till_ms,
+            position_side=order.leg,
+            reduce_only=ask.reduce_only,
+            reduce_only_on_venue=self._venue_reduces(ask),
+            self_trade_prevention="EXPIRE_MAKER" if approved.closes else "EXPIRE_TAKER",
+            leverage=order.leverage,
+            origin=order.origin,
+            parent_id=order.parent_id,
+            request_id=ask.request_id,
+            command=ask.command,
+            answer=ask.answer and alone,
+            expires_at_ms=ask.expires_at_ms,
+            price_cap=cap,
+            notional_cap=order.quantity * order.bound if capped else None,
+            approved_ms=order.approved_ms,
+        )
+        self._outbox.add(self._urgent if ask.urgent else self._requests, encode(placed))
+
+
+def refuse(verdict: Verdict) -> None:
+    """Raise what a verdict refuses for: the first code, all sentences, every violation."""
+    if verdict.errors:
+        first = verdict.errors[0]
+        sentence = "; ".join(error.message for error in verdict.errors)
+        raise CommandError(ErrorCode[first.code], sentence, field=first.field, errors=verdict.errors)

@@ -1,0 +1,95 @@
+"""Orders of algos: the same rules and reservation as everything else, then the order service or a refusal.
+
+Owns the approved price range of a child: what the algo declared, or the first price ± 2 %. Within it the algo amends on
+its own; what goes beyond is refused here, because an approval once given is not widened. Used by the bus
+(`risk:requests`).
+"""
+
+from decimal import Decimal
+from functools import partial
+
+from pms_common.bus import Entry, Outbox, UpdatesWriter
+from pms_common.contracts.bus.risk import ChildAmend, ChildOrder, ChildRefused, risk_work
+from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_risk.app.approvals import Approvals, Ask
+from pms_risk.app.state import RiskState
+from pms_risk.app.watching import Watching
+
+DEFAULT_RANGE = Decimal("0.02")
+"""Range around the first price where an algo declared none (the design's)."""
+_ONE = Decimal(1)
+
+
+class Children:
+    """Decides what algos ask for."""
+
+    def __init__(
+        self,
+        state: RiskState,
+        approvals: Approvals,
+        watching: Watching,
+        outbox: Outbox,
+        updates: UpdatesWriter,
+    ) -> None:
+        self._state = state
+        self._approvals = approvals
+        self._watching = watching
+        self._outbox = outbox
+        self._updates = updates
+
+    def on_request(self, entry: Entry) -> None:
+        """One entry of `risk:requests`."""
+        work = risk_work.decode(entry.data)
+        if isinstance(work, ChildAmend):
+            message = "The price range of this order is fixed: cancel it and ask for a new one"
+            self._refuse(work, CommandError(ErrorCode.APPROVAL_EXCEEDED, message))
+            self._outbox.ack(entry)
+        elif work.reduce_only or not self._watching.wait_for_price(work.symbol, partial(self._decide, work, entry)):
+            self._decide(work, entry)
+
+    def _decide(self, child: ChildOrder, entry: Entry) -> None:
+        self._outbox.ack(entry)
+        try:
+            self._place(child)
+        except CommandError as error:
+            self._refuse(child, error)
+
+    def _place(self, child: ChildOrder) -> None:
+        account = self._state.account(child.account_id)
+        if child.client_order_id in account.orders:
+            return  # asked again after a restart of the algo: the order is on its way
+        if child.expires_at_ms is not None and self._state.now_ms() > child.expires_at_ms:
+            raise CommandError(ErrorCode.EXPIRED_COMMAND)
+        lowest, highest = child.lowest, child.highest
+        if child.price is not None:
+            lowest = lowest if lowest is not None else child.price * (_ONE - DEFAULT_RANGE)
+            highest = highest if highest is not None else child.price * (_ONE + DEFAULT_RANGE)
+        ask = Ask(
+            account=account,
+            spec=self._state.spec(child.symbol),
+            side=child.side,
+            quantity=child.quantity,
+            leverage=child.leverage,
+            order_type=child.order_type,
+            price=child.price,
+            time_in_force=child.time_in_force,
+            reduce_only=child.reduce_only,
+            origin=child.origin,
+            parent_id=child.parent_id,
+            client_order_id=child.client_order_id,
+            expires_at_ms=child.expires_at_ms,
+            lowest=lowest,
+            highest=highest,
+        )
+        self._approvals.approve(ask)
+
+    def _refuse(self, work: ChildOrder | ChildAmend, error: CommandError) -> None:
+        self._updates.add(
+            ChildRefused,
+            client_order_id=work.client_order_id,
+            account_id=work.account_id,
+            parent_id=work.parent_id,
+            amend=isinstance(work, ChildAmend),
+            error_code=error.code.name,
+            error=error.message,
+        )

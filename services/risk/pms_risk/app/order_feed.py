@@ -1,0 +1,215 @@
+"""What the order service tells of orders: fills are booked once, reservations follow, events and answers go out.
+
+Owns the order of these steps, and when the entry may be acknowledged: at once, or for a fill when its journal rows are
+committed. Everything else about it is idempotent, so a replay changes nothing. Used by `updates`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+
+from pms_common.bus import Entry, Outbox
+from pms_common.contracts.bus.base import FINAL_STATES
+from pms_common.contracts.bus.orders import OrderUpdate, OrderView
+from pms_common.decimals import ZERO
+from pms_common.logging import get_logger
+from pms_common.metrics import counter
+from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.app.events import Events
+from pms_risk.app.state import RiskState
+from pms_risk.app.waits import Waits
+from pms_risk.domain.account import Account
+from pms_risk.domain.booking import Booking
+from pms_risk.domain.fills import Seen
+from pms_risk.domain.orders import LiveOrder
+from pms_risk.domain.snapshot import snapshot
+
+log = get_logger(__name__)
+
+MAX_ENDED = 50_000
+"""Orders remembered after their end, so that a late word of one does not reserve for it again."""
+CHILD_RANGE = Decimal("1.02")
+"""Where the highest price an algo declared is not known any more (after a restart): the default range."""
+
+_fills = counter("risk_fills", "Executions by what became of them", ["outcome"])
+_beyond = counter("risk_fills_beyond_position", "Executions beyond the position of their account, booked to the house")
+_unowned = counter("risk_fills_unowned", "Executions of no account, booked to the house")
+
+AskDatabase = Callable[[OrderUpdate, Entry], None]
+
+
+class OrderFeed:
+    """Applies order updates."""
+
+    def __init__(
+        self,
+        state: RiskState,
+        outbox: Outbox,
+        journal: Journal,
+        events: Events,
+        waits: Waits,
+        ask_database: AskDatabase,
+    ) -> None:
+        self._state = state
+        self._outbox = outbox
+        self._journal = journal
+        self._events = events
+        self._waits = waits
+        self._ask_database = ask_database
+        self._ended: OrderedDict[str, None] = OrderedDict()
+
+    def on_update(self, update: OrderUpdate, entry: Entry) -> None:
+        """One update, new or again."""
+        if update.fill is None:
+            self._apply(update, None)
+            self._outbox.ack(entry)
+            return
+        seen = self._state.books.look(update.order, update.fill)
+        _fills.labels(seen.name.lower()).inc()
+        if seen is Seen.OLD:
+            self._ask_database(update, entry)
+        elif seen is Seen.BOOKED:
+            self.skip(update, entry)
+        else:
+            self.book(update, entry)
+
+    def skip(self, update: OrderUpdate, entry: Entry) -> None:
+        """A fill that is in the books. Its events were published before it was committed."""
+        account = self._state.books.accounts.get(update.order.account_id)
+        if account is not None:
+            self._follow(account, update.order)
+        # the first booking may still be on its way to the database
+        self._journal.then(partial(self._outbox.ack, entry))
+
+    def book(self, update: OrderUpdate, entry: Entry) -> None:
+        """A fill that is in no book: book it, tell it, journal it, and acknowledge it after that."""
+        fill = update.fill
+        assert fill is not None
+        booking = self._state.books.book(update.order, fill)
+        self._apply(update, booking)
+        account = self._state.books.accounts.get(update.order.account_id)
+        self._journal.fill(update.order, fill, booking, entry.id)
+        if account is not None:
+            self._journal.account(account)
+        self._journal.then(partial(self._outbox.ack, entry))
+        _alarm(update.order, booking)
+
+    def _apply(self, update: OrderUpdate, booking: Booking | None) -> None:
+        view = update.order
+        account = self._state.books.accounts.get(view.account_id)
+        if account is None:
+            if booking is None:
+                log.warning("order_of_no_account", client_order_id=view.client_order_id, account_id=view.account_id)
+            return
+        live = account.orders.get(view.client_order_id)
+        was_placed = live.placed if live is not None else view.client_order_id in self._ended
+        price = self._price(view, live)
+        live = self._follow(account, view) or live
+        if update.cause == "snapshot":
+            placed = view.state != "placing"
+        else:
+            placed = self._tell_placed(update, price, was_placed)
+            self._tell(update, price, account, booking, was_placed)
+        if live is not None:
+            live.placed = placed
+        self._waits.progress(update, booking)
+
+    # -- reservations
+
+    def _follow(self, account: Account, view: OrderView) -> LiveOrder | None:
+        """Bring the reservation in line with what the order may still do; the live order, if it is one."""
+        order_id = view.client_order_id
+        live = account.orders.get(order_id)
+        if view.state in FINAL_STATES:
+            account.drop_order(order_id)
+            self._remember_end(order_id)
+            return None
+        if live is None:
+            if order_id in self._ended:
+                return None
+            live = self._adopted(view)
+            account.put_order(live)
+        elif live.view is not None and view.version < live.view.version:
+            return live
+        bound = live.bound
+        if view.price is not None and view.price != live.price:
+            # an algo moves inside its approved range; a person's amend is reserved for anew
+            bound = max(bound, view.price) if view.parent_id is not None else max(view.price, self._mark(view))
+            live.price = view.price
+        live.view = view
+        account.change_order(live, quantity=view.quantity, bound=bound, executed=view.executed_quantity)
+        return live
+
+    def _mark(self, view: OrderView) -> Decimal:
+        mark = self._state.prices.mark(view.symbol)
+        return mark if mark is not None else view.price or ZERO
+
+    def _adopted(self, view: OrderView) -> LiveOrder:
+        """A live order that was not approved in this process's life."""
+        bound = view.price or self._mark(view)
+        if view.parent_id is not None:
+            bound = max(bound * CHILD_RANGE, view.price_cap or ZERO)
+        return LiveOrder(
+            client_order_id=view.client_order_id,
+            account_id=view.account_id,
+            symbol=view.symbol,
+            leg=view.position_side,
+            side=view.side,
+            order_type=view.order_type,
+            reduce_only=view.reduce_only,
+            quantity=view.quantity,
+            price=view.price,
+            bound=bound,
+            leverage=view.leverage,
+            origin=view.origin,
+            parent_id=view.parent_id,
+            approved_ms=view.created_ms,
+        )
+
+    def _remember_end(self, order_id: str) -> None:
+        self._ended[order_id] = None
+        if len(self._ended) > MAX_ENDED:
+            self._ended.popitem(last=False)
+
+    # -- telling
+
+    def _price(self, view: OrderView, live: LiveOrder | None) -> Decimal:
+        """Of a limit order its price, of a market order what it was executed at, before that the mark."""
+        if view.price is not None:
+            return view.price
+        if view.average_price:
+            return view.average_price
+        if live is not None and live.price is not None:
+            return live.price
+        return self._mark(view)
+
+    def _tell_placed(self, update: OrderUpdate, price: Decimal, was_placed: bool) -> bool:
+        if was_placed or update.cause not in ("accepted", "active", "fill"):
+            return was_placed
+        self._events.placed(update, price)
+        return True
+
+    def _tell(
+        self, update: OrderUpdate, price: Decimal, account: Account, booking: Booking | None, was_placed: bool
+    ) -> None:
+        cause = update.cause
+        if booking is not None:
+            shot = snapshot(account, self._state.prices.mark)
+            self._events.filled(update, price, shot)
+            self._events.positions(update, booking, account, shot)
+        elif cause in ("active", "amended"):
+            self._events.active(update, price)
+        elif cause in ("rejected", "failed") and not was_placed:
+            self._events.failed(update, price)
+        elif cause in ("cancelled", "expired", "rejected", "failed"):
+            self._events.cancelled(update, price, snapshot(account, self._state.prices.mark))
+
+
+def _alarm(order: OrderView, booking: Booking) -> None:
+    if booking.excess:
+        _beyond.inc()
+        log.error("fill_beyond_position", client_order_id=order.client_order_id, excess=str(booking.excess))
+    if booking.owner != order.account_id:
+        _unowned.inc()
+        log.error("fill_of_no_account", client_order_id=order.client_order_id, account_id=order.account_id)

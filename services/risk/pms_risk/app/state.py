@@ -1,0 +1,79 @@
+"""What all handlers of risk look at, in one place.
+
+Owns no rule: it holds the books, prices, gates and reference data, and answers simple questions about them. Used by
+every handler; made by `main`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from pms_common.contracts.bus.orders import Reference, SymbolSpec
+from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_risk.domain.account import Account
+from pms_risk.domain.books import Books
+from pms_risk.domain.gates import Gates, State
+from pms_risk.domain.plan import PositionMode
+from pms_risk.domain.prices import Prices
+from pms_risk.domain.reconciliation import Reconciliation
+
+MAX_JOURNAL_LAG_S = 5.0
+"""A journal further behind than this closes the gates to reducing (the design's bound)."""
+DEFAULT_TAKER_FEE = Decimal("0.0005")
+"""The venue's default for takers, until the order service has told the account's own."""
+
+
+@dataclass(slots=True)
+class RiskState:
+    """The facts decisions are made from. `now_ms` is the wall clock, `journal_lag_s` how far the journal is behind,
+    `overloaded` whether the stream of approved orders is at its bound."""
+
+    books: Books
+    namespace: str
+    mode: PositionMode
+    now_ms: Callable[[], int]
+    journal_lag_s: Callable[[], float]
+    overloaded: Callable[[], bool]
+    prices: Prices = field(default_factory=Prices)
+    gates: Gates = field(default_factory=Gates)
+    reconciliation: Reconciliation = field(default_factory=Reconciliation)
+    specs: dict[str, SymbolSpec] = field(default_factory=dict)
+    taker_fee: Decimal = DEFAULT_TAKER_FEE
+    orders_ready: bool = False
+    orders_why: str = "the order service has not spoken yet"
+
+    def learn(self, reference: Reference) -> None:
+        """Take trading rules and fee rates."""
+        self.taker_fee = reference.taker_fee
+        for spec in reference.symbols:
+            self.specs[spec.symbol] = spec
+
+    def account(self, account_id: str | None) -> Account:
+        """The account. Raises ACCOUNT_NOT_FOUND."""
+        account = self.books.accounts.get(account_id or "")
+        if account is None:
+            raise CommandError(ErrorCode.ACCOUNT_NOT_FOUND, f"No account {account_id}", field="subAccountId")
+        return account
+
+    def spec(self, symbol: str) -> SymbolSpec:
+        """The symbol's trading rules. Raises SYMBOL_UNKNOWN."""
+        spec = self.specs.get(symbol)
+        if spec is None:
+            if not self.specs:
+                raise CommandError(ErrorCode.INFRA_NOT_READY, self.orders_why)
+            raise CommandError(ErrorCode.SYMBOL_UNKNOWN, f"The exchange lists no {symbol}", field="symbol")
+        return spec
+
+    def trading_state(self, account_id: str, symbol: str) -> State:
+        """The state that holds here; a journal that is behind allows reductions only."""
+        state = self.gates.state(account_id, symbol)
+        if state == "active" and self.journal_lag_s() > MAX_JOURNAL_LAG_S:
+            return "reducing"
+        return state
+
+    def require_capacity(self) -> None:
+        """Refuse new risk that the order service could not take."""
+        if not self.orders_ready:
+            raise CommandError(ErrorCode.INFRA_NOT_READY, f"No new orders: {self.orders_why}")
+        if self.overloaded():
+            raise CommandError(ErrorCode.INFRA_OVERLOADED)

@@ -1,0 +1,277 @@
+"""The commands that trade: trade, limit, close, limit_close; and validate, which only asks.
+
+Owns how a command becomes an order: rounding down to the step, slippage bounds, what a close closes. Used by the command
+inlet.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+
+from pms_common.answers import Answers
+from pms_common.contracts.bus.base import Side
+from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.contracts.commands.orders import Limit, Trade, Validate
+from pms_common.contracts.commands.positions import Close, LimitClose
+from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.contracts.results import ComputedValues, ValidateDone
+from pms_common.decimals import floor_to
+from pms_common.inlet import CommandInlet, Request, Taken
+from pms_risk.app.approvals import Approvals, Approved, Ask
+from pms_risk.app.state import RiskState
+from pms_risk.app.waits import FINAL_WAIT_MS, Outcome, Wait, Waits
+from pms_risk.app.watching import Watching
+from pms_risk.domain.account import Account
+from pms_risk.domain.plan import slippage_limit
+from pms_risk.domain.position import Position
+from pms_risk.domain.snapshot import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A quantity on the grid, with what is to be said about it."""
+
+    quantity: Decimal
+    warnings: tuple[str, ...]
+
+
+class Trading:
+    """Decides the trading commands."""
+
+    def __init__(
+        self,
+        state: RiskState,
+        approvals: Approvals,
+        waits: Waits,
+        watching: Watching,
+        answers: Answers,
+        inlet: CommandInlet,
+    ) -> None:
+        self._state = state
+        self._approvals = approvals
+        self._waits = waits
+        self._watching = watching
+        self._answers = answers
+        self._inlet = inlet
+
+    # -- trade, limit, validate
+
+    def trade(self, request: Request) -> Taken:
+        """A market order; with a slippage bound an IOC order at it."""
+        command = request.command
+        assert isinstance(command, Trade)
+        return self._when_priced(request, command.symbol, command.reduce_only, self._trade)
+
+    def limit(self, request: Request) -> Taken:
+        """A limit order."""
+        command = request.command
+        assert isinstance(command, Limit)
+        return self._when_priced(request, command.symbol, command.reduce_only, self._limit)
+
+    def validate(self, request: Request) -> Taken:
+        """Everything a trade is checked for."""
+        command = request.command
+        assert isinstance(command, Validate)
+        return self._when_priced(request, command.symbol, command.reduce_only, self._validate)
+
+    def _trade(self, request: Request) -> None:
+        command = request.command
+        assert isinstance(command, Trade)
+        ask, sized = self._market(request, command)
+        self._place(request, ask, sized)
+
+    def _limit(self, request: Request) -> None:
+        command = request.command
+        assert isinstance(command, Limit)
+        spec = self._state.spec(command.symbol)
+        sized = _sized(command.quantity, spec.step_size)
+        ask = Ask(
+            account=self._state.account(command.sub_account_id),
+            spec=spec,
+            side=command.side,
+            quantity=sized.quantity,
+            leverage=Decimal(command.leverage),
+            order_type="LIMIT",
+            price=command.price,
+            time_in_force="GTX" if command.post_only else command.time_in_force,
+            good_till_ms=command.good_till_date_ms,
+            reduce_only=command.reduce_only,
+            urgent=command.reduce_only,
+        )
+        self._place(request, ask, sized)
+
+    def _market(self, request: Request, command: Trade) -> tuple[Ask, Sized]:
+        spec = self._state.spec(command.symbol)
+        sized = _sized(command.quantity, max(spec.step_size, spec.market_step_size))
+        ask = Ask(
+            account=self._state.account(command.sub_account_id),
+            spec=spec,
+            side=command.side,
+            quantity=sized.quantity,
+            leverage=Decimal(command.leverage),
+            order_type="MARKET",
+            reduce_only=command.reduce_only,
+            urgent=command.reduce_only,
+            expires_at_ms=request.expires_at_ms,
+        )
+        if command.max_slippage_pct is not None:
+            ask.order_type, ask.time_in_force = "LIMIT", "IOC"
+            ask.price = self._slippage_limit(command.side, spec, command.max_slippage_pct)
+        return ask, sized
+
+    def _slippage_limit(self, side: Side, spec: SymbolSpec, slippage_pct: Decimal) -> Decimal:
+        quote = self._state.prices.quote(spec.symbol)
+        if quote is None or not self._state.prices.fresh(spec.symbol, self._state.now_ms()):
+            raise CommandError(ErrorCode.NO_PRICE, f"No fresh price for {spec.symbol} to bound slippage by")
+        return slippage_limit(side, quote, slippage_pct, spec)
+
+    def _validate(self, request: Request) -> None:
+        command = request.command
+        assert isinstance(command, Validate)
+        ask, sized = self._market(request, command)
+        verdict, _ = self._approvals.judge(ask)
+        computed = verdict.computed
+        done = ValidateDone(
+            request_id=request.request_id,
+            warnings=(*request.warnings, *sized.warnings) or None,
+            valid=not verdict.errors,
+            errors=verdict.errors,
+            computed_values=ComputedValues(
+                price=computed.price if computed else None,
+                notional=computed.notional if computed else None,
+                required_margin=shown(computed.required_margin) if computed else None,
+                available_balance=shown(computed.available) if computed else None,
+                current_exposure=shown(computed.exposure) if computed else None,
+                equity=shown(computed.equity) if computed else None,
+                maintenance_margin=shown(computed.maintenance) if computed else None,
+            ),
+        )
+        self._answers.succeed(request.request_id, request.account_id, request.type, done)
+
+    # -- close, limit_close
+
+    def close(self, request: Request) -> Taken:
+        """Close a position at market, in whole or in part."""
+        command = request.command
+        assert isinstance(command, Close)
+        account, position = self._position(command.position_id, command.sub_account_id)
+        spec = self._state.spec(position.symbol)
+        held = abs(position.quantity)
+        wanted = command.quantity
+        if command.fraction is not None:
+            wanted = held * command.fraction
+        if wanted is not None and wanted > held:
+            message = f"The position is {held}, {wanted} cannot be closed"
+            raise CommandError(ErrorCode.VALIDATION_FAILED, message, field="quantity")
+        sized = _sized(wanted, max(spec.step_size, spec.market_step_size)) if wanted is not None else Sized(held, ())
+        ask = self._closing(account, position, spec, sized.quantity)
+        ask.expires_at_ms = request.expires_at_ms
+        self._place(request, ask, sized, position)
+        return Taken.NOW
+
+    def limit_close(self, request: Request) -> Taken:
+        """Close a whole position with a resting order."""
+        command = request.command
+        assert isinstance(command, LimitClose)
+        account, position = self._position(command.position_id, command.sub_account_id)
+        ask = self._closing(account, position, self._state.spec(position.symbol), abs(position.quantity))
+        ask.order_type, ask.price, ask.time_in_force = "LIMIT", command.price, "GTC"
+        self._place(request, ask, Sized(ask.quantity, ()))
+        return Taken.NOW
+
+    def _closing(self, account: Account, position: Position, spec: SymbolSpec, quantity: Decimal) -> Ask:
+        return Ask(
+            account=account,
+            spec=spec,
+            side="SELL" if position.quantity > 0 else "BUY",
+            quantity=quantity,
+            leverage=position.leverage,
+            order_type="MARKET",
+            reduce_only=True,
+            urgent=True,
+        )
+
+    def _position(self, position_id: str, given_account: str | None) -> tuple[Account, Position]:
+        for account in self._state.books.accounts.values():
+            position = account.position(position_id)
+            if position is None:
+                continue
+            if given_account and given_account != account.id:
+                raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, field="positionId")
+            return account, position
+        raise CommandError(ErrorCode.POSITION_NOT_FOUND, f"No open position {position_id}", field="positionId")
+
+    # -- what all share
+
+    def _when_priced(
+        self, request: Request, symbol: str, reduce_only: bool, decide: Callable[[Request], None]
+    ) -> Taken:
+        """Decide now, or as soon as the first price of a symbol nobody watched has come."""
+        if not reduce_only and self._watching.wait_for_price(symbol, partial(self._resume, request, decide)):
+            return Taken.LATER
+        decide(request)
+        return Taken.NOW
+
+    def _resume(self, request: Request, decide: Callable[[Request], None]) -> None:
+        """Decide a request that has waited for a price."""
+        self._inlet.acknowledge(request)
+        try:
+            if request.expires_at_ms is not None and self._state.now_ms() > request.expires_at_ms:
+                raise CommandError(ErrorCode.EXPIRED_COMMAND)
+            decide(request)
+        except CommandError as error:
+            self._answers.fail(request.request_id, request.account_id, request.type, error)
+
+    def _place(self, request: Request, ask: Ask, sized: Sized, position: Position | None = None) -> None:
+        warnings = (*request.warnings, *sized.warnings)
+        ask.request_id, ask.command = request.request_id, request.type
+        ask.expires_at_ms = request.expires_at_ms
+        flips = _flips(ask)
+        ask.answer = request.wait_for == "ack" and not warnings and not flips and position is None
+        approved = self._approvals.approve(ask)
+        if ask.answer and len(approved) == 1:
+            return
+        self._waits.begin(self._wait(request, ask, approved, warnings, flips, position))
+
+    def _wait(
+        self,
+        request: Request,
+        ask: Ask,
+        approved: list[Approved],
+        warnings: tuple[str, ...],
+        flips: bool,
+        position: Position | None,
+    ) -> Wait:
+        return Wait(
+            request_id=request.request_id,
+            given_account=request.account_id,
+            account_id=ask.account.id,
+            command=request.type,
+            until=request.wait_for,
+            deadline_ms=self._state.now_ms() + FINAL_WAIT_MS,
+            orders={one.order.client_order_id: Outcome() for one in approved},
+            warnings=warnings,
+            flipped=flips,
+            position_id=position.id if position is not None else "",
+            position_side=position.side if position is not None else "LONG",
+        )
+
+
+def _sized(quantity: Decimal, step: Decimal) -> Sized:
+    """Senders do not round (JS divides an amount by a price), so a quantity is rounded down to the step and said so."""
+    floored = floor_to(quantity, step)
+    if floored == quantity:
+        return Sized(quantity, ())
+    return Sized(floored, (f"quantity was rounded down to {floored:f}",))
+
+
+def _flips(ask: Ask) -> bool:
+    """Whether the order closes a position of its account and opens the other side."""
+    if ask.reduce_only:
+        return False
+    side = ask.side
+    own = ask.account.holding(ask.spec.symbol, "BOTH")
+    leg = ask.account.holding(ask.spec.symbol, "SHORT" if side == "BUY" else "LONG")
+    closable = own.closable(side) or leg.closable(side)
+    return bool(closable) and ask.quantity > closable

@@ -1,0 +1,98 @@
+"""The order service's updates stream: each entry to the handler it is for.
+
+Owns gap detection (a gap, or a snapshot that is under way when the order service restarts, is healed by asking for a
+snapshot) and which orders a snapshot has not mentioned. Used by the bus.
+"""
+
+import secrets
+
+from pms_common.bus import Entry, GapDetector, Outbox
+from pms_common.contracts.bus.base import encode
+from pms_common.contracts.bus.common import RequestDone, SnapshotBegin, SnapshotEnd, SnapshotRequest
+from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate, Reference
+from pms_common.contracts.bus.streams import orders_updates
+from pms_common.logging import get_logger
+from pms_common.marks import Marks
+from pms_common.names import Names
+from pms_risk.app.exchange import Exchange
+from pms_risk.app.order_feed import OrderFeed
+from pms_risk.app.state import RiskState
+
+log = get_logger(__name__)
+
+ASKER = "risk"
+
+
+class OrdersUpdates:
+    """Reads what the order service tells. `complete` is set when a snapshot that was asked for has ended."""
+
+    def __init__(
+        self,
+        state: RiskState,
+        outbox: Outbox,
+        names: Names,
+        marks: Marks,
+        feed: OrderFeed,
+        exchange: Exchange,
+    ) -> None:
+        self._state = state
+        self._outbox = outbox
+        self._queries = names.queries("orders")
+        self._marks = marks
+        self._feed = feed
+        self._exchange = exchange
+        self._gaps = GapDetector(self._on_gap)
+        self._token = ""
+        self._unmentioned: set[tuple[str, str]] | None = None
+        self.complete = False
+
+    def ask_snapshot(self) -> None:
+        """Ask for everything; until it has ended `complete` is false."""
+        self.complete = False
+        self._token = secrets.token_hex(8)
+        self._outbox.add(self._queries, encode(SnapshotRequest(asker=ASKER, token=self._token)))
+
+    def on_entry(self, entry: Entry) -> None:
+        """One entry of the stream."""
+        update = orders_updates.decode(entry.data)
+        if not entry.redelivered and not self._gaps.accept(update.epoch, update.n):
+            self._outbox.ack(entry)
+            return
+        if isinstance(update, OrderUpdate):
+            if self._unmentioned is not None:
+                self._unmentioned.discard((update.order.account_id, update.order.client_order_id))
+            self._feed.on_update(update, entry)
+            return
+        if isinstance(update, RequestDone):
+            self._marks.end(update.account_id, update.request_id, bytes(update.body))
+        elif isinstance(update, ExchangeAccount):
+            self._exchange.on_facts(update)
+        elif isinstance(update, Reference):
+            self._state.learn(update)
+        elif isinstance(update, OrdersReady):
+            self._state.orders_ready, self._state.orders_why = update.ready, update.why
+        elif update.token == self._token:
+            self._on_snapshot(update)
+        self._outbox.ack(entry)
+
+    def _on_gap(self, epoch: int, first: int, last: int) -> None:
+        if self._gaps.n <= last - first + 1 and first == 1:
+            return  # the first entry seen of an epoch: what came before it is asked for at start
+        log.warning("updates_gap", epoch=epoch, first=first, last=last)
+        self.ask_snapshot()
+
+    def _on_snapshot(self, update: SnapshotBegin | SnapshotEnd) -> None:
+        """Live orders that a snapshot does not mention have ended unseen; those not sent yet are not in it."""
+        if isinstance(update, SnapshotBegin):
+            self._unmentioned = {
+                (account.id, order.client_order_id)
+                for account in self._state.books.accounts.values()
+                for order in account.orders.values()
+                if order.view is not None
+            }
+            return
+        for account_id, client_order_id in self._unmentioned or ():
+            log.warning("order_ended_unseen", client_order_id=client_order_id)
+            self._state.books.accounts[account_id].drop_order(client_order_id)
+        self._unmentioned = None
+        self.complete = True

@@ -1,0 +1,209 @@
+"""Wiring of the risk service."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from pms_common import ids
+from pms_common.answers import Answers
+from pms_common.bus import Bus, Consumer, LagSampler, Trimmer, UpdatesWriter
+from pms_common.bus.handling import Handler
+from pms_common.clock import now_ms
+from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.inlet import CommandInlet
+from pms_common.marks import Marks
+from pms_common.metrics import gauge
+from pms_common.names import Names
+from pms_common.service import Lifecycle, run
+from pms_common.topology import topology
+from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.adapters.postgres.statements import ALL
+from pms_risk.adapters.postgres.store import Cursors, Store
+from pms_risk.app.accounts import Accounts
+from pms_risk.app.approvals import Approvals
+from pms_risk.app.caches import TURN_S, Caches
+from pms_risk.app.children import Children
+from pms_risk.app.events import Events
+from pms_risk.app.exchange import CHECK_S, Exchange
+from pms_risk.app.late_fills import LateFills
+from pms_risk.app.order_feed import OrderFeed
+from pms_risk.app.snapshots import Snapshots
+from pms_risk.app.start import Start
+from pms_risk.app.state import RiskState
+from pms_risk.app.trading import Trading
+from pms_risk.app.trading_states import TradingStates
+from pms_risk.app.updates import OrdersUpdates
+from pms_risk.app.waits import Waits
+from pms_risk.app.watching import Watching
+from pms_risk.domain.books import Books
+
+SERVICE = "risk"
+TEND_S = 0.05
+"""Between two looks at what waits for a price or an end: well under the limits of 2 s and 5 s."""
+
+_accounts = gauge("risk_accounts", "Virtual accounts")
+
+
+async def wire(life: Lifecycle) -> None:
+    """Build the service, bring it to where it was, and let commands in."""
+    settings = life.settings
+    names = Names(settings.namespace, settings.feed_namespace)
+    engine = create_engine(settings.database_url, SERVICE)
+    life.on_stop(engine.dispose)
+    epoch = await take_epoch(engine, SERVICE)
+    bus = await Bus.connect(settings.redis_url, SERVICE, names, life.ready)
+    life.on_stop(bus.close)
+    life.spawn(bus.run(), "bus")
+    journal = _journal(life, bus, epoch)
+    sampler = _measure(life, bus, names)
+    state = RiskState(
+        books=Books(lambda owner, leg, reference: f"pos_{ids.token(names.namespace, owner, leg, reference)}"),
+        namespace=names.namespace,
+        mode=settings.position_mode,
+        now_ms=now_ms,
+        journal_lag_s=lambda: journal.lag_s,
+        overloaded=lambda: sampler.overloaded(names.requests("orders")),
+    )
+    _accounts.set_function(lambda: len(state.books.accounts))
+    await _Service(life, bus, names, state, journal, Store(engine), epoch).start()
+
+
+class _Service:
+    """The handlers, made in the order in which they need each other."""
+
+    def __init__(
+        self,
+        life: Lifecycle,
+        bus: Bus,
+        names: Names,
+        state: RiskState,
+        journal: Journal,
+        store: Store,
+        epoch: int,
+    ) -> None:
+        self.life, self.bus, self.names, self.state, self.store = life, bus, names, state, store
+        outbox = bus.outbox
+        self.marks = Marks(bus, names, SERVICE)
+        self.updates = UpdatesWriter(outbox, names.updates(SERVICE), epoch)
+        self.answers = Answers(names, outbox, self.updates, self.marks)
+        required = life.settings.require_account
+        self.inlet = CommandInlet(outbox, self.marks, self.answers, now_ms, require_account=required)
+        self.journal = journal
+        self.cursors = Cursors(store, journal)
+        self.events = Events(self.updates)
+        self.waits_key = names.own(SERVICE, "waits")
+        self.waits = Waits(state, outbox, self.answers, self.waits_key)
+        self.late = LateFills(store)
+        self.feed = OrderFeed(state, outbox, journal, self.events, self.waits, self.late.ask)
+        self.late.book, self.late.skip = self.feed.book, self.feed.skip
+        self.exchange = Exchange(state, journal, self.events)
+        self.orders_updates = OrdersUpdates(state, outbox, names, self.marks, self.feed, self.exchange)
+        self.watching = Watching(state, outbox, names)
+        self.caches = Caches(state, outbox, self.updates, names)
+
+    async def start(self) -> None:
+        """The books first, then the order service's word, then commands."""
+        life, names = self.life, self.names
+        start = Start(self.state, self.store, self.bus, names)
+        await self.marks.load(now_ms())
+        await start.load()
+        await start.reserve()
+        await start.resume_waits(self.waits, self.waits_key)
+
+        life.spawn(self.late.run(), "late_fills")
+        # nothing that algos tell changes a book; their orders come as requests
+        heard = {
+            names.updates("orders"): self.orders_updates.on_entry,
+            names.updates("algos"): self.bus.outbox.ack,
+        }
+        self._read(self.bus.consumer(SERVICE, heard, cursors=self.cursors), "updates")
+        life.spawn(self.bus.ticks_reader(names.ticks, SERVICE, self.watching.on_ticks).run(), "ticks")
+        life.spawn(_every(TEND_S, self.watching.tend), "watching")
+        life.ready("orders", False, "waiting for the order service's snapshot")
+        await start.hear(self.orders_updates)
+        life.ready("orders", True)
+
+        await self._let_commands_in()
+        life.spawn(_every(TEND_S, self.waits.expire), "waits")
+        life.spawn(_every(TURN_S, self.caches.turn), "caches")
+        life.spawn(_every(CHECK_S, self.exchange.check), "reconciliation")
+        life.spawn(start.sweep(), "sweep")
+
+    async def _let_commands_in(self) -> None:
+        names, state, outbox = self.names, self.state, self.bus.outbox
+        public = self._public_routes()
+        children = Children(state, Approvals(state, outbox, names), self.watching, outbox, self.updates)
+        asked = {
+            names.requests(SERVICE): children.on_request,
+            names.queries(SERVICE): Snapshots(state, self.caches, outbox, self.updates).on_request,
+        }
+        operators = await self._operator_routes()
+        taken = self.bus.consumer(
+            SERVICE,
+            {**public, **operators, **asked},
+            cursors=self.cursors,
+            public=public.keys() | operators.keys(),
+            dead=self.inlet.bury,
+        )
+        self._read(taken, "commands")
+
+    def _public_routes(self) -> Mapping[str, Handler]:
+        approvals = Approvals(self.state, self.bus.outbox, self.names)
+        trading = Trading(self.state, approvals, self.waits, self.watching, self.answers, self.inlet)
+        decisions = {
+            "trade": trading.trade,
+            "limit": trading.limit,
+            "close": trading.close,
+            "limit_close": trading.limit_close,
+            "validate": trading.validate,
+        }
+        return {self.names.cmd(type_): self.inlet.route(type_, decide) for type_, decide in decisions.items()}
+
+    async def _operator_routes(self) -> Mapping[str, Handler]:
+        keys = await self.store.operator_keys(now_ms())
+        tools = (self.state, self.journal, self.events, self.answers, self.inlet)
+        decisions = {
+            "account": Accounts(*tools, keys).decide,
+            "trading_state": TradingStates(*tools, self.updates).decide,
+        }
+        return {self.names.op(type_): self.inlet.route(type_, decide) for type_, decide in decisions.items()}
+
+    def _read(self, consumer: Consumer, name: str) -> None:
+        self.life.on_stop(consumer.stop)
+        self.life.spawn(consumer.run(), name)
+
+
+def _journal(life: Lifecycle, bus: Bus, epoch: int) -> Journal:
+    url = life.settings.database_url
+    commit = GroupCommit(url, SERVICE, epoch, ALL, lambda ok, why: life.ready("journal", ok, why))
+    life.spawn(commit.run(), "commit")
+    journal = Journal(commit, bus.outbox)
+    life.on_stop(journal.close)
+    life.spawn(journal.run(), "journal")
+    return journal
+
+
+def _measure(life: Lifecycle, bus: Bus, names: Names) -> LagSampler:
+    """Trim and measure what risk reads alone and what it writes; measure the stream it must not overfill."""
+    written, filled = names.updates(SERVICE), names.requests("orders")
+    streams = topology(names)
+    own = [stream for stream in streams if stream.groups == (SERVICE,) or stream.name == written]
+    sampler = LagSampler(bus.redis, [*own, *(stream for stream in streams if stream.name == filled)])
+    life.spawn(sampler.run(), "lag")
+    life.spawn(Trimmer(bus.redis, own).run(), "trim")
+    return sampler
+
+
+async def _every(seconds: float, act: Callable[[], None]) -> None:
+    """Call `act` regularly until cancelled."""
+    while True:
+        act()
+        await asyncio.sleep(seconds)
+
+
+def main() -> None:
+    """Run risk in the foreground."""
+    run(SERVICE, wire)
+
+
+if __name__ == "__main__":
+    main()
