@@ -139,17 +139,22 @@ class GroupCommit:
 
     def add(self, statement: Statement, row: tuple[Any, ...]) -> None:
         """Have `row` written by `statement`. Raises `JournalFullError` at the bound."""
+        self.add_together([(statement, row)])
+
+    def add_together(self, rows: Sequence[tuple[Statement, tuple[Any, ...]]]) -> None:
+        """Have these rows written in one transaction, whatever its size. Raises `JournalFullError` at the bound."""
         if self._depth >= self._max_rows:
             raise JournalFullError(f"{self._depth} rows wait for the journal of {self._service}")
         batch = self._open()
-        rows = batch.rows.get(statement)
-        if rows is None:
-            if statement not in self._statements:
-                raise ValueError("the statement is not registered with this journal")
-            rows = batch.rows[statement] = []
-        rows.append(row)
-        batch.count += 1
-        self._depth += 1
+        for statement, row in rows:
+            written = batch.rows.get(statement)
+            if written is None:
+                if statement not in self._statements:
+                    raise ValueError("the statement is not registered with this journal")
+                written = batch.rows[statement] = []
+            written.append(row)
+        batch.count += len(rows)
+        self._depth += len(rows)
 
     def then(self, callback: Callable[[], None]) -> None:
         """Call `callback` once all that was added before is committed, after the callbacks before it."""
