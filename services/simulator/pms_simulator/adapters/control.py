@@ -31,6 +31,8 @@ class Control:
         self._routes: dict[str, Callable[[Body], Any]] = {
             "GET /sim/state": lambda body: control.state(venue, self.socket_counts()),
             "GET /sim/requests": lambda body: control.requests(venue),
+            "GET /sim/frames": lambda body: control.frames(venue),
+            "GET /sim/counters": lambda body: control.counters(venue),
             "POST /sim/market": lambda body: control.move_market(venue, driver, body),
             "POST /sim/trade": lambda body: control.trade(venue, body),
             "POST /sim/clock": lambda body: control.set_clock(venue, body),

@@ -34,7 +34,7 @@ def state(venue: Venue, sockets: dict[str, int]) -> Any:
             for listen in venue.users.keys.values()
         ],
         "sockets": sockets,
-        "counters": {"requests": venue.received, "kept": len(venue.requests)},
+        "counters": counters(venue),
     }
 
 
@@ -92,6 +92,19 @@ def requests(venue: Venue) -> Any:
         }
         for item in venue.requests
     ]
+
+
+def frames(venue: Venue) -> Any:
+    """When fills and best quotes were written to their sockets, oldest first, as far as the log goes back."""
+    return [
+        {"kind": sent.kind, "symbol": sent.symbol, "id": sent.id, "timeNs": sent.time_ns}
+        for sent in venue.frames.frames
+    ]
+
+
+def counters(venue: Venue) -> Any:
+    """How many requests were received, and how many are in the log."""
+    return {"requests": venue.received, "kept": len(venue.requests)}
 
 
 def move_market(venue: Venue, driver: MarketDriver, body: Body) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pms_simulator.app.frame_log import FrameLog
 from pms_simulator.domain.book import Level
 from pms_simulator.domain.orders import BUY
 from pms_simulator.domain.state import Market, TapePrint
@@ -48,7 +49,8 @@ class _Diffs:
 class MarketStreams:
     """Subscriptions and what they are sent."""
 
-    def __init__(self, markets: dict[str, Market]) -> None:
+    def __init__(self, markets: dict[str, Market], log: FrameLog) -> None:
+        self._log = log
         self._markets = markets
         self._by_stream_name = {symbol.lower(): market for symbol, market in markets.items()}
         self._readers: dict[str, dict[MarketSocket, None]] = {}
@@ -101,6 +103,7 @@ class MarketStreams:
         if name not in self._readers and "!bookTicker" not in self._readers:
             return
         payload = _encode(book_ticker(market, quote, now_ms))
+        self._log.note("quote", market.spec.symbol, market.spec.price_text(quote[0]))
         self._send(name, payload)
         self._send("!bookTicker", payload)
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from pms_simulator.app.frame_log import FrameLog
 from pms_simulator.domain.account import Account
 from pms_simulator.domain.errors import refuse
 from pms_simulator.domain.events import Event
@@ -41,7 +42,8 @@ class ListenKey:
 class UserStreams:
     """All listen keys and user sockets."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: FrameLog) -> None:
+        self._log = log
         self.keys: dict[str, ListenKey] = {}
         self._sockets: dict[str, list[UserSocket]] = {}
 
@@ -101,6 +103,8 @@ class UserStreams:
 
     def _send(self, listen: ListenKey, event: Event) -> None:
         payload: bytes | None = None
+        if event["e"] == "ORDER_TRADE_UPDATE" and event["o"]["x"] == "TRADE":
+            self._log.note("trade", event["o"]["s"], str(event["o"]["i"]))
         for socket in self._sockets.get(listen.key, ()):
             if not socket.events or event["e"] in socket.events:
                 payload = payload or _encode(event)

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pms_simulator.app.frame_log import FrameLog
 from pms_simulator.app.market_streams import MarketStreams
 from pms_simulator.app.user_streams import UserStreams
 from pms_simulator.domain import brackets
@@ -59,8 +60,9 @@ class Venue:
         self.faults = Faults()
         self.requests: deque[Received] = deque(maxlen=config.request_log)
         self.received = 0
-        self.users = UserStreams()
-        self.streams = MarketStreams(markets)
+        self.frames = FrameLog(config.request_log)
+        self.users = UserStreams(self.frames)
+        self.streams = MarketStreams(markets, self.frames)
         self._client_prefix = secrets.token_hex(6)
         self._client_count = 0
 
