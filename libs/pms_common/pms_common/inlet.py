@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from pms_common.answers import Answers
 from pms_common.bus import Entry, Malformed, Outbox
-from pms_common.contracts.commands import Command
+from pms_common.contracts.commands import COMMANDS, Command
 from pms_common.contracts.commands.base import WaitFor
 from pms_common.contracts.errors import CommandError, ErrorCode, NotJson
 from pms_common.contracts.parse import Parsed, parse_command
@@ -101,8 +101,13 @@ class CommandInlet:
         self._outbox.ack(request.entry)
 
     def bury(self, entry: Entry, reason: str) -> None:
-        """Answer a command that went to `pms:dead`, where an id can be found in it (the consumer's `on_dead`)."""
+        """Answer a command that went to `pms:dead`, where an id can be found in it (the consumer's `on_dead`).
+
+        Entries of other streams that the same consumer reads are nobody's request.
+        """
         type_ = entry.stream.rpartition(":")[2]
+        if type_ not in COMMANDS:
+            return
         try:
             request_id: str | None = parse_command(type_, entry.data or entry.fields, entry.id).request_id
             error = CommandError(ErrorCode.INFRA_INTERNAL)

@@ -90,6 +90,8 @@ async def wire(life: Lifecycle) -> None:
     facts = ExchangeFacts(updates, now_ms)
     session = Session(manager, Reconciler(manager, resolver, rest, facts), facts, readiness)
     stream = UserStream(rest, settings.binance_ws_url, heard=session.hear, connected=session.connected)
+    life.on_stop(stream.close)
+    life.on_stop(socket.close)
     snapshots = Snapshots(
         tracker=tracker,
         specs=rules.specs,

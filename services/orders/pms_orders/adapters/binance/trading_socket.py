@@ -5,7 +5,9 @@ turn of the event loop leave in one write. Never decides what an answer means an
 Used by the order manager, which hears through the callbacks.
 """
 
+import asyncio
 import itertools
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
@@ -28,6 +30,7 @@ log = get_logger(__name__)
 ANSWER_WITHIN_MS = 3_000
 """The venue answers in milliseconds; what takes longer than this is treated as lost, and still heard if it comes."""
 MAX_LATE = 10_000
+CLOSE_WITHIN_S = 1.0
 
 _answers = metrics.counter("exchange_answers", "Answers of the trading API", ["operation", "outcome"])
 
@@ -69,6 +72,7 @@ class TradingSocket(WSListener):
         self._late: OrderedDict[int, Sent] = OrderedDict()
         self._frames: list[bytes] = []
         self._defect: Exception | None = None
+        self._closing = False
 
     @property
     def connected(self) -> bool:
@@ -118,6 +122,8 @@ class TradingSocket(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._transport = None
         self._frames.clear()
+        if self._closing:
+            return
         waiting = list(self._waiting.values())
         self._waiting.clear()
         self._up(False, "the trading socket is disconnected")
@@ -160,10 +166,19 @@ class TradingSocket(WSListener):
             _answers.labels(sent.operation, "timeout").inc()
             self._lost(sent)
 
+    async def close(self) -> None:
+        """Wait shortly for answers, then disconnect for good. What is still in flight is asked for by the successor."""
+        self._closing = True
+        deadline = time.monotonic() + CLOSE_WITHIN_S
+        while self._waiting and self._transport is not None and time.monotonic() < deadline:  # noqa: ASYNC110 (bounded)
+            await asyncio.sleep(0.01)
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
     async def run(self) -> None:
         """Keep connected until cancelled. Raises what a callback raised: a defect, which must stop the service."""
         backoff = Backoff()
-        while True:
+        while not self._closing:
             try:
                 transport = await connect(lambda: self, self._url)
             except OSError as error:

@@ -98,6 +98,7 @@ class UserStream:
         self._keep_alive_s = keep_alive_s
         self._transport: WSTransport | None = None
         self._why = ""
+        self._closing = False
 
     def restart(self, why: str) -> None:
         """Connect anew: the stream is silent while it should speak, or its key is dead."""
@@ -106,15 +107,23 @@ class UserStream:
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
+    async def close(self) -> None:
+        """Disconnect for good. The listen key stays: others may use it, and a successor will."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
     async def run(self) -> None:
         """Keep connected until cancelled. Raises what a listener raised: a defect, which must stop the service."""
         backoff = Backoff()
-        while True:
+        while not self._closing:
             try:
                 await self._live(backoff)
             except (OSError, VenueRefused, VenueUnreachable) as error:
                 self._why = str(error)
             self._transport = None
+            if self._closing:
+                return
             self._connected(False, self._why or "the user stream is disconnected")
             await backoff.wait()
 

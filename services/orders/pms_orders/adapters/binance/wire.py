@@ -157,6 +157,9 @@ def feed_report(event: OrderTradeUpdate) -> Report | None:
     if kind is None:
         if order.execution not in ("TRADE", "CALCULATED"):
             return None
+        if not order.last_quantity:  # a liquidation order that has only been made
+            kind = Kind.NEW
+    if kind is None:
         kind = Kind.FILLED if order.executed >= order.quantity else Kind.TRADE
         fill = Fill(
             trade_id=order.trade_id,

@@ -1,0 +1,253 @@
+"""What the tests hold in their hands: the order service and the simulator as processes, and the streams between."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import msgspec
+import redis.asyncio
+
+from pms_common.contracts.bus.base import Message, encode
+from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, OrderUpdate, PlaceOrder
+from pms_common.contracts.bus.streams import orders_updates
+from pms_common.ids import client_order_id
+from pms_common.names import Names
+
+ACCOUNT = "acct-one"
+WAIT_S = 15.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Simulator:
+    """The exchange, as a process."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, address: dict[str, str], http: aiohttp.ClientSession
+    ) -> None:
+        self.process, self.address, self._http = process, address, http
+
+    async def post(self, path: str, **body: Any) -> Any:
+        async with self._http.post(self.address["rest"] + path, json=body) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
+    async def get(self, path: str) -> Any:
+        async with self._http.get(self.address["rest"] + path) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
+    async def market(self, bid: str, ask: str, quantity: str = "10", symbol: str = "BTCUSDT") -> None:
+        await self.post("/sim/market", symbol=symbol, bid=bid, ask=ask, bidQty=quantity, askQty=quantity)
+
+    async def fault(self, kind: str, **what: Any) -> None:
+        await self.post("/sim/faults", kind=kind, **what)
+
+    async def placements(self, name: str) -> int:
+        """How many order.place requests with this client order id have arrived."""
+        requests = await self.get("/sim/requests")
+        return sum(item["params"].get("newClientOrderId") == name for item in requests)
+
+
+@asynccontextmanager
+async def simulator(**settings: str) -> AsyncIterator[Simulator]:
+    environment = {**os.environ, **settings}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pms_simulator", "--port", "0", "--market", "manual"),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(WAIT_S):
+        address = json.loads(await process.stdout.readline())
+    async with aiohttp.ClientSession() as http:
+        try:
+            yield Simulator(process, address, http)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+
+
+class Desk:
+    """Risk's seat: asks the order service and hears its updates."""
+
+    def __init__(self, names: Names, redis_url: str, database: str, sim: Simulator) -> None:
+        self.names, self.sim = names, sim
+        self.redis = redis.asyncio.Redis.from_url(redis_url)
+        self.database = database
+        self.probe = free_port()
+        self.updates: list[Any] = []
+        self._last = "0"
+        self._environment = {
+            **os.environ,
+            "PMS_NAMESPACE": names.namespace,
+            "PMS_REDIS_URL": redis_url,
+            "PMS_DATABASE_URL": database,
+            "PMS_BINANCE_REST_URL": sim.address["rest"],
+            "PMS_BINANCE_WS_URL": sim.address["ws"],
+            "PMS_BINANCE_WSAPI_URL": sim.address["wsApi"],
+            "PMS_ORDERS_METRICS_PORT": str(self.probe),
+        }
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start the order service and wait until it is ready."""
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pms_orders.main", env=self._environment
+        )
+        async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as http:
+            while not await self._ready(http):
+                assert self.process.returncode is None, "the order service has ended"
+                await asyncio.sleep(0.05)
+
+    async def _ready(self, http: aiohttp.ClientSession) -> bool:
+        try:
+            async with http.get(f"http://127.0.0.1:{self.probe}/ready") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> None:
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+            async with asyncio.timeout(WAIT_S):
+                assert await self.process.wait() == 0
+        await self.redis.aclose()
+
+    # -- asking
+
+    async def ask(self, message: Message, stream: str = "requests") -> str:
+        name = getattr(self.names, stream)("orders")
+        entry: bytes = await self.redis.xadd(name, {"data": encode(message)})
+        return entry.decode()
+
+    async def place(self, request_id: str, **fields: Any) -> PlaceOrder:
+        order = place_order(self.names, request_id, **fields)
+        await self.ask(order)
+        return order
+
+    async def amend(self, order: PlaceOrder, price: str, quantity: str | None = None) -> None:
+        message = AmendOrder(
+            client_order_id=order.client_order_id,
+            account_id=order.account_id,
+            symbol=order.symbol,
+            price=Decimal(price),
+            quantity=Decimal(quantity) if quantity else order.quantity,
+        )
+        await self.ask(message, "changes")
+
+    async def cancel(self, order: PlaceOrder) -> None:
+        message = CancelOrder(client_order_id=order.client_order_id, account_id=order.account_id, symbol=order.symbol)
+        await self.ask(message, "urgent")
+
+    async def command(self, type_: str, **body: Any) -> Any:
+        """A public command with its result."""
+        request_id = str(body["requestId"])
+        async with self.redis.pubsub() as channel:
+            await channel.subscribe(self.names.result(request_id))
+            await self.redis.xadd(self.names.cmd(type_), {"data": json.dumps(body)})
+            async with asyncio.timeout(WAIT_S):
+                while True:
+                    message = await channel.get_message(ignore_subscribe_messages=True, timeout=1.0)
+                    if message is not None:
+                        return json.loads(message["data"])
+
+    async def result(self, request_id: str) -> Any:
+        async with asyncio.timeout(WAIT_S):
+            while (body := await self.redis.get(self.names.result(request_id))) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return json.loads(body)
+
+    # -- hearing
+
+    async def hear(self, until: Callable[["Desk"], Any], seconds: float = WAIT_S) -> Any:
+        """Read updates until `until` is true of what was heard."""
+        deadline = time.monotonic() + seconds
+        while not (found := until(self)):
+            left = deadline - time.monotonic()
+            assert left > 0, f"not heard; last: {self.updates[-5:]}"
+            await self._read(min(200, int(left * 1000) + 1))
+        return found
+
+    async def _read(self, block_ms: int) -> None:
+        answer = await self.redis.xread({self.names.updates("orders"): self._last}, count=1000, block=block_ms)
+        for _, entries in answer or ():
+            for entry_id, fields in entries:
+                self._last = entry_id.decode()
+                self.updates.append(orders_updates.decode(fields[b"data"]))
+
+    def of(self, order: PlaceOrder) -> list[OrderUpdate]:
+        """What was heard of one order."""
+        return [
+            update
+            for update in self.updates
+            if isinstance(update, OrderUpdate) and update.order.client_order_id == order.client_order_id
+        ]
+
+    def causes(self, order: PlaceOrder) -> list[str]:
+        return [update.cause for update in self.of(order)]
+
+    def state(self, order: PlaceOrder) -> str:
+        heard = self.of(order)
+        return heard[-1].order.state if heard else ""
+
+    async def until_state(self, order: PlaceOrder, state: str, seconds: float = WAIT_S) -> OrderUpdate:
+        await self.hear(lambda desk: desk.state(order) == state, seconds)
+        return self.of(order)[-1]
+
+    async def until_cause(self, order: PlaceOrder, cause: str, seconds: float = WAIT_S) -> OrderUpdate:
+        await self.hear(lambda desk: cause in desk.causes(order), seconds)
+        return next(update for update in self.of(order) if update.cause == cause)
+
+    async def drained(self) -> None:
+        """Until no entry of the work streams is unacknowledged."""
+        streams = [self.names.requests("orders"), self.names.urgent("orders"), self.names.changes("orders")]
+        async with asyncio.timeout(WAIT_S):
+            for stream in streams:
+                while (await self.redis.xpending(stream, "orders"))["pending"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+
+def place_order(names: Names, request_id: str, **fields: Any) -> PlaceOrder:
+    """A limit BUY of 0.01 BTC at 60,000 unless told otherwise."""
+    account_id = fields.pop("account_id", ACCOUNT)
+    given: dict[str, Any] = {
+        "client_order_id": client_order_id(names.namespace, account_id, "LMT", request_id),
+        "account_id": account_id,
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "order_type": "LIMIT",
+        "quantity": "0.010",
+        "price": "60000.0",
+        "time_in_force": "GTC",
+        "leverage": "10",
+        "request_id": request_id,
+        "command": "limit",
+        "approved_ms": int(time.time() * 1000),
+        **fields,
+    }
+    if given["order_type"] == "MARKET":
+        given["price"] = given["time_in_force"] = None
+    for name in ("quantity", "price", "leverage", "price_cap", "notional_cap"):
+        if given.get(name) is not None:
+            given[name] = Decimal(given[name])
+    return msgspec.convert(given, PlaceOrder)
