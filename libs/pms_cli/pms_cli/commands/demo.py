@@ -5,9 +5,6 @@ from typing import Annotated
 
 import typer
 
-from pms_cli.demo.run import Options
-from pms_cli.demo.run import demo as play
-
 
 def demo(
     seconds: Annotated[float, typer.Option(help="How long it takes, besides waiting for the market.")] = 12.0,
@@ -17,6 +14,9 @@ def demo(
     json: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the comparison here.")] = None,
 ) -> None:
     """Trade with two accounts on a simulated exchange, then compare the books with it."""
+    from pms_cli.demo.run import Options  # here: what it needs takes a while to import
+    from pms_cli.demo.run import demo as play
+
     try:
         code = play(Options(seconds, speed, replay, keep, json))
     except KeyboardInterrupt:
