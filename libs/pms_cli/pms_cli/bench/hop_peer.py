@@ -65,21 +65,21 @@ async def echo(bus: Bus, there: str, back: str) -> None:
 
 
 async def rtt(bus: Bus, there: str, back: str, seconds: float) -> None:
+    """Like the reference, acknowledges one answer before it sends the next message."""
     outbox, samples = bus.outbox, Samples()
-    end = time.monotonic() + seconds
-    done = asyncio.Event()
+    answers: asyncio.Queue[Entry] = asyncio.Queue()
 
     def answered(entry: Entry) -> None:
         samples.add(entry.data)
-        outbox.ack(entry)
-        if time.monotonic() < end or len(samples.ns) < 2 * WARM_UP:
-            outbox.add(there, payload(), maxlen=MAXLEN)
-        else:
-            done.set()
+        answers.put_nowait(entry)
 
     reading = asyncio.create_task(bus.consumer("rtt", {back: answered}).run())
-    outbox.add(there, payload(), maxlen=MAXLEN)
-    await done.wait()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or len(samples.ns) < 2 * WARM_UP:
+        outbox.add(there, payload(), maxlen=MAXLEN)
+        outbox.end_stretch()
+        outbox.ack(await answers.get())
+        await outbox.flush()
     reading.cancel()
     samples.print()
 

@@ -123,9 +123,9 @@ class Consumer:
         while not self.may_read():
             await self._room.wait()
 
-    def opened(self) -> None:
-        """An entry is handed out."""
-        self._unacked += 1
+    def opened(self, count: int) -> None:
+        """So many entries are handed out."""
+        self._unacked += count
 
     def fail(self, error: Exception) -> None:
         """Have `run` raise this."""

@@ -42,10 +42,10 @@ class Tracker:
         handed_out = self._order[-1] if self._order else self.cursor
         self.known_until = max(self.replayed_until, id_key(handed_out))
 
-    def opened(self, entry_id: str) -> None:
-        """The entry is handed to its handler."""
-        self._order.append(entry_id)
-        self._open.add(entry_id)
+    def opened(self, ids: list[str]) -> None:
+        """These entries are handed to their handler."""
+        self._order.extend(ids)
+        self._open.update(ids)
 
     def in_process(self, entry_id: str) -> bool:
         """Whether the entry was handed out and is not acknowledged."""

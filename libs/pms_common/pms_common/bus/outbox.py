@@ -9,8 +9,6 @@ for good it stops the service (`failed`), where the cause passes it waits and te
 """
 
 import asyncio
-import itertools
-import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -19,7 +17,7 @@ from pms_common.bus.dial import Backoff, Dial
 from pms_common.bus.entry import Entry
 from pms_common.bus.errors import BusError, OutboxError, OutboxFull, RespError, is_infrastructure
 from pms_common.bus.resp import Connection, Replies, Word, pack
-from pms_common.bus.write import REPEATABLE, Stretch, Write
+from pms_common.bus.write import REPEATABLE, Marks, Stretch, Write, xadd
 from pms_common.logging import get_logger
 
 log = get_logger(__name__)
@@ -31,6 +29,7 @@ MAX_BYTES = 32 * 1024 * 1024
 HARD_FACTOR = 8
 """A producer that adds this many times the bound ignores `full`; it is stopped."""
 
+Savepoint = tuple[int, int, list[int]]
 Ready = Callable[[str, bool, str], None]
 """Told (part, ok, why), like `Lifecycle.ready`."""
 
@@ -56,10 +55,9 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._dial = dial
         self._mark_key = mark_key
-        self._writer_id = secrets.token_hex(8)
         self._ready = ready
         self._max_commands, self._max_bytes = max_commands, max_bytes
-        self._marks = itertools.count(1)
+        self._marks = Marks(mark_key)
         self._line: Connection | None = None
         self._open = Stretch()
         self._scheduled = False
@@ -79,8 +77,7 @@ class Outbox:
 
     def add(self, stream: str, data: bytes, *, maxlen: int | None = None) -> None:
         """Append an entry with one field, `data`."""
-        bound: tuple[Word, ...] = () if maxlen is None else ("MAXLEN", "~", maxlen)
-        self._append(pack(("XADD", stream, *bound, "*", "data", data)), repeatable=False)
+        self._append(xadd(stream, data, maxlen), repeatable=False)
 
     def set(self, key: str, value: bytes, ex_s: int | None = None) -> None:
         """Set a key, with its life in seconds."""
@@ -97,19 +94,21 @@ class Outbox:
     def ack(self, entry: Entry) -> None:
         """Acknowledge an entry."""
         self._open.acks.append(entry)
-        self._schedule()
+        if not self._scheduled:
+            self._schedule()
 
     def _append(self, packed: bytes, *, repeatable: bool) -> None:
         stretch = self._open
         stretch.commands.append(packed)
         stretch.size += len(packed)
-        stretch.repeatable = stretch.repeatable and repeatable
-        self._schedule()
+        if not repeatable:
+            stretch.repeatable = False
+        if not self._scheduled:
+            self._schedule()
 
     def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self.end_stretch)
+        self._scheduled = True
+        self._loop.call_soon(self.end_stretch)
 
     # -- stretches (for consumers)
 
@@ -134,11 +133,12 @@ class Outbox:
             self._gathered.append(stretch)
         self._write()
 
-    def savepoint(self) -> tuple[int, int, tuple[int, ...]]:
+    def savepoint(self) -> Savepoint:
         """Where the current stretch is, for `rollback`."""
-        return len(self._open.commands), len(self._open.acks), tuple(item.n for item in self._numbered)
+        stretch = self._open
+        return len(stretch.commands), len(stretch.acks), [item.n for item in self._numbered]
 
-    def rollback(self, savepoint: tuple[int, int, tuple[int, ...]]) -> None:
+    def rollback(self, savepoint: Savepoint) -> None:
         """Forget what was added to the current stretch since `savepoint`."""
         commands, acks, numbers = savepoint
         stretch = self._open
@@ -192,9 +192,8 @@ class Outbox:
         while self._gathered and commands + len(self._gathered[0].commands) <= MAX_WRITE:
             stretches.append(self._gathered.popleft())
             commands += len(stretches[-1].commands)
-        mark = f"{self._writer_id}:{next(self._marks)}"
-        self._inflight = Write(stretches, mark, pack(("SET", self._mark_key, mark)))
-        self._line.request(self._inflight.payload, self._inflight.replies, self._answered)
+        write = self._inflight = Write(stretches, *self._marks.next())
+        self._line.request(write.payload, write.replies, self._answered)
 
     def _answered(self, replies: Replies | ConnectionError) -> None:
         write = self._inflight
@@ -276,7 +275,7 @@ class Outbox:
         write = self._inflight
         if write is not None and write.mark:
             mark = await line.call("GET", self._mark_key)
-            if mark == write.mark.encode():
+            if mark == write.mark:
                 self._finish(write)
                 write = None
         self._line = line

@@ -39,8 +39,8 @@ class Flow(Protocol):
     async def room(self) -> None:
         """Wait until there is."""
 
-    def opened(self) -> None:
-        """An entry is handed out."""
+    def opened(self, count: int) -> None:
+        """So many entries are handed out."""
 
     def fail(self, error: Exception) -> None:
         """A handler's error that stops the service."""
@@ -128,9 +128,9 @@ class Reader:
         for tracker in self._trackers.values():
             pending += [(tracker, entry) for entry in await self._pending(connection, tracker)]
         pending.sort(key=lambda item: id_key(item[1][0].decode()))
-        for tracker, (entry_id, raw) in pending:
+        for tracker, entry in pending:
             await self._flow.room()
-            self._hand_out([(tracker, [(entry_id, raw)])], pending=True)
+            self._hand_out([(tracker.stream.encode(), [entry])], pending=True)
 
     async def _pending(self, connection: Connection, tracker: Tracker) -> list[Reply]:
         """The group's own pending entries of one stream that are not in process. Bounded by `max_unacked`."""
@@ -184,7 +184,7 @@ class Reader:
             coming = sum(len(entries) for _, entries in reply)
             if coming >= self._count and not self._flow.stopping and self._flow.may_read(coming):
                 self._read()  # a backlog: Redis prepares the next batch while this one is handled
-            self._hand_out([(self._trackers[stream], entries) for stream, entries in reply])
+            self._hand_out(reply)
         if not self._reading:
             self._go_on()
 
@@ -194,10 +194,11 @@ class Reader:
 
     # -- handing out
 
-    def _hand_out(self, batches: list[tuple[Tracker, Reply]], pending: bool = False) -> None:
+    def _hand_out(self, batches: Reply, pending: bool = False) -> None:
         self._outbox.begin_stretch()
         try:
-            for tracker, entries in batches:
+            for stream, entries in batches:
+                tracker = self._trackers[stream]
                 if pending or not self._fresh(tracker, entries[0][0]):
                     self._hand_out_again(tracker, entries, pending)
                 else:
@@ -213,13 +214,13 @@ class Reader:
         return key[0] >= self._incarnation.suspect_before_ms and key > tracker.known_until
 
     def _hand_out_new(self, tracker: Tracker, entries: Reply) -> None:
-        handle, flow = self._handling.handle, self._flow
-        for entry_id, raw in entries:
+        handle = self._handling.handle
+        ids = [entry_id.decode() for entry_id, _ in entries]
+        tracker.opened(ids)
+        self._flow.opened(len(ids))
+        for entry_id, (_, raw) in zip(ids, entries, strict=True):
             data, fields = _fields(raw)
-            entry = Entry(tracker, entry_id.decode(), data, fields)
-            tracker.opened(entry.id)
-            flow.opened()
-            handle(entry)
+            handle(Entry(tracker, entry_id, data, fields))
 
     def _hand_out_again(self, tracker: Tracker, entries: Reply, pending: bool) -> None:
         remembered = tracker.remembered()
@@ -232,8 +233,8 @@ class Reader:
                 continue
             entry.redelivered = pending or id_key(entry.id) <= tracker.replayed_until
             entry.suspect = entry.redelivered or id_ms(entry.id) < self._incarnation.suspect_before_ms
-            tracker.opened(entry.id)
-            self._flow.opened()
+            tracker.opened([entry.id])
+            self._flow.opened(1)
             if raw is None:
                 self._handling.bury(entry, "deleted from the stream before it was handled", 0)
             else:

@@ -4,12 +4,46 @@ Owns the bytes of a write, how many replies they get, and whether those say that
 the outbox alone.
 """
 
+import functools
+import secrets
+
 from pms_common.bus.entry import Entry, Tracker
 from pms_common.bus.errors import RespError
-from pms_common.bus.resp import Replies, pack
+from pms_common.bus.resp import Replies, Word, pack
 
 REPEATABLE = frozenset({"SET", "DEL", "XACK", "HSET", "HDEL", "EXPIRE", "PEXPIRE"})
 """Executed twice these leave what they leave once: alone they need no MULTI and no mark."""
+
+
+@functools.lru_cache(maxsize=1024)
+def _xadd_head(stream: str, maxlen: int | None) -> bytes:
+    bound: tuple[Word, ...] = () if maxlen is None else ("MAXLEN", "~", maxlen)
+    return pack(("XADD", stream, *bound, "*", "data", ""))[: -len(b"$0\r\n\r\n")]
+
+
+def xadd(stream: str, data: bytes, maxlen: int | None) -> bytes:
+    """A packed XADD of one field, `data`. All but the data is packed once: a third of the time."""
+    return b"%b$%d\r\n%b\r\n" % (_xadd_head(stream, maxlen), len(data), data)
+
+
+class Marks:
+    """The marks of one writer, `writer:counter`, and the packed SET of each. A mark is never used twice."""
+
+    def __init__(self, key: str) -> None:
+        self._writer = secrets.token_hex(8).encode()
+        self._count = 0
+        width = len(self._mark())
+        self._head = pack(("SET", key, b"x" * width))[: -len(b"\r\n") - width]
+
+    def next(self) -> tuple[bytes, bytes]:
+        """A new mark and its SET."""
+        self._count += 1
+        mark = self._mark()
+        return mark, b"%b%b\r\n" % (self._head, mark)
+
+    def _mark(self) -> bytes:
+        return b"%b:%016x" % (self._writer, self._count)
+
 
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
@@ -32,19 +66,21 @@ class Write:
 
     __slots__ = ("acks", "commands", "mark", "payload", "replies", "size", "stretches")
 
-    def __init__(self, stretches: list[Stretch], mark: str, set_mark: bytes) -> None:
-        packed = [command for stretch in stretches for command in stretch.commands]
+    def __init__(self, stretches: list[Stretch], mark: bytes, set_mark: bytes) -> None:
         self.stretches = len(stretches)
-        self.size = sum(stretch.size for stretch in stretches)
-        self.commands = len(packed)
+        self.size = self.commands = 0
         self.acks: dict[Tracker, list[str]] = {}
+        packed: list[bytes] = []
         for stretch in stretches:
+            packed += stretch.commands
+            self.size += stretch.size
             for entry in stretch.acks:
                 self.acks.setdefault(entry.tracker, []).append(entry.id)
+        self.commands = len(packed)
         for tracker, ids in self.acks.items():
             packed.append(pack(("XACK", tracker.stream, tracker.group, *ids)))
         if len(packed) == 1 and stretches[0].repeatable:
-            self.mark = ""
+            self.mark = b""
             self.payload, self.replies = packed[0], 1
         else:
             self.mark = mark
