@@ -90,9 +90,7 @@ def test_market_order_account_and_positions(rest: Any) -> None:
 
 
 async def test_orders_over_the_websocket_api(simulator: Any) -> None:
-    client = DerivativesTradingUsdsFutures(
-        config_ws_api=ConfigurationWebSocketAPI(stream_url=simulator.ws_api, **KEYS)
-    )
+    client = DerivativesTradingUsdsFutures(config_ws_api=ConfigurationWebSocketAPI(stream_url=simulator.ws_api, **KEYS))
     connection = await client.websocket_api.create_connection()
     try:
         placed = await connection.new_order(
@@ -115,9 +113,7 @@ async def test_orders_over_the_websocket_api(simulator: Any) -> None:
 
 
 async def test_market_and_user_streams(simulator: Any, rest: Any) -> None:
-    client = DerivativesTradingUsdsFutures(
-        config_ws_streams=ConfigurationWebSocketStreams(stream_url=simulator.ws)
-    )
+    client = DerivativesTradingUsdsFutures(config_ws_streams=ConfigurationWebSocketStreams(stream_url=simulator.ws))
     connection = await client.websocket_streams.create_connection()
     try:
         quotes: asyncio.Queue[Any] = asyncio.Queue()
@@ -132,8 +128,8 @@ async def test_market_and_user_streams(simulator: Any, rest: Any) -> None:
         kinds = []
         while len(kinds) < 4:
             event = await asyncio.wait_for(events.get(), 5)
-            kinds.append(event.actual_instance.e if hasattr(event, "actual_instance") else event)
-        assert kinds == ["TRADE_LITE", "ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "ORDER_TRADE_UPDATE"]
+            kinds.append(type(event.actual_instance).__name__)
+        assert kinds == ["TradeLite", "OrderTradeUpdate", "AccountUpdate", "OrderTradeUpdate"]
         quote = await asyncio.wait_for(quotes.get(), 5)
         assert (quote.s, quote.A) == ("BTCUSDT", "49.990")
     finally:
