@@ -68,7 +68,7 @@ class Replay:
         mid = (snapshot.bids[0][0] + snapshot.asks[0][0]) / 2
         near = [m for m in self.markets.values() if m.l1.known and abs(m.l1.bid / mid - 1) < 0.02]
         for market in near or list(self.markets.values())[:1]:
-            market.on_snapshot(snapshot, 1)
+            market.on_snapshot(snapshot, 1, 1)
             self._note_best(market)
 
     def _frame(self, stream: str, body: bytes) -> None:

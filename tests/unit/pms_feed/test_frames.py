@@ -42,7 +42,7 @@ class Rig:
         self.text(json.dumps({"stream": "btcusdt@depth@100ms", "data": data}))
 
     def snapshot(self, update_id: int, bid: float, ask: float) -> bool:
-        return self.market.on_snapshot(Snapshot(update_id, [(bid, 1.0)], [(ask, 1.0)], T), T * 1000)
+        return self.market.on_snapshot(Snapshot(update_id, [(bid, 1.0)], [(ask, 1.0)], T), T, T * 1000)
 
 
 def test_unknown_fields_and_rpi_marks_are_tolerated() -> None:

@@ -14,7 +14,7 @@ def test_frames_vouch_and_a_living_connection_vouches_for_a_while() -> None:
 
 def test_nothing_vouches_without_frames_or_connection() -> None:
     liveness = Liveness()
-    assert liveness.look(0, T) == TRUST_MS  # long ago: not alive
+    assert liveness.look(0, T) == 0
     assert liveness.look(T, 0) == T
     assert tick_state(T + ALIVE_LIMIT_MS + 1, liveness.alive_ms, halted=False, confirmable=False) == "resyncing"
 

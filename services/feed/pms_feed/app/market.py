@@ -19,11 +19,13 @@ class Market:
     """State of one symbol; `publish` is called with it when its L1 has moved, unless it is `queued` already."""
 
     __slots__ = (
+        "_confirmable",
         "book",
         "connection",
         "depth_silence",
         "depth_stream",
         "depth_us",
+        "expect_from_ms",
         "gaps",
         "halted",
         "l1",
@@ -53,9 +55,11 @@ class Market:
         self.depth_silence = Silence()
         self.quote_us = self.depth_us = 0
         self.opened_ms = 0
+        self.expect_from_ms = 0  # moves of the market after this are for the streams to tell
         self.published_ms = 0
         self.gaps = 0
         self.halted = False
+        self._confirmable = False
         self.queued = False
         self.state: TickState = "resyncing"
 
@@ -83,12 +87,17 @@ class Market:
         elif outcome is Outcome.GAP:
             self.gaps += 1
 
-    def on_snapshot(self, snapshot: Snapshot, now_us: int) -> bool:
-        """A REST snapshot; whether the book stands on it. A snapshot older than the stream is asked for again."""
+    def on_snapshot(self, snapshot: Snapshot, asked_ms: int, now_us: int) -> bool:
+        """A REST snapshot asked for at that time; whether the book stands on it.
+
+        One older than the stream is asked for again.
+        """
         whole = max(len(snapshot.bids), len(snapshot.asks)) < SNAPSHOT_LEVELS
         self.book.load(snapshot.update_id, snapshot.bids, snapshot.asks, whole=whole)
         if self.book.loaded and self.l1.newer(self.book.update_id, snapshot.event_ms):
             self._offer_best(snapshot.event_ms, now_us)
+            self.expect_from_ms = now_us // 1000
+            self.liveness.compared(asked_ms, equal=True)
         return self.book.covered
 
     def _offer_best(self, event_ms: int, now_us: int) -> None:
@@ -114,7 +123,7 @@ class Market:
 
     def opened(self, now_ms: int) -> None:
         """The venue has confirmed a subscription."""
-        self.opened_ms = now_ms
+        self.opened_ms = self.expect_from_ms = now_ms
 
     def disconnected(self) -> None:
         """The streams have ended: diffs will be missed, and ids may count from elsewhere when they begin anew."""
@@ -140,13 +149,16 @@ class Market:
     @property
     def alive_ms(self) -> int:
         """When the price was last known to be the venue's."""
-        return max(self.liveness.alive_ms, self.frame_ms)
+        return max(self.liveness.alive_ms, self.liveness.agreed_ms, self.frame_ms)
 
     def look(self, now_ms: int, heard_ms: int) -> None:
         """Judge aliveness and state anew; `heard_ms` is 0 while the connection is down."""
         alive_ms = self.liveness.look(self.frame_ms, heard_ms)
-        confirmable = bool(heard_ms) and (bool(self.quote_stream) or self.book.covered)
-        self.state = tick_state(now_ms, alive_ms, halted=self.halted, confirmable=confirmable)
+        self._confirmable = bool(heard_ms) and (bool(self.quote_stream) or self.book.covered)
+        self._judge(now_ms, alive_ms)
+
+    def _judge(self, now_ms: int, alive_ms: int) -> None:
+        self.state = tick_state(now_ms, alive_ms, halted=self.halted, confirmable=self._confirmable)
 
     def dead_streams(self, now_ms: int) -> list[str]:
         """Streams that stay silent while the market moves."""
@@ -160,12 +172,14 @@ class Market:
         return [
             stream
             for stream, silence, frame_us in watched
-            if stream and silence.dead(now_ms, max(frame_us // 1000, self.opened_ms), moved_ms)
+            if stream and silence.dead(now_ms, max(frame_us // 1000, self.expect_from_ms), moved_ms)
         ]
 
     def tick(self, sent_us: int) -> Tick:
         """The tick to be sent now."""
-        l1 = self.l1
+        l1, alive_ms = self.l1, self.alive_ms
+        if self.state != "live":  # a frame may have come since it was judged
+            self._judge(sent_us // 1000, alive_ms)
         return Tick(
             self.symbol,
             l1.bid,
@@ -175,7 +189,7 @@ class Market:
             l1.event_ms,
             l1.received_us,
             sent_us,
-            self.alive_ms,
+            alive_ms,
             l1.changed_ms,
             self.state,
         )

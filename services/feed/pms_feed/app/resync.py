@@ -49,10 +49,10 @@ class Resync:
                 self._running[market.symbol] = asyncio.create_task(self._fetch(market))
 
     async def _fetch(self, market: Market) -> None:
-        symbol = market.symbol
+        symbol, asked_ms = market.symbol, now_ms()
         try:
             snapshot = await self._snapshots.snapshot(symbol)
-            stands = bool(market.opened_ms) and market.on_snapshot(snapshot, now_ms() * 1000)
+            stands = bool(market.opened_ms) and market.on_snapshot(snapshot, asked_ms, now_ms() * 1000)
             _resyncs.labels("stands" if stands else "too_old").inc()
         except RestError as error:
             stands = False

@@ -35,7 +35,7 @@ class Liveness:
         connection, pongs included; 0 while it is down.
         """
         known_ms = max(frame_ms, self.agreed_ms)
-        if self.doubted_ms <= known_ms:
+        if known_ms and self.doubted_ms <= known_ms:
             self.alive_ms = max(self.alive_ms, known_ms, min(heard_ms, known_ms + TRUST_MS))
         return self.alive_ms
 
