@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import ccxt
+import ccxt  # type: ignore[import-untyped]
 import pytest
 
 SYMBOL = "BTC/USDT:USDT"

@@ -22,7 +22,7 @@ from binance_sdk_derivatives_trading_usds_futures.rest_api.models import (
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations and unclosed sockets
 
-KEYS = {"api_key": "sim-key", "api_secret": "sim-secret"}
+KEYS: dict[str, Any] = {"api_key": "sim-key", "api_secret": "sim-secret"}
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_market_order_account_and_positions(rest: Any) -> None:
 
 async def test_orders_over_the_websocket_api(simulator: Any) -> None:
     client = DerivativesTradingUsdsFutures(config_ws_api=ConfigurationWebSocketAPI(stream_url=simulator.ws_api, **KEYS))
-    connection = await client.websocket_api.create_connection()
+    connection = await client.websocket_api.create_connection()  # type: ignore[no-untyped-call]
     try:
         placed = await connection.new_order(
             symbol="BTCUSDT", side="BUY", type="LIMIT", time_in_force="GTC", quantity=0.01, price=59000.0
@@ -114,7 +114,7 @@ async def test_orders_over_the_websocket_api(simulator: Any) -> None:
 
 async def test_market_and_user_streams(simulator: Any, rest: Any) -> None:
     client = DerivativesTradingUsdsFutures(config_ws_streams=ConfigurationWebSocketStreams(stream_url=simulator.ws))
-    connection = await client.websocket_streams.create_connection()
+    connection = await client.websocket_streams.create_connection()  # type: ignore[no-untyped-call]
     try:
         quotes: asyncio.Queue[Any] = asyncio.Queue()
         events: asyncio.Queue[Any] = asyncio.Queue()
@@ -125,7 +125,7 @@ async def test_market_and_user_streams(simulator: Any, rest: Any) -> None:
         user.on("message", events.put_nowait)
         await asyncio.sleep(0.2)
         await asyncio.to_thread(place, rest, price=60000.1, new_client_order_id="sdk-2")
-        kinds = []
+        kinds: list[str] = []
         while len(kinds) < 4:
             event = await asyncio.wait_for(events.get(), 5)
             kinds.append(type(event.actual_instance).__name__)

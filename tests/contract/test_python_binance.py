@@ -9,8 +9,8 @@ import pytest
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports what its own dependencies have deprecated
-    from binance import AsyncClient, BinanceSocketManager
-    from binance.exceptions import BinanceAPIException
+    from binance import AsyncClient, BinanceSocketManager  # type: ignore[import-untyped]
+    from binance.exceptions import BinanceAPIException  # type: ignore[import-untyped]
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own deprecations
 

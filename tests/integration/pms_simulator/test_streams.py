@@ -131,7 +131,7 @@ async def compare_fields(file: Path, client: Any, frames: Frames) -> None:
     await client.quote("60001.00", "60001.10")
     await client.control("POST", "trade", symbol="BTCUSDT", side="BUY", quantity="0.5")
     ours = {frame["e"]: set(frame) for frame in [await frames(s) for s in (public, quotes, market, marks)]}
-    for line in file.read_text().splitlines():
+    for line in (await asyncio.to_thread(file.read_text)).splitlines():
         recorded = json.loads(line)
         recorded = recorded.get("data", recorded)
         if "lastUpdateId" in recorded:

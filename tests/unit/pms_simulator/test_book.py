@@ -1,5 +1,6 @@
 """The book and its matching: never crossed, quantity conserved, first in first out."""
 
+import itertools
 from dataclasses import dataclass
 
 from hypothesis import given, settings
@@ -118,7 +119,7 @@ def test_level_is_filled_first_in_first_out(quantities: list[int], taken: int) -
         book.add(item)
     done = sweep(book, BUY, 100, taken, 1)
     assert [execution.maker for execution in done] == queue[: len(done)]
-    for earlier, later in zip(queue, queue[1:], strict=False):
+    for earlier, later in itertools.pairwise(queue):
         assert later.executed == 0 or earlier.remaining == 0
 
 
