@@ -122,7 +122,7 @@ async def _refusals(session: Session) -> None:
     order = {"subAccountId": session.bob, "symbol": session.symbol, "side": "BUY", "leverage": 10}
     bad = await session.try_send("trade", **order, quantity=-1)
     session.tell(f"bob mistypes: {bad['errorCode']}: {bad['error']}")
-    large = await session.try_send("trade", **order, quantity="1.5")
+    large = await session.try_send("trade", **order, quantity=10)
     session.tell(f"bob wants too much: {large['errorCode']}: {large['error']}")
 
 
