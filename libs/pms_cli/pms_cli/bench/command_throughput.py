@@ -12,7 +12,7 @@ import aiohttp
 
 from pms_cli.bench.reference import run_chain
 from pms_cli.bench.result import Context, Result
-from pms_cli.bench.rig import Rig, rig
+from pms_cli.bench.rig import MAX_OPEN_ORDERS, Rig, rig
 
 BURST_S = 5.0
 BURST_ORDERS = 45_000
@@ -51,13 +51,14 @@ async def run(context: Context) -> list[Result]:
 
 async def _orders_per_s(system: Rig, seconds: float, at_most: int) -> float:
     far = int(await system.price() * 0.97)
-    body = system.order(side="BUY", quantity=0.002, price=far)
+    accounts = [await system.open_account() for _ in range(at_most // MAX_OPEN_ORDERS + 1)]
+    bodies = [system.order(account, side="BUY", quantity=0.002, price=far) for account in accounts]
     run_id = uuid.uuid4().hex[:8]
     begin = time.monotonic()
     sent = 0
     while time.monotonic() - begin < seconds and sent < at_most:
         for _ in range(BATCH):
-            system.send("limit", f"{run_id}-{sent}", body)
+            system.send("limit", f"{run_id}-{sent}", bodies[sent % len(bodies)])
             sent += 1
         await system.answered()
         if sent % (BATCH * 10) == 0:

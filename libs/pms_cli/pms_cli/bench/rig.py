@@ -31,6 +31,8 @@ SYMBOL = "BTCUSDT"
 RATE_PER_S = 200
 """The pace at which paths are compared: the one of the reference figures."""
 RAISED = "1000000000"
+BALANCE = 10_000_000
+MAX_OPEN_ORDERS = 10_000
 ENV = {
     **{
         f"PMS_SIM_LIMIT_{name}": RAISED for name in ("WEIGHT_PER_MINUTE", "ORDERS_PER_MINUTE", "ORDERS_PER_TEN_SECONDS")
@@ -57,12 +59,13 @@ class Rig:
         self._line = line
         self._http = http
 
-    async def open_account(self) -> None:
-        """An account no rule stops."""
-        created = await self.command("account", action="create", name=f"bench-{uuid.uuid4().hex[:6]}", balance=RAISED)
-        self.account = created["subAccountId"]
-        wide = dict.fromkeys(("maxNotionalPerTrade", "maxTotalExposure", "maxOpenOrders"), int(RAISED))
-        await self.command("account", action="set_rules", subAccountId=self.account, **wide)
+    async def open_account(self) -> str:
+        """An account that no rule stops before 10,000 open orders."""
+        created = await self.command("account", action="create", name=f"bench-{uuid.uuid4().hex[:6]}", balance=BALANCE)
+        account: str = created["subAccountId"]
+        wide = {"maxNotionalPerTrade": int(RAISED), "maxTotalExposure": int(RAISED), "maxOpenOrders": MAX_OPEN_ORDERS}
+        await self.command("account", action="set_rules", subAccountId=account, **wide)
+        return account
 
     async def command(self, command: str, **body: Any) -> dict[str, Any]:
         """A command that must succeed, off the measured path."""
@@ -71,9 +74,9 @@ class Rig:
             raise RuntimeError(f"{command} {body}: {result}")
         return result
 
-    def order(self, **fields: Any) -> bytes:
+    def order(self, account: str = "", **fields: Any) -> bytes:
         """An order's body without its request id, which `send` puts first."""
-        body = {"subAccountId": self.account, "symbol": SYMBOL, "leverage": 10, **fields}
+        body = {"subAccountId": account or self.account, "symbol": SYMBOL, "leverage": 10, **fields}
         return json.dumps(body).encode()[1:]
 
     def send(self, command: str, request_id: str, body: bytes) -> int:
@@ -141,7 +144,7 @@ async def rig(env: dict[str, str] | None = None) -> AsyncIterator[Rig]:
         line = await dial(parse(f"unix://{socket}" if socket else place.redis))
         async with aiohttp.ClientSession() as http:
             system = Rig(place, line, http, socket or address_of(place.redis))
-            await system.open_account()
+            system.account = await system.open_account()
             try:
                 yield system
             finally:
