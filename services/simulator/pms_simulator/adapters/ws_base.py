@@ -6,6 +6,7 @@ import msgspec
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 TEXT = WSMsgType.TEXT
+MAX_BEHIND = 64 * 1024 * 1024  # bytes a client may leave unread; benchmarks burst tens of thousands of events
 _encode = msgspec.json.Encoder().encode
 
 
@@ -17,6 +18,7 @@ class Socket(WSListener):
     def __init__(self, registry: "set[Socket]") -> None:
         self._registry = registry
         self._transport: WSTransport | None = None
+        self._slow = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Register."""
@@ -47,10 +49,23 @@ class Socket(WSListener):
     def received(self, payload: bytes) -> None:
         """A text frame."""
 
+    def pause_writing(self) -> None:
+        """The client reads slower than it is sent to."""
+        self._slow = True
+
+    def resume_writing(self) -> None:
+        """It caught up."""
+        self._slow = False
+
     def send_text(self, payload: bytes) -> None:
-        """Write one text frame; nothing once the connection is gone."""
-        if self._transport is not None:
-            self._transport.send(TEXT, payload)
+        """Write one text frame; nothing once the connection is gone. A client far behind is dropped."""
+        transport = self._transport
+        if transport is None:
+            return
+        if self._slow and transport.underlying_transport.get_write_buffer_size() > MAX_BEHIND:
+            self.drop(WSCloseCode.POLICY_VIOLATION)
+            return
+        transport.send(TEXT, payload)
 
     def send_json(self, body: Any) -> None:
         """Write one JSON text frame."""

@@ -10,7 +10,7 @@ from typing import Any
 from pms_simulator.domain.account import ASSET, Account
 from pms_simulator.domain.orders import SIDE_NAME, Order, Trade
 from pms_simulator.domain.positions import Holding, Leg
-from pms_simulator.domain.units import short
+from pms_simulator.domain.units import short, short_text
 
 Event = dict[str, Any]
 
@@ -38,8 +38,8 @@ def order_update(held: Holding, order: Order, execution: str, now_ms: int, trade
         "N": ASSET,
         "T": now_ms,
         "t": trade.trade_id if trade else 0,
-        "b": short(spec.money(held.bids)) if held.bids else "0",
-        "a": short(spec.money(held.asks)) if held.asks else "0",
+        "b": short_text(held.bids, spec.money_places),
+        "a": short_text(held.asks, spec.money_places),
         "m": trade.maker if trade else False,
         "R": order.reduce_only,
         "wt": "CONTRACT_PRICE",

@@ -51,13 +51,20 @@ def to_text(units: int, places: int) -> str:
     return f"{digits[:-places]}.{digits[-places:]}"
 
 
+def short_text(units: int, places: int) -> str:
+    """As ``to_text`` without trailing zeros, as user-stream events carry most numbers."""
+    if not places or not units:
+        return str(units)
+    return to_text(units, places).rstrip("0").rstrip(".")
+
+
 def to_decimal(units: int, places: int) -> Decimal:
     """The exact value of ``units``."""
     return Decimal(units).scaleb(-places)
 
 
 def short(value: Decimal) -> str:
-    """Plain notation without trailing zeros, as user-stream events carry most numbers."""
+    """Plain notation without trailing zeros."""
     text = f"{value:f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

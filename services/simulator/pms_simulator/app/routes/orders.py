@@ -39,7 +39,8 @@ def place_test(venue: Venue, request: Request) -> Any:
 def _place(venue: Venue, request: Request, params: dict[str, str], *, only_test: bool) -> Any:
     market = venue.engine.market(text(params, "symbol"))
     account = request.account
-    order = read_order(params, account, market.spec, venue.client_id(), request.now_ms)
+    generated = "" if "newClientOrderId" in params else venue.client_id()
+    order = read_order(params, account, market.spec, generated, request.now_ms)
     kind = params.get("newOrderRespType") or "ACK"
     if kind not in {"ACK", "RESULT"}:
         raise illegal("newOrderRespType")
