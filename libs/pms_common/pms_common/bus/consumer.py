@@ -55,6 +55,7 @@ class Consumer:
         self.group = group
         self.role = role
         self.stopping = False
+        self.failed = False
         self._dial, self._outbox, self._incarnation = dial, outbox, incarnation
         self._unblock, self._ready = unblock, ready
         self._cursors = cursors
@@ -63,12 +64,13 @@ class Consumer:
         self._unacked = 0
         self._waiting = False
         self._room = asyncio.Event()
-        self._failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._handling = Handling(
             outbox, handlers, public=public, dead_stream=dead_stream, on_dead=on_dead, fail=self.fail
         )
         self.trackers = {stream: Tracker(stream, group, ZERO, self._confirmed) for stream in handlers}
         self._readers = self._make_readers()
+        self._not_reading = dict.fromkeys(self._readers, "starting")
         self._tasks: dict[Reader, asyncio.Task[None]] = {}
         outbox.on_room.append(self._resume)
 
@@ -128,13 +130,16 @@ class Consumer:
         self._unacked += count
 
     def fail(self, error: Exception) -> None:
-        """Have `run` raise this."""
-        if not self._failed.done():
-            self._failed.set_result(error)
+        """Have `run` raise this, and nothing more be handled."""
+        self.failed = True
+        if not self._failure.done():
+            self._failure.set_result(error)
 
-    def reader_ready(self, ok: bool, why: str) -> None:
-        """Tell the service whether it reads."""
-        self._ready(f"consumer:{self.group}", ok, why)
+    def reader_ready(self, reader: Reader, why: str) -> None:
+        """Whether this reader reads (`why` is empty); the consumer is ready when all do."""
+        self._not_reading[reader] = why
+        whys = [text for text in self._not_reading.values() if text]
+        self._ready(f"consumer:{self.group}", not whys, "; ".join(whys))
 
     # -- inside
 
@@ -154,11 +159,11 @@ class Consumer:
         ]
 
     async def _until_ended(self, saving: asyncio.Task[None]) -> None:
-        waiting: set[asyncio.Future[object]] = {*self._tasks.values(), saving, self._failed, self._outbox.failed}  # type: ignore[arg-type]
+        waiting: set[asyncio.Future[object]] = {*self._tasks.values(), saving, self._failure, self._outbox.failed}  # type: ignore[arg-type]
         while True:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if self._failed.done():
-                raise self._failed.result()
+            if self._failure.done():
+                raise self._failure.result()
             if self._outbox.failed.done():
                 raise self._outbox.failed.result()
             for task in done:

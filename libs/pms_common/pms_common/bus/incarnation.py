@@ -32,7 +32,7 @@ class Incarnation:
         if self.identity:
             log.warning("redis_incarnation_changed", before=self.identity, now=identity)
         self.identity = identity
-        self.suspect_before_ms = int(now[0]) * 1000 + int(now[1]) // 1000
+        self.suspect_before_ms = int(now[0]) * 1000 + int(now[1]) // 1000 + 1
 
 
 def _field(info: bytes, name: bytes) -> str:

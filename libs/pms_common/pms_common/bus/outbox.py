@@ -254,8 +254,7 @@ class Outbox:
         backoff = Backoff()
         while True:
             try:
-                line = await self._dial()
-                await self._settle(line)
+                line = await self._connect()
             except (OSError, RespError) as error:
                 if not is_infrastructure(error):
                     self._fail(OutboxError(f"Redis refuses us: {error}"))
@@ -270,11 +269,16 @@ class Outbox:
                 log.warning("outbox_disconnected", error=str(loss), waiting=self._commands)
             await backoff.wait()
 
-    async def _settle(self, line: Connection) -> None:
+    async def _connect(self) -> Connection:
         """Find out what became of an unanswered write, repeat it if nothing, and go on with what was gathered."""
+        line = await self._dial()
         write = self._inflight
         if write is not None and write.mark:
-            mark = await line.call("GET", self._mark_key)
+            try:
+                mark = await line.call("GET", self._mark_key)
+            except BaseException:
+                line.abort("the last write could not be settled")
+                raise
             if mark == write.mark:
                 self._finish(write)
                 write = None
@@ -283,6 +287,7 @@ class Outbox:
             line.request(write.payload, write.replies, self._answered)
         else:
             self._write()
+        return line
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -13,7 +13,7 @@ from pms_common.bus.dial import Backoff, Dial
 from pms_common.bus.entry import Entry, Tracker
 from pms_common.bus.errors import RespError, is_infrastructure
 from pms_common.bus.handling import Handling
-from pms_common.bus.ids import ZERO, id_key, id_ms
+from pms_common.bus.ids import ZERO, IdKey, id_key, id_ms
 from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox
 from pms_common.bus.resp import Connection, Replies, Reply, pack
@@ -32,6 +32,7 @@ class Flow(Protocol):
     group: str
     role: str
     stopping: bool
+    failed: bool
 
     def may_read(self, coming: int = 0) -> bool:
         """Whether there is room for more entries beside `coming` ones."""
@@ -45,8 +46,8 @@ class Flow(Protocol):
     def fail(self, error: Exception) -> None:
         """A handler's error that stops the service."""
 
-    def reader_ready(self, ok: bool, why: str) -> None:
-        """Whether this reader reads."""
+    def reader_ready(self, reader: "Reader", why: str) -> None:
+        """Why this reader does not read; empty where it does."""
 
 
 class Reader:
@@ -84,7 +85,7 @@ class Reader:
     async def run(self) -> None:
         """Read until stopped, connecting anew as often as it takes. Raises where Redis refuses for good."""
         backoff = Backoff()
-        while not self._flow.stopping:
+        while not (self._flow.stopping or self._flow.failed):
             try:
                 connection = await self._dial()
                 backoff.connected()
@@ -99,7 +100,7 @@ class Reader:
                 return
             if not is_infrastructure(why) and not _no_group(why):
                 raise why
-            self._flow.reader_ready(False, str(why))
+            self._flow.reader_ready(self, str(why))
             log.warning("reader_interrupted", group=self._flow.group, error=str(why))
             await backoff.wait()
 
@@ -124,16 +125,20 @@ class Reader:
         await self._incarnation.check(connection)
         for tracker in self._trackers.values():
             await ensure_group(connection, tracker)
-        pending: list[tuple[Tracker, Reply]] = []
+        pending: list[tuple[IdKey, Tracker, Reply]] = []
         for tracker in self._trackers.values():
-            pending += [(tracker, entry) for entry in await self._pending(connection, tracker)]
-        pending.sort(key=lambda item: id_key(item[1][0].decode()))
-        for tracker, entry in pending:
+            for entry in await self._pending(connection, tracker):
+                pending.append((id_key(entry[0].decode()), tracker, entry))
+        pending.sort(key=lambda item: item[0])
+        for _, tracker, entry in pending:
             await self._flow.room()
+            if self._flow.failed or self._flow.stopping:
+                return
             self._hand_out([(tracker.stream.encode(), [entry])], pending=True)
 
     async def _pending(self, connection: Connection, tracker: Tracker) -> list[Reply]:
-        """The group's own pending entries of one stream that are not in process. Bounded by `max_unacked`."""
+        """The group's own pending entries of one stream that were not handed out. Bounded by `max_unacked`."""
+        remembered = tracker.remembered()
         found: list[Reply] = []
         after: str | bytes = ZERO
         words = ("GROUP", self._flow.group, self._flow.role, "COUNT", self._count, "STREAMS", tracker.stream)
@@ -142,7 +147,17 @@ class Reader:
             if not entries:
                 return found
             after = entries[-1][0]
-            found += [entry for entry in entries if not tracker.in_process(entry[0].decode())]
+            for entry in entries:
+                if not self._known(tracker, entry[0].decode(), remembered):
+                    found.append(entry)
+
+    def _known(self, tracker: Tracker, entry_id: str, remembered: set[str]) -> bool:
+        """Whether the entry was handed out before; if it is done and Redis forgot, acknowledges it again."""
+        if entry_id not in remembered:
+            return False
+        if not tracker.in_process(entry_id):
+            self._outbox.ack(Entry(tracker, entry_id, b"", {}))
+        return True
 
     # -- hot loop
 
@@ -150,7 +165,7 @@ class Reader:
         self.client_id = await connection.call("CLIENT", "ID")
         self._connection = connection
         self._ended = asyncio.get_running_loop().create_future()
-        self._flow.reader_ready(True, "")
+        self._flow.reader_ready(self, "")
         self._go_on()
         try:
             return await self._ended
@@ -159,7 +174,7 @@ class Reader:
             self._reading = False
 
     def _go_on(self) -> None:
-        if self._flow.stopping:
+        if self._flow.stopping or self._flow.failed:
             self._end(None)
         elif self._flow.may_read():
             self._read()
@@ -173,6 +188,9 @@ class Reader:
         if self._ended is None or self._ended.done():
             return
         self._reading = False
+        if self._flow.failed:  # what comes after a failure stays pending
+            self._end(None)
+            return
         if isinstance(replies, ConnectionError):
             self._end(replies)
             return
@@ -223,17 +241,16 @@ class Reader:
             handle(Entry(tracker, entry_id, data, fields))
 
     def _hand_out_again(self, tracker: Tracker, entries: Reply, pending: bool) -> None:
-        remembered = tracker.remembered()
+        remembered = set() if pending else tracker.remembered()
         for raw_id, raw in entries:
-            data, fields = _fields(raw or [])
-            entry = Entry(tracker, raw_id.decode(), data, fields)
-            if entry.id in remembered:
-                if not tracker.in_process(entry.id):
-                    self._outbox.ack(entry)  # done, but Redis forgot
+            entry_id = raw_id.decode()
+            if self._known(tracker, entry_id, remembered):
                 continue
-            entry.redelivered = pending or id_key(entry.id) <= tracker.replayed_until
-            entry.suspect = entry.redelivered or id_ms(entry.id) < self._incarnation.suspect_before_ms
-            tracker.opened([entry.id])
+            data, fields = _fields(raw or [])
+            redelivered = pending or id_key(entry_id) <= tracker.replayed_until
+            suspect = redelivered or id_ms(entry_id) < self._incarnation.suspect_before_ms
+            entry = Entry(tracker, entry_id, data, fields, redelivered, suspect)
+            tracker.opened([entry_id])
             self._flow.opened(1)
             if raw is None:
                 self._handling.bury(entry, "deleted from the stream before it was handled", 0)

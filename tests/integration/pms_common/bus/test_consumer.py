@@ -145,13 +145,16 @@ async def test_public_handler_may_succeed_at_the_second_try(make_bus, start, js,
     assert await js.xlen(names.dead) == 0
 
 
-async def test_internal_error_stops_the_service_and_keeps_the_entry(make_bus, start, js, names):
+@pytest.mark.parametrize("delivered_before", [False, True])
+async def test_internal_error_stops_the_service_and_keeps_the_entry(make_bus, start, js, names, delivered_before):
     """A fill is never skipped: what came before it is done, it and what follows stays pending."""
     bus = await make_bus()
     stream = names.updates("orders")
     await js.xgroup_create(stream, "risk", id="0", mkstream=True)
     for i in range(10):
         await js.xadd(stream, {"data": str(i)})
+    if delivered_before:
+        await js.xreadgroup("risk", "risk", {stream: ">"})
 
     def handle(entry):
         bus.outbox.add(names.updates("risk"), entry.data)
