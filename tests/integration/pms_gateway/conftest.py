@@ -90,6 +90,7 @@ class Service:
     def __init__(self, client: redis.asyncio.Redis, names: Names, name: str) -> None:
         self.client, self.names, self.name = client, names, name
         self.epoch, self.n = 1, 0
+        self.stopping = False
         self.snapshot: list[Callable[[], Update]] = []
 
     async def tell(self, kind: type[Update], /, **fields: object) -> None:
@@ -109,7 +110,7 @@ class Service:
 
     async def answer_snapshots(self) -> None:
         last = "0"
-        while True:
+        while not self.stopping:
             found = await self.client.xread({self.names.queries(self.name): last}, block=200)
             for _, entries in found or []:
                 for entry_id, fields in entries:
@@ -137,9 +138,9 @@ async def services(client: redis.asyncio.Redis, names: Names) -> AsyncIterator[d
     made = {name: Service(client, names, name) for name in ("orders", "risk", "algos")}
     tasks = [asyncio.create_task(service.answer_snapshots()) for service in made.values()]
     yield made
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    for service in made.values():
+        service.stopping = True
+    await asyncio.gather(*tasks)
 
 
 @pytest.fixture

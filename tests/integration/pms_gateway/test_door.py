@@ -35,7 +35,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 async def next_entry(client: redis.asyncio.Redis, stream: str) -> dict[str, object]:
     async with asyncio.timeout(10):
-        while not (found := await client.xrange(stream)):
+        while not (found := await client.xrange(stream)):  # noqa: ASYNC110 (another process writes)
             await asyncio.sleep(0.01)
     return json.loads(found[-1][1][b"data"])
 

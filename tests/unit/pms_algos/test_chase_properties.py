@@ -166,7 +166,7 @@ class ChaseMachine(RuleBasedStateMachine):
         """kill -9: back to what is durable; updates that were not acknowledged come again, then the snapshot."""
         text = msgspec.json.encode(self.durable)
         self.saves.clear()
-        self.chase = plans.resumed(msgspec.json.decode(text, type=Chase))
+        self.chase = plans.resumed(msgspec.json.decode(text, type=Chase), self.chase.answered)
         again, self.handled = self.handled + self.unacknowledged, []
         self.unacknowledged = []
         for key, told in again:

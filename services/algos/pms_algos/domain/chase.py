@@ -64,10 +64,10 @@ def start(plan: ChasePlan) -> Decision:
     return Chase(plan=plan, version=1, child=Child(quantity=plan.quantity)), (Save(),)
 
 
-def resumed(chase: Chase) -> Chase:
+def resumed(chase: Chase, answered: bool) -> Chase:
     """A saved chase after a restart: nothing is done before its child has been looked up."""
     child = replace(chase.child, phase="lookup", target=None, seen=False)
-    return replace(chase, child=child, held=None, wake_ms=0)
+    return replace(chase, child=child, held=None, wake_ms=0, answered=answered)
 
 
 def on_saved(chase: Chase, market: Market | None, now_ms: int) -> Decision:

@@ -1,0 +1,69 @@
+"""The table `pms_algos.algos`: one row an algo, written by the group-committed journal, read at the start.
+
+Owns the row's form. A save never replaces a higher version, and never one that has ended.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pms_algos.domain.chase_state import Chase
+from pms_common.db import Statement
+
+SAVE = Statement(
+    "INSERT INTO pms_algos.algos AS a (algo_id, kind, account_id, symbol, version, outcome, state) "
+    "SELECT algo_id, kind, account_id, symbol, version, outcome, state FROM :rows "
+    "ON CONFLICT (algo_id) DO UPDATE SET version = excluded.version, outcome = excluded.outcome, "
+    "state = excluded.state, updated_at = now() WHERE a.version < excluded.version AND a.outcome IS NULL",
+    {
+        "algo_id": "text",
+        "kind": "text",
+        "account_id": "text",
+        "symbol": "text",
+        "version": "bigint",
+        "outcome": "text",
+        "state": "jsonb",
+    },
+    latest_by=("algo_id",),
+)
+MAX_ENDED = 10_000
+"""Ended algos remembered, so that cancelling one again is answered with how it ended."""
+
+_RUNNING = text("SELECT state FROM pms_algos.algos WHERE outcome IS NULL ORDER BY created_at")
+_ENDED = text(
+    "SELECT state FROM pms_algos.algos WHERE outcome IS NOT NULL AND updated_at > now() - interval '24 hours' "
+    "ORDER BY updated_at DESC LIMIT :limit"
+)
+_decode = msgspec.json.Decoder(Chase).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a start finds."""
+
+    running: list[Chase]
+    ended: list[Chase]
+
+
+def row(chase: Chase) -> tuple[Any, ...]:
+    """The row of a chase."""
+    plan = chase.plan
+    state = _encode(chase).decode()
+    return plan.algo_id, "chase", plan.account_id, plan.symbol, chase.version, chase.outcome, state
+
+
+async def load(engine: AsyncEngine) -> Loaded:
+    """All running algos, and those that ended lately, oldest first."""
+    async with engine.connect() as connection:
+        running = [_chase(found.state) for found in await connection.execute(_RUNNING)]
+        ended = [_chase(found.state) for found in await connection.execute(_ENDED, {"limit": MAX_ENDED})]
+    return Loaded(running, ended[::-1])
+
+
+def _chase(state: Any) -> Chase:
+    """SQLAlchemy hands JSONB out as text here, or decoded, depending on the driver's codecs."""
+    return _decode(state) if isinstance(state, str | bytes) else msgspec.convert(state, Chase)

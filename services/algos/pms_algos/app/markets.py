@@ -1,0 +1,71 @@
+"""What plans decide on: live best prices, symbol rules, gates.
+
+Owns the newest L1 by symbol. A price that was not confirmed alive lately is none: no plan acts on it.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pms_algos.domain.actions import Gate, Market
+from pms_common.contracts.bus.common import Tick
+from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.decimals import from_float
+
+STALE_MS = 3_000
+"""The default limit of a price (system §4.6)."""
+_STRICTNESS: dict[Gate, int] = {"active": 0, "reducing": 1, "halted": 2}
+
+
+@dataclass(slots=True)
+class _Prices:
+    bid: float
+    ask: float
+    ts_ms: int
+    exact: tuple[Decimal, Decimal] | None = None
+
+
+class Markets:
+    """Prices, rules and gates. Bounded by the symbols the exchange lists and the gates operators set."""
+
+    def __init__(self) -> None:
+        self.specs: dict[str, SymbolSpec] = {}
+        self._prices: dict[str, _Prices] = {}
+        self._gates: dict[tuple[str, str], Gate] = {}
+
+    def tick(self, tick: Tick) -> bool:
+        """Take a tick; whether plans may act on it."""
+        if tick.state != "live" or tick.bid <= 0 or tick.ask < tick.bid:
+            self._prices.pop(tick.symbol, None)
+            return False
+        known = self._prices.get(tick.symbol)
+        if known is not None and known.bid == tick.bid and known.ask == tick.ask:
+            known.ts_ms = tick.ts_ms
+        else:
+            self._prices[tick.symbol] = _Prices(tick.bid, tick.ask, tick.ts_ms)
+        return True
+
+    def quote(self, symbol: str) -> tuple[float | None, float | None]:
+        """Best bid and ask for readers."""
+        prices = self._prices.get(symbol)
+        return (None, None) if prices is None else (prices.bid, prices.ask)
+
+    def market(self, symbol: str, account_id: str, now_ms: int) -> Market | None:
+        """The market of a symbol for an account; None without a live price or the symbol's rules."""
+        prices, spec = self._prices.get(symbol), self.specs.get(symbol)
+        if prices is None or spec is None or now_ms - prices.ts_ms > STALE_MS:
+            return None
+        if prices.exact is None:
+            prices.exact = from_float(prices.bid), from_float(prices.ask)
+        return Market(*prices.exact, spec, self.gate(account_id, symbol) if self._gates else "active")
+
+    def set_gate(self, account_id: str, symbol: str, gate: Gate) -> None:
+        """Set the gate of an account and symbol; an empty string means all of them."""
+        if gate == "active":
+            self._gates.pop((account_id, symbol), None)
+        else:
+            self._gates[account_id, symbol] = gate
+
+    def gate(self, account_id: str, symbol: str) -> Gate:
+        """The strictest gate that holds for an account and symbol."""
+        scopes = (("", ""), (account_id, ""), ("", symbol), (account_id, symbol))
+        return max((self._gates.get(scope, "active") for scope in scopes), key=_STRICTNESS.__getitem__)

@@ -1,0 +1,95 @@
+"""What the other services tell: children's states, refusals, accounts, gates, symbol rules, and questions to us.
+
+Owns the handlers of these streams. An update that leads to a save is acknowledged after the commit.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+from pms_algos.app.engine import Engine
+from pms_algos.app.outputs import Outputs
+from pms_algos.app.snapshots import Snapshots
+from pms_algos.domain.actions import Gate
+from pms_common.bus import Entry, GapDetector, Outbox, UpdatesWriter
+from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, snapshot_request
+from pms_common.contracts.bus.orders import OrderUpdate, Reference
+from pms_common.contracts.bus.risk import AccountState, ChildRefused, TradingState
+from pms_common.contracts.bus.streams import orders_updates, risk_updates
+from pms_common.contracts.commands.admin import SetTradingState
+from pms_common.contracts.errors import CommandError, NotJson
+from pms_common.contracts.parse import parse_command
+from pms_common.names import Names
+
+
+class Updates:
+    """Handlers of the streams that are not public commands."""
+
+    def __init__(
+        self, engine: Engine, outputs: Outputs, outbox: Outbox, updates: UpdatesWriter, snapshots: Snapshots
+    ) -> None:
+        self._engine, self._outputs, self._outbox = engine, outputs, outbox
+        self._updates, self._snapshots = updates, snapshots
+        self._gaps = {
+            service: GapDetector(lambda _epoch, _first, _last, service=service: snapshots.ask(service))  # type: ignore[misc]
+            for service in ("orders", "risk")
+        }
+
+    def handlers(self, names: Names) -> dict[str, Callable[[Entry], None]]:
+        """Stream → handler."""
+        return {
+            names.updates("orders"): self._on_orders,
+            names.updates("risk"): self._on_risk,
+            names.queries("algos"): self._on_query,
+            names.op("trading_state"): self._on_trading_state,
+        }
+
+    def _on_orders(self, entry: Entry) -> None:
+        update = orders_updates.decode(entry.data)
+        if not self._gaps["orders"].accept(update.epoch, update.n):
+            self._outbox.ack(entry)
+            return
+        if isinstance(update, OrderUpdate):
+            self._engine.order(update, entry)
+            return
+        if isinstance(update, Reference):
+            self._engine.markets.specs.update((spec.symbol, spec) for spec in update.symbols)
+        elif isinstance(update, SnapshotEnd):
+            self._snapshots.ended("orders", update)
+        self._outbox.ack(entry)
+
+    def _on_risk(self, entry: Entry) -> None:
+        update = risk_updates.decode(entry.data)
+        if not self._gaps["risk"].accept(update.epoch, update.n):
+            self._outbox.ack(entry)
+            return
+        if isinstance(update, ChildRefused):
+            self._engine.refused(update, entry)
+            return
+        if isinstance(update, AccountState):
+            self._outputs.account(update.account_id, update.snapshot)
+        elif isinstance(update, TradingState):
+            self._engine.markets.set_gate(update.account_id, update.symbol, cast("Gate", update.state))
+        elif isinstance(update, SnapshotEnd):
+            self._snapshots.ended("risk", update)
+        self._outbox.ack(entry)
+
+    def _on_query(self, entry: Entry) -> None:
+        request = snapshot_request.decode(entry.data)
+        self._updates.add(SnapshotBegin, asker=request.asker, token=request.token)
+        self._engine.tell_all()
+        self._updates.add(SnapshotEnd, asker=request.asker, token=request.token)
+        self._outbox.ack(entry)
+
+    def _on_trading_state(self, entry: Entry) -> None:
+        """A halt works with any service down; risk is the one that answers the operator, bad input included."""
+        self._outbox.ack(entry)
+        try:
+            command = cast(
+                "SetTradingState", parse_command("trading_state", entry.data or entry.fields, entry.id).command
+            )
+        except (CommandError, NotJson):
+            return
+        account_id, symbol = command.sub_account_id or "", command.symbol or ""
+        self._engine.markets.set_gate(account_id, symbol, command.state)
+        if command.state == "halted" and command.cancel:
+            self._engine.cancel_scope(account_id, symbol, "risk")

@@ -1,0 +1,99 @@
+"""The algos service: wiring only. Commands wait in their streams until every child has been looked up."""
+
+import asyncio
+
+from pms_algos.adapters import store
+from pms_algos.app.commands import ChaseCommands
+from pms_algos.app.engine import Engine
+from pms_algos.app.markets import Markets
+from pms_algos.app.outputs import Outputs
+from pms_algos.app.snapshots import Snapshots
+from pms_algos.app.updates import Updates
+from pms_algos.app.watch import Watch
+from pms_common.answers import Answers
+from pms_common.bus import Bus, LagSampler, Trimmer, UpdatesWriter
+from pms_common.clock import now_ms
+from pms_common.contracts.bus.common import Tick
+from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.db.cursors import PgCursorStore
+from pms_common.inlet import CommandInlet
+from pms_common.marks import Marks
+from pms_common.names import Names
+from pms_common.service import Lifecycle, run
+from pms_common.topology import topology
+
+
+async def wire(life: Lifecycle) -> None:
+    """Put the service together. Nothing is read before what a predecessor left is loaded."""
+    settings = life.settings
+    names = Names(settings.namespace, settings.feed_namespace)
+    bus = await Bus.connect(settings.redis_url, "algos", names, life.ready)
+    life.on_stop(bus.close)
+    life.spawn(bus.run(), "bus")
+    database = create_engine(settings.database_url, "algos", pool_size=2)
+    life.on_stop(database.dispose)
+    epoch = await take_epoch(database, "algos")
+    journal = GroupCommit(
+        settings.database_url, "algos", epoch, [store.SAVE], lambda ok, why: life.ready("journal", ok, why)
+    )
+    life.spawn(journal.run(), "journal")
+
+    updates = UpdatesWriter(bus.outbox, names.updates("algos"), epoch)
+    marks = Marks(bus, names, "algos")
+    await marks.load(now_ms())
+    answers = Answers(names, bus.outbox, updates, marks)
+    inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
+    markets = Markets()
+    outputs = Outputs(names, bus.outbox, updates, answers, marks, markets)
+    engine = Engine(markets, outputs, bus.outbox, journal, now_ms)
+    commands = ChaseCommands(engine, inlet, answers, names, now_ms)
+    watch = Watch(bus.outbox, names, lambda: [*engine.symbols, *commands.symbols], now_ms)
+    engine.on_symbols = commands.on_symbols = watch.changed
+    engine.resume(await store.load(database))
+
+    looked_up = asyncio.Event()
+
+    def snapshot_ended(service: str) -> None:
+        if service == "orders":
+            engine.lookup_done()
+            looked_up.set()
+
+    snapshots = Snapshots(bus.outbox, names, life.ready, snapshot_ended)
+    handlers = Updates(engine, outputs, bus.outbox, updates, snapshots).handlers(names)
+    cursors = PgCursorStore(database, "algos")
+    told = bus.consumer("algos", handlers, cursors=cursors)
+    routes = commands.routes()
+    asked = bus.consumer("algos", routes, cursors=cursors, public=routes.keys(), dead=inlet.bury)
+
+    async def take_commands() -> None:
+        await looked_up.wait()
+        await asked.run()
+
+    def on_ticks(ticks: list[Tick]) -> None:
+        for tick in ticks:
+            if engine.tick(tick):
+                commands.priced(tick.symbol)
+
+    life.on_stop(journal.close)
+    life.on_stop(told.stop)
+    life.on_stop(asked.stop)
+    life.spawn(told.run(), "updates")
+    life.spawn(take_commands(), "commands")
+    life.spawn(bus.ticks_reader(names.ticks, "algos", on_ticks).run(), "ticks")
+    life.spawn(snapshots.run(), "snapshots")
+    life.spawn(watch.run(), "watch")
+    _keep(life, bus, names, {*handlers, *routes})
+
+
+def _keep(life: Lifecycle, bus: Bus, names: Names, read: set[str]) -> None:
+    """Trim and measure the streams that are ours: those only we read, and our updates."""
+    updates = names.updates("algos")
+    ours = [stream for stream in topology(names) if stream.name in {*read, updates}]
+    trimmed = [stream for stream in ours if stream.groups == ("algos",) or stream.name == updates]
+    life.spawn(Trimmer(bus.redis, trimmed).run(), "trimmer")
+    life.spawn(LagSampler(bus.redis, ours).run(), "lag")
+
+
+def main() -> None:
+    """Run the algos service in the foreground."""
+    run("algos", wire)

@@ -1,0 +1,182 @@
+"""The chase in a real process on real Redis and PostgreSQL: command, amends, fills, events, cancel, refusals."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from tests.integration.pms_algos.conftest import AlgosProcess, World
+
+D = Decimal
+
+
+async def test_a_chase_from_command_to_fill(algos: AlgosProcess, world: World, market: dict[str, float]) -> None:
+    algos.start()
+    await world.chase("r1", stalkOffsetTicks=2, odd=1)
+    result = await world.result("r1")
+    assert result["success"] is True, result
+    assert {name: result[name] for name in ("symbol", "side", "quantity", "stalkMode")} == {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "quantity": 1,
+        "stalkMode": "none",
+    }
+    assert (result["currentOrderPrice"], result["initialPrice"], result["bid"], result["ask"]) == (
+        99.8,
+        100.0,
+        100.0,
+        100.1,
+    )
+    assert result["warnings"]
+    chase_id = result["chaseId"]
+    (child_id,) = world.children
+    order = world.children[child_id].order
+    assert (order.parent_id, order.origin, order.time_in_force) == (chase_id, "CHASE", "GTC")
+    assert "_CHS_" in child_id
+
+    market.update(bid=101.0, ask=101.1)
+    await world.until(lambda: world.amends)
+    assert (world.amends[0].price, world.amends[0].quantity) == (D("100.8"), D(1))
+    await world.fill(child_id, "0.4")
+    await world.until(lambda: world.events("chase_progress"))
+    shown = await world.client.hgetall(world.names.algos("acc"))
+    assert [key.decode() for key in shown] == [chase_id]
+    await world.fill(child_id, "0.6")
+    await world.until(lambda: world.events("chase_filled"))
+    (filled,) = await world.events("chase_filled")
+    assert (filled["chaseId"], filled["fillPrice"], filled["filledQty"], filled["repriceCount"]) == (
+        chase_id,
+        100.8,
+        1,
+        1,
+    )
+    assert filled["account"] == {
+        "balance": 1000,
+        "equity": 1000,
+        "marginUsed": 0,
+        "availableMargin": 1000,
+        "positions": [],
+    }
+    progress = await world.events("chase_progress")
+    assert any(event["filledQty"] == 0.4 and event["clientOrderId"] == child_id for event in progress)
+    await world.until(lambda: _gone(world))
+    watched = await world.client.xrange(world.names.watch)
+    assert b"BTCUSDT" in watched[0][1][b"data"]
+
+
+async def _gone(world: World) -> bool:
+    return not await world.client.exists(world.names.algos("acc"))
+
+
+async def test_cancel_is_answered_when_it_has_ended_and_again_the_same(
+    algos: AlgosProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    await world.chase("r1")
+    chase_id = (await world.result("r1"))["chaseId"]
+    await world.fill(world.alive[0], "0.25")
+    await world.send("chase_cancel", requestId="c0", chaseId=chase_id, subAccountId="other")
+    assert (await world.result("c0"))["errorCode"] == "OWNERSHIP_FORBIDDEN"
+    await world.send("chase_cancel", requestId="c1", chaseId=chase_id)
+    cancelled = await world.result("c1")
+    assert (cancelled["success"], cancelled["status"], cancelled["filledQty"]) == (True, "ended", 0.25)
+    assert world.alive == []
+    (event,) = await world.events("chase_cancelled")
+    assert (event["reason"], event["filledQty"]) == ("cancelled", 0.25)
+    await world.send("chase_cancel", requestId="c2", chaseId=chase_id, subAccountId="acc")
+    assert {**(await world.result("c2")), "requestId": "c1"} == cancelled
+    await world.client.delete(world.names.result("c1"))
+    await world.send("chase_cancel", requestId="c1", chaseId=chase_id)
+    assert await world.result("c1") == cancelled
+    await world.send("chase_cancel", requestId="c3", chaseId="chase_none")
+    assert (await world.result("c3"))["errorCode"] == "ALGO_NOT_FOUND"
+    assert len(await world.events("chase_cancelled")) == 1
+
+
+async def test_a_refusal_of_the_first_child_is_the_result_and_nothing_was_ever_shown(
+    algos: AlgosProcess, world: World, market: dict[str, float]
+) -> None:
+    world.refuse = "INSUFFICIENT_MARGIN"
+    algos.start()
+    await world.chase("r1")
+    failed = await world.result("r1")
+    assert (failed["success"], failed["errorCode"]) == (False, "INSUFFICIENT_MARGIN")
+    await asyncio.sleep(0.2)
+    assert await world.events("chase_cancelled") == await world.events("chase_progress") == []
+    world.refuse = None
+    await world.client.delete(world.names.result("r1"))
+    await world.chase("r1")
+    assert await world.result("r1") == failed
+    assert len(world.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"quantity": 0.0001}, "FILTER_QUANTITY"),
+        ({"quantity": 0.04}, "EXCHANGE_MIN_NOTIONAL"),
+        ({"symbol": "NOPEUSDT"}, "SYMBOL_UNKNOWN"),
+        ({"replacesId": "chase_x"}, "VALIDATION_FAILED"),
+        ({"quantity": "NaN"}, "VALIDATION_FAILED"),
+        ({"expiresAt": 1_700_000_000_000}, "EXPIRED_COMMAND"),
+    ],
+)
+async def test_bad_commands_are_refused_before_anything_leaves(
+    algos: AlgosProcess, world: World, market: dict[str, float], changes: dict[str, object], code: str
+) -> None:
+    algos.start()
+    await world.chase("ok")
+    assert (await world.result("ok"))["success"] is True
+    await world.chase("bad", **changes)
+    refused = await world.result("bad")
+    assert (refused["success"], refused["errorCode"]) == (False, code)
+    assert len(world.asked) == 1
+
+
+async def test_without_a_price_nothing_starts(algos: AlgosProcess, world: World) -> None:
+    algos.start()
+    await world.until(lambda: world._n["risk"] >= 3)
+    await asyncio.sleep(0.3)
+    await world.chase("r1")
+    await world.until(lambda: world.client.xlen(world.names.watch))
+    assert (await world.result("r1"))["errorCode"] == "NO_PRICE"
+    assert world.asked == []
+
+
+async def test_a_halt_with_cancel_ends_the_chase_without_risk(
+    algos: AlgosProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    await world.chase("r1")
+    await world.result("r1")
+    await world.client.xadd(world.names.op("trading_state"), {"data": b'{"state":"halted","cancel":true}'})
+    await world.until(lambda: world.events("chase_cancelled"))
+    assert (await world.events("chase_cancelled"))[0]["reason"] == "risk"
+    await world.chase("r2")
+    await asyncio.sleep(0.5)
+    assert len(world.asked) == 1
+    await world.client.xadd(world.names.op("trading_state"), {"data": b'{"state":"active"}'})
+    assert (await world.result("r2"))["success"] is True
+
+
+async def test_garbage_on_any_stream_ends_in_dead_and_nothing_else_stops(
+    algos: AlgosProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    names = world.names
+    garbage = [
+        names.cmd("chase"),
+        names.cmd("chase_cancel"),
+        names.queries("algos"),
+        names.updates("orders"),
+        names.updates("risk"),
+    ]
+    for stream in garbage:
+        await world.client.xadd(stream, {"data": b"\xff{"})
+    await world.chase("r1")
+    assert (await world.result("r1"))["success"] is True
+    await world.client.xadd(names.ticks, {"data": b"\xff{"})  # older ticks are skipped, garbage or not
+    await world.until(lambda: _dead(world, len(garbage) + 1))
+
+
+async def _dead(world: World, count: int) -> bool:
+    return bool(await world.client.xlen(world.names.dead) >= count)
