@@ -15,6 +15,7 @@ from pms_common.db import (
     FencedError,
     GroupCommit,
     JournalFullError,
+    JournalStoppedError,
     PgCursorStore,
     Statement,
     connect,
@@ -136,6 +137,17 @@ async def test_an_error_that_repeating_cannot_cure_ends_the_writer(database: str
         journal.add(FILLS, (1, "the same key again"))
         with pytest.raises(asyncpg.UniqueViolationError):
             await task
+
+
+async def test_who_waits_for_a_writer_that_ends_is_told(database: str) -> None:
+    async with _running(database) as (journal, task):
+        journal.add(FILLS, (1, "x"))
+        waiting = asyncio.create_task(journal.flush())
+        await asyncio.sleep(0)
+        task.cancel()
+        await journal.close()
+        with pytest.raises(JournalStoppedError, match="stopped with 1 rows not committed"):
+            await waiting
 
 
 async def test_the_bound_holds(database: str) -> None:

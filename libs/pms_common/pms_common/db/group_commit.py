@@ -52,6 +52,10 @@ class JournalFullError(Exception):
     """More rows wait than the bound allows: the caller took on more than `max_unacked` of its consumer."""
 
 
+class JournalStoppedError(Exception):
+    """The writer has ended; what waits is not committed by it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     """One bulk statement, run at most once a batch with all its rows.
@@ -123,6 +127,7 @@ class GroupCommit:
         self._hurry = asyncio.Event()
         self._connection: Any = None
         self._running = False
+        self._flushing: set[asyncio.Future[None]] = set()
         _lag.set_function(lambda: self.lag_seconds)
         _depth.set_function(lambda: self.depth)
 
@@ -161,8 +166,10 @@ class GroupCommit:
         self._open().callbacks.append(callback)
 
     async def flush(self) -> None:
-        """Return when all that was added so far is committed."""
+        """Return when all added so far is committed. Raises `JournalStoppedError` if the writer ends before."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flushing.add(done)
+        done.add_done_callback(self._flushing.discard)
         self.then(lambda: None if done.done() else done.set_result(None))
         self._hurry.set()
         await done
@@ -170,7 +177,10 @@ class GroupCommit:
     async def close(self) -> None:
         """Commit what waits (where the writer runs) and close the connection."""
         if self._running:
-            await self.flush()
+            try:
+                await self.flush()
+            except JournalStoppedError as error:
+                log.error("journal_not_drained", why=str(error))
         await self._disconnect()
 
     def _open(self) -> _Batch:
@@ -196,6 +206,10 @@ class GroupCommit:
                 self._finish(batch)
         finally:
             self._running = False
+            for flushing in self._flushing:
+                if not flushing.done():
+                    why = f"the journal of {self._service} stopped with {self._depth} rows not committed"
+                    flushing.set_exception(JournalStoppedError(why))
 
     async def _gather(self) -> None:
         if len(self._queue) == 1 and not self._hurry.is_set():
