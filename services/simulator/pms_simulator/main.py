@@ -69,6 +69,8 @@ async def start(config: SimConfig, probes: Mapping[str, Probe] | None = None) ->
             raise ValueError("PMS_SIM_MARKET=replay needs PMS_SIM_REPLAY")
         frames = read_captures(config.replay)
     driver.open_markets()
+    if frames is not None:
+        driver.prime(frames)
     if config.market == "manual":
         driver.paused.update(driver.walks)
     control = Control(venue, driver)

@@ -1,6 +1,7 @@
 """WebSocket routes against a started simulator: market streams, user stream, WebSocket API."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -143,9 +144,36 @@ async def compare_fields(file: Path, client: Any, frames: Frames) -> None:
 async def replay(capture_file: Path, start_client: Callable[..., Awaitable[Any]]) -> None:
     symbol = capture_file.name.split("_")[1].upper()
     client = await start_client(market="replay", replay=(str(capture_file),), speed=5.0, symbols=(symbol,))
-    await asyncio.sleep(0.5)
+    low, high = recorded_range(capture_file)
     applied, compared = await follow_book(client, symbol, 3)
+    mark = (await client.raw("GET", "/fapi/v1/premiumIndex", f"symbol={symbol}"))[1]["markPrice"]
+    assert low <= float(mark) <= high
     assert applied > 15 and compared > 0
+
+
+def recorded_range(capture_file: Path) -> tuple[float, float]:
+    prices = []
+    with gzip.open(capture_file, "rb") as lines:
+        for line in lines:
+            data = json.loads(line.partition(b" ")[2]).get("data", {})
+            if data.get("e") == "bookTicker":
+                prices += [float(data["b"]), float(data["a"])]
+    return min(prices), max(prices)
+
+
+async def test_recording_can_be_left_for_a_walk(tmp_path: Path, start_client: Callable[..., Awaitable[Any]]) -> None:
+    ticker = {"e": "bookTicker", "u": 1, "s": "BTCUSDT", "b": "50000.00", "B": "3", "a": "50000.10", "A": "3"}
+    capture = tmp_path / "short.gz"
+    with gzip.open(capture, "wt") as lines:
+        for at_ms in (0, 11_000, 11_300):
+            lines.write(f"{at_ms * 1_000_000} {json.dumps({'stream': 'x', 'data': ticker})}\n")
+    client = await start_client(market="replay", replay=(str(capture),), tick_interval_ms=20)
+    bids = []
+    for _ in range(8):
+        bids.append((await client.control("GET", "state"))["markets"]["BTCUSDT"]["bid"])
+        await asyncio.sleep(0.1)
+    assert bids[0] == "50000.00"
+    assert bids[-1] != "50000.00" and abs(float(bids[-1]) - 50000) < 500
 
 
 async def test_partial_depth_and_marks(client: Any, frames: Frames) -> None:

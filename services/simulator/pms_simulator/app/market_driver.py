@@ -5,27 +5,33 @@ Owns the loops. What a tick does is decided in ``domain.market``; what it causes
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pms_simulator.app.market_streams import CADENCES_MS
 from pms_simulator.app.venue import Venue
 from pms_simulator.domain import catalog
+from pms_simulator.domain.market.moves import Levels
 from pms_simulator.domain.market.replay import Recording
 from pms_simulator.domain.market.synthetic import Walk
 from pms_simulator.domain.state import Market
 from pms_simulator.domain.units import to_units
 
-Frames = Iterable[tuple[int, Mapping[str, Any]]]
+Frames = Iterator[tuple[int, Mapping[str, Any]]]
+PRIME_NS = 10_000_000_000
+SHORTEST_WAIT_S = 0.0005  # below this, sleeping costs more than the frame is early
 
 
 class MarketDriver:
-    """The market's own movement. ``walks`` are the synthetic symbols that move now."""
+    """The market's own movement. ``walks`` are the symbols that walk; one that starts to walk leaves its recording."""
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self.walks: dict[str, Walk] = {}
         self.paused: set[str] = set()
+        self._replayed: set[str] = set()
+        specs = {symbol: market.spec for symbol, market in venue.engine.markets.items()}
+        self._recording = Recording(specs)
 
     def open_markets(self) -> None:
         """Give every built-in symbol a first book, so that there is a price before the first tick."""
@@ -59,27 +65,47 @@ class MarketDriver:
             self._venue.engine.apply(market, move, now_ms)
         self._venue.flush(now_ms)
 
-    async def run_replay(self, frames: Iterator[tuple[int, Mapping[str, Any]]]) -> None:
-        """Play recorded frames at their pace times ``speed``; symbols that start to walk leave the recording."""
-        venue = self._venue
-        recording = Recording({symbol: market.spec for symbol, market in venue.engine.markets.items()})
-        speed = venue.config.speed
+    def prime(self, frames: Frames) -> None:
+        """Play the start of a recording at once, so that there is a whole book before anybody looks.
+
+        As far as the first snapshot; at most PRIME_NS of the recording.
+        """
+        for recorded_ns, frame in frames:
+            self._play(frame)
+            if "lastUpdateId" in frame or recorded_ns > PRIME_NS:
+                return
+
+    async def run_replay(self, frames: Frames) -> None:
+        """Play the rest at its pace times ``speed``; then let its symbols walk on from where it ends."""
+        speed = self._venue.config.speed
         first_ns: int | None = None
         started = time.monotonic()
         for recorded_ns, frame in frames:
             first_ns = first_ns if first_ns is not None else recorded_ns
-            due = started + (recorded_ns - first_ns) / 1e9 / speed
-            wait = due - time.monotonic()
-            if wait > 0.0005:
+            wait = started + (recorded_ns - first_ns) / 1e9 / speed - time.monotonic()
+            if wait > SHORTEST_WAIT_S:
                 await asyncio.sleep(wait)
-            found = recording.moves(frame)
-            if found is None or found[0] in self.walks or found[0] in self.paused:
-                continue
-            now_ms = venue.now_ms()
-            market = venue.engine.markets[found[0]]
-            for move in found[1]:
-                venue.engine.apply(market, move, now_ms)
-            venue.flush(now_ms)
+            self._play(frame)
+        for symbol in self._replayed - self.walks.keys():
+            market = self._venue.engine.markets[symbol]
+            self.start_walk(market, market.mark)
+
+    def _play(self, frame: Mapping[str, Any]) -> None:
+        venue = self._venue
+        found = self._recording.moves(frame)
+        if found is None:
+            return
+        symbol, moves = found
+        market, now_ms = venue.engine.markets[symbol], venue.now_ms()
+        if symbol not in self._replayed:
+            self._replayed.add(symbol)
+            self.walks.pop(symbol, None)
+            venue.engine.apply(market, Levels([], [], replace=True), now_ms)
+        if symbol in self.walks or symbol in self.paused:
+            return
+        for move in moves:
+            venue.engine.apply(market, move, now_ms)
+        venue.flush(now_ms)
 
     async def run_depth(self, cadence_ms: int) -> None:
         """Publish diffs at one cadence."""

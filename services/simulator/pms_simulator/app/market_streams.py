@@ -109,7 +109,7 @@ class MarketStreams:
 
     def flush_depth(self, cadence: int, now_ms: int) -> None:
         """Send what changed since the last time at this cadence."""
-        for (market, pace), diffs in self._diffs.items():
+        for (market, pace), diffs in list(self._diffs.items()):
             if pace != cadence or not diffs.dirty:
                 continue
             payload: bytes | None = None
@@ -188,7 +188,7 @@ class MarketStreams:
                     self._send(name, _encode(event))
 
     def _send(self, stream: str, payload: bytes) -> None:
-        for socket in self._readers.get(stream, ()):
+        for socket in tuple(self._readers.get(stream, ())):
             socket.send_stream(stream, payload)
 
 

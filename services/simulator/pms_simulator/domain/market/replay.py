@@ -19,18 +19,17 @@ class Recording:
     def __init__(self, specs: Mapping[str, SymbolSpec]) -> None:
         self._specs = specs
         self._quotes: dict[str, tuple[int, Quote]] = {}
-        self._symbol: str | None = None
 
     def moves(self, frame: Mapping[str, Any]) -> tuple[str, list[Move]] | None:
         """Symbol and moves of one line, None for lines that move nothing here."""
         data = frame.get("data", frame)
-        if "lastUpdateId" in data:
-            return self._snapshot(data)
         symbol = data.get("s")
-        spec = self._specs.get(symbol)
-        if spec is None:
+        spec = self._specs.get(symbol) if symbol is not None else None
+        if symbol is None or spec is None:
             return None
-        self._symbol = symbol
+        if "lastUpdateId" in data:
+            levels = _levels(spec, data["bids"], data["asks"], replace=True)
+            return symbol, self._with_quote(symbol, data["lastUpdateId"], levels)
         match data.get("e"):
             case "depthUpdate":
                 return symbol, self._with_quote(symbol, data["u"], _levels(spec, data["b"], data["a"]))
@@ -43,14 +42,6 @@ class Recording:
                 price = to_units(data["p"], spec.price_places)
                 return symbol, [Print(side, to_units(data["q"], spec.qty_places), price, on_tape=True)]
         return None
-
-    def _snapshot(self, data: Mapping[str, Any]) -> tuple[str, list[Move]] | None:
-        """A snapshot body names no symbol: it is the one of the frames before it."""
-        if self._symbol is None:
-            return None
-        spec = self._specs[self._symbol]
-        levels = _levels(spec, data["bids"], data["asks"], replace=True)
-        return self._symbol, self._with_quote(self._symbol, data["lastUpdateId"], levels)
 
     def _with_quote(self, symbol: str, update_id: int, levels: Levels) -> list[Move]:
         newest = self._quotes.get(symbol)
