@@ -134,7 +134,7 @@ def test_merged_l1_is_every_book_ticker_and_never_goes_back(capture_file: Path) 
         if symbol not in symbols:
             symbols.add(symbol)
             frames.add(Market(symbol.upper(), "both", publish))
-        frames.on_text(body, lambda _id, _ok: None)
+        frames.on_text(lambda _id, _ok: None, body)
         market = frames.routes[f"{symbol}@bookTicker"]
         assert market.l1.update_id >= data.update_id
         if market.l1.update_id == data.update_id:

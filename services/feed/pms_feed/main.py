@@ -8,6 +8,7 @@ from pms_common.service import Lifecycle, run
 from pms_feed.adapters.rest import PublicRest
 from pms_feed.adapters.socket import connect
 from pms_feed.app.frames import Frames
+from pms_feed.app.probe import Probe
 from pms_feed.app.publisher import Publisher
 from pms_feed.app.pulse import Pulse
 from pms_feed.app.resync import Resync
@@ -43,8 +44,9 @@ async def wire(life: Lifecycle) -> None:
         functools.partial(connect, settings.binance_ws_url.rstrip("/") + STREAMS_ROUTE),
         lambda connection: life.spawn(connection.run(), "connection"),
     )
-    pulse = Pulse(watching, frames, resync, rest, life.ready)
-    life.on_stop(pulse.close)
+    probe = Probe(rest)
+    life.on_stop(probe.close)
+    pulse = Pulse(watching, frames, resync, probe, life.ready)
     consumer = bus.consumer("feed", {names.watch: watching.on_lease})
 
     watching.follow()

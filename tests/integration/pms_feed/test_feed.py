@@ -32,7 +32,9 @@ async def test_every_source_gives_the_first_price_of_a_quiet_market_and_follows_
 
 
 async def test_quiet_symbol_is_repeated_every_second_with_a_fresh_alive_time(rig: Rig) -> None:
+    """Even beside a symbol that the venue does not list."""
     await rig.start()
+    await rig.lease("risk", ["NOSUCHUSDT"])
     await rig.tick(of("BTCUSDT", 64_000.0))
     await asyncio.sleep(8)
     await rig.read()

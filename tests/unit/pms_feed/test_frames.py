@@ -29,7 +29,7 @@ class Rig:
 
     def text(self, body: bytes | str) -> None:
         body = body.encode() if isinstance(body, str) else body
-        self.frames.on_text(body, lambda request_id, ok: self.answers.append((request_id, ok)))
+        self.frames.on_text(lambda request_id, ok: self.answers.append((request_id, ok)), body)
 
     def quote(self, update_id: int, bid: str, ask: str, **more: Any) -> None:
         event = {"e": "bookTicker", "u": update_id, "s": "BTCUSDT", "b": bid, "B": "1", "a": ask, "A": "2"}

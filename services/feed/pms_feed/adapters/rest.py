@@ -1,7 +1,7 @@
-"""The venue's public REST routes the feed needs: depth snapshots and quotes.
+"""The venue's public REST routes the feed needs: depth snapshots, quotes, which symbols trade.
 
 Owns the feed's small weight budget and its respect for bans. Never retries by itself: the caller asks again when it
-still wants. Used by `app.resync` and `app.pulse`.
+still wants. Used by `app.resync` and `app.probe`.
 """
 
 import asyncio
@@ -12,13 +12,14 @@ import msgspec
 
 from pms_common import metrics
 from pms_common.clock import now_ms
-from pms_feed.app.wire import RestError, RestQuote, Snapshot, decode_quotes, decode_snapshot
+from pms_feed.app.market import SNAPSHOT_LEVELS
+from pms_feed.app.wire import RestError, RestQuote, Snapshot, decode_exchange_info, decode_quotes, decode_snapshot
 from pms_feed.domain.budget import WeightBudget
 
-SNAPSHOT_LEVELS = 1_000
 SNAPSHOT_WEIGHT = 20
 QUOTE_WEIGHT = 2
-ALL_QUOTES_WEIGHT = 5  # cheaper than three single ones
+ALL_QUOTES_WEIGHT = 5
+EXCHANGE_INFO_WEIGHT = 1
 REQUEST_WITHIN_S = 5.0
 MAX_WAIT_MS = 60_000
 BAN_WITHOUT_HEADER_S = 10
@@ -47,9 +48,18 @@ class PublicRest:
 
     async def quotes(self, symbols: Sequence[str]) -> list[RestQuote]:
         """Present best bid and ask of the symbols, and perhaps of others. Waits for the budget; raises `RestError`."""
-        if len(symbols) * QUOTE_WEIGHT > ALL_QUOTES_WEIGHT:
-            return await self._quotes({}, ALL_QUOTES_WEIGHT)
-        return [quote for symbol in symbols for quote in await self._quotes({"symbol": symbol}, QUOTE_WEIGHT)]
+        if len(symbols) == 1:
+            return await self._quotes({"symbol": symbols[0]}, QUOTE_WEIGHT)
+        # One that is not listed would spoil the answer for the others if they were asked for by name.
+        return await self._quotes({}, ALL_QUOTES_WEIGHT)
+
+    async def trading(self) -> set[str]:
+        """The symbols that trade now. Waits for the budget; raises `RestError`."""
+        body = await self._get("exchangeInfo", {}, EXCHANGE_INFO_WEIGHT)
+        try:
+            return {listed.symbol for listed in decode_exchange_info(body).symbols if listed.status == "TRADING"}
+        except msgspec.MsgspecError as error:
+            raise RestError(f"exchangeInfo: {error}") from None
 
     async def _quotes(self, params: dict[str, str], weight: int) -> list[RestQuote]:
         body = await self._get("ticker/bookTicker", params, weight)

@@ -7,6 +7,7 @@ messages and hands frames to `app.frames`.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -86,7 +87,7 @@ class Connection:
 
     async def _live(self) -> str:
         """One connection from beginning to end; why it ended."""
-        line = await self._connect(self._on_text, self._on_pong)
+        line = await self._connect(partial(self._frames.on_text, self._answered), self._on_pong)
         self._control.restart()
         self._heard_ms = self._pinged_ms = now_ms()
         self._line = line
@@ -132,9 +133,6 @@ class Connection:
         self._send(self._line, request)
         if stream == market.depth_stream:
             market.depth_restarted()
-
-    def _on_text(self, message: bytes) -> None:
-        self._frames.on_text(message, self._answered)
 
     def _answered(self, request_id: int, ok: bool) -> None:
         self._heard_ms = now_ms()

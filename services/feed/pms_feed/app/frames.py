@@ -35,8 +35,8 @@ class Frames:
         for stream in market.streams:
             self.routes.pop(stream, None)
 
-    def on_text(self, payload: bytes | memoryview, answer: Answer) -> None:
-        """One text frame."""
+    def on_text(self, answer: Answer, payload: bytes) -> None:
+        """One text frame; `answer` first, so that a connection binds its own without another call a frame."""
         try:
             frame = decode_frame(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError):

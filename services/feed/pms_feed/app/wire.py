@@ -69,6 +69,20 @@ class RestQuote(msgspec.Struct):
     event_ms: int = msgspec.field(name="time", default=0)
 
 
+class Listed(msgspec.Struct):
+    """A symbol in `GET /fapi/v1/exchangeInfo`."""
+
+    symbol: str
+    status: str
+
+
+class ExchangeInfo(msgspec.Struct):
+    """`GET /fapi/v1/exchangeInfo`."""
+
+    symbols: list[Listed]
+
+
 decode_frame = msgspec.json.Decoder(Frame, strict=False).decode
 decode_snapshot = msgspec.json.Decoder(Snapshot, strict=False).decode
 decode_quotes = msgspec.json.Decoder(list[RestQuote] | RestQuote, strict=False).decode
+decode_exchange_info = msgspec.json.Decoder(ExchangeInfo).decode
