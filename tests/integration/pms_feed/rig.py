@@ -18,7 +18,7 @@ from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import Tick, WatchLease, ticks
 from pms_common.names import Names
 
-WAIT_S = 15.0
+WAIT_S = 30.0
 
 
 def now_ms() -> int:
