@@ -11,7 +11,12 @@ SYMBOL = "BTC/USDT:USDT"
 @pytest.fixture
 def exchange(simulator: Any) -> Any:
     client = ccxt.binanceusdm(
-        {"apiKey": "sim-key", "secret": "sim-secret", "options": {"fetchCurrencies": False}, "enableRateLimit": False}
+        {
+            "apiKey": simulator.key,
+            "secret": simulator.secret,
+            "options": {"fetchCurrencies": False},
+            "enableRateLimit": False,
+        }
     )
     for name, url in client.urls["api"].items():
         if isinstance(url, str) and name.startswith("fapi"):

@@ -22,13 +22,15 @@ from binance_sdk_derivatives_trading_usds_futures.rest_api.models import (
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own deprecations and unclosed sockets
 
-KEYS: dict[str, Any] = {"api_key": "sim-key", "api_secret": "sim-secret"}
+
+def keys(simulator: Any) -> dict[str, Any]:
+    return {"api_key": simulator.key, "api_secret": simulator.secret}
 
 
 @pytest.fixture
 def rest(simulator: Any) -> Any:
     return DerivativesTradingUsdsFutures(
-        config_rest_api=ConfigurationRestAPI(base_path=simulator.rest, retries=0, **KEYS)
+        config_rest_api=ConfigurationRestAPI(base_path=simulator.rest, retries=0, **keys(simulator))
     ).rest_api
 
 
@@ -90,7 +92,9 @@ def test_market_order_account_and_positions(rest: Any) -> None:
 
 
 async def test_orders_over_the_websocket_api(simulator: Any) -> None:
-    client = DerivativesTradingUsdsFutures(config_ws_api=ConfigurationWebSocketAPI(stream_url=simulator.ws_api, **KEYS))
+    client = DerivativesTradingUsdsFutures(
+        config_ws_api=ConfigurationWebSocketAPI(stream_url=simulator.ws_api, **keys(simulator))
+    )
     connection = await client.websocket_api.create_connection()  # type: ignore[no-untyped-call]
     try:
         placed = await connection.new_order(

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own deprecatio
 
 @pytest.fixture
 async def client(simulator: Any) -> AsyncIterator[AsyncClient]:
-    connected = AsyncClient("sim-key", "sim-secret")
+    connected = AsyncClient(simulator.key, simulator.secret)
     connected.FUTURES_URL = f"{simulator.rest}/fapi"
     yield connected
     await connected.close_connection()
