@@ -1,25 +1,34 @@
 """The order service against the running simulator, Valkey and PostgreSQL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.integration.pms_orders.desk import Desk, simulator
 
 from pms_common.db import connect
 from pms_common.names import Names
+from tests.integration.pms_orders.desk import Desk, Simulator, simulator
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[dict[str, str]]:
+    """The addresses of a running simulator."""
+    limits = {"PMS_SIM_LIMIT_ORDERS_PER_TEN_SECONDS": "100", "PMS_SIM_LIMIT_WEIGHT_PER_MINUTE": "24000"}
+    with simulator(**limits) as address:
+        yield address
 
 
 @pytest.fixture
-async def desk(names: Names, redis_url: str, database: str) -> AsyncIterator[Desk]:
+async def desk(names: Names, redis_url: str, database: str, exchange: dict[str, str]) -> AsyncIterator[Desk]:
     """A ready order service on a market of 64,000.0 to 64,000.1."""
     connection = await connect(database)
     await connection.execute("TRUNCATE pms_orders.orders, pms_orders.fills, pms_orders.gates")
     await connection.close()
-    async with simulator() as sim:
-        await sim.market("64000.0", "64000.1")
-        made = Desk(names, redis_url, database, sim)
-        try:
-            await made.start()
-            yield made
-        finally:
-            await made.stop()
+    sim = Simulator(exchange)
+    await sim.reset()
+    made = Desk(names, redis_url, database, sim)
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.stop()
+        await sim.close()

@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +23,8 @@ from pms_common.ids import client_order_id
 from pms_common.names import Names
 
 ACCOUNT = "acct-one"
-WAIT_S = 15.0
+WAIT_S = 30.0
+"""Starting a process takes half a second, and much longer on a machine that is busy."""
 
 
 def free_port() -> int:
@@ -34,10 +36,19 @@ def free_port() -> int:
 class Simulator:
     """The exchange, as a process."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, address: dict[str, str], http: aiohttp.ClientSession
-    ) -> None:
-        self.process, self.address, self._http = process, address, http
+    def __init__(self, address: dict[str, str]) -> None:
+        self.address = address
+        self._http = aiohttp.ClientSession()
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def reset(self) -> None:
+        """No faults, the right time, a market of 64,000.0 to 64,000.1."""
+        async with self._http.delete(self.address["rest"] + "/sim/faults") as answer:
+            assert answer.status == 200
+        await self.post("/sim/clock", offsetMs=0)
+        await self.market("64000.0", "64000.1")
 
     async def post(self, path: str, **body: Any) -> Any:
         async with self._http.post(self.address["rest"] + path, json=body) as answer:
@@ -61,24 +72,17 @@ class Simulator:
         return sum(item["params"].get("newClientOrderId") == name for item in requests)
 
 
-@asynccontextmanager
-async def simulator(**settings: str) -> AsyncIterator[Simulator]:
-    environment = {**os.environ, **settings}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pms_simulator", "--port", "0", "--market", "manual"),
-        stdout=asyncio.subprocess.PIPE,
-        env=environment,
-    )
-    assert process.stdout is not None
-    async with asyncio.timeout(WAIT_S):
-        address = json.loads(await process.stdout.readline())
-    async with aiohttp.ClientSession() as http:
+@contextmanager
+def simulator(**settings: str) -> Iterator[dict[str, str]]:
+    """Run a simulator; its addresses."""
+    command = [sys.executable, "-m", "pms_simulator", "--port", "0", "--market", "manual"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **settings}) as process:
+        assert process.stdout is not None
         try:
-            yield Simulator(process, address, http)
+            yield json.loads(process.stdout.readline())
         finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
+            process.terminate()
+            process.wait(WAIT_S)
 
 
 class Desk:
@@ -189,7 +193,8 @@ class Desk:
         return found
 
     async def _read(self, block_ms: int) -> None:
-        answer = await self.redis.xread({self.names.updates("orders"): self._last}, count=1000, block=block_ms)
+        stream = self.names.updates("orders")
+        answer: Any = await self.redis.xread({stream: self._last}, count=1000, block=block_ms)
         for _, entries in answer or ():
             for entry_id, fields in entries:
                 self._last = entry_id.decode()

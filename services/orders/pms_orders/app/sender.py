@@ -36,6 +36,7 @@ class Sender:
         self._now_ms = now_ms
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
+        self._pumped_ms = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def open(self, ready: bool) -> None:
@@ -59,7 +60,7 @@ class Sender:
             self._loop.call_soon(self._pump)
 
     def _admits(self, lane: Lane) -> bool:
-        return self._allowed(lane) and self._budget.admits(lane, self._now_ms())
+        return self._allowed(lane) and self._budget.admits(lane, self._pumped_ms)
 
     def _allowed(self, lane: Lane) -> bool:
         return self.open_for_risk or lane is Lane.CANCEL or lane is Lane.CLOSE
@@ -68,7 +69,7 @@ class Sender:
         self._scheduled = False
         if not self._socket.connected:
             return
-        now_ms = self._now_ms()
+        now_ms = self._pumped_ms = self._now_ms()
         for _ in range(MAX_PER_TURN):
             popped = self.lanes.pop(self._admits)
             if popped is None:

@@ -10,7 +10,6 @@ string as it is sent.
 import hmac
 from urllib.parse import urlencode
 
-from pms_common.contracts.bus.orders import PlaceOrder
 from pms_common.decimals import plain
 from pms_orders.domain.order import Flight, Operation, OrderState
 from pms_orders.domain.resolution import RECV_WINDOW_MS
@@ -40,74 +39,78 @@ class Signer:
 def trading_request(
     signer: Signer, request_id: int, operation: Operation, order: OrderState, flight: Flight, timestamp: int
 ) -> bytes:
-    """A request of the WebSocket API for the order's next step, signed."""
+    """A request of the WebSocket API for the order's next step, signed.
+
+    The text that is signed and the JSON that is sent are written side by side: numbers are numbers in the JSON.
+    """
     if operation is Operation.PLACE:
-        pairs = _place(signer.api_key, order, timestamp)
+        text, fields = _place(order)
     elif operation is Operation.CANCEL:
-        pairs = _cancel(signer.api_key, order, timestamp)
+        text, fields = _cancel(order)
     else:
-        pairs = _amend(signer.api_key, order, flight, timestamp)
-    text = "&".join([f"{name}={value}" for name, value in pairs])
-    fields = ",".join([f'"{n}":"{v}"' if type(v) is str else f'"{n}":{v}' for n, v in pairs])
-    method = METHODS[operation]
-    signature = signer.sign(text)
-    return f'{{"id":{request_id},"method":"{method}","params":{{{fields},"signature":"{signature}"}}}}'.encode()
-
-
-Pairs = list[tuple[str, str | int]]
-
-
-def _place(api_key: str, order: OrderState, timestamp: int) -> Pairs:
-    """Parameters in the order of their names; what is left out takes the venue's default."""
-    place: PlaceOrder = order.place
-    pairs: Pairs = [("apiKey", api_key)]
-    if place.good_till_ms is not None:
-        pairs.append(("goodTillDate", place.good_till_ms))
-    pairs += (("newClientOrderId", place.client_order_id), ("newOrderRespType", "ACK"))
-    pairs.append(("positionSide", place.position_side))
-    if order.price is not None:
-        pairs.append(("price", plain(order.price)))
-    pairs += (("quantity", plain(order.quantity)), ("recvWindow", RECV_WINDOW_MS))
-    if place.reduce_only_on_venue:
-        pairs.append(("reduceOnly", "true"))
-    pairs += (
-        ("selfTradePreventionMode", place.self_trade_prevention),
-        ("side", place.side),
-        ("symbol", place.symbol),
+        text, fields = _amend(order, flight)
+    key = signer.api_key
+    # Parameters are sorted by name; apiKey comes first and, but for `type`, timestamp last.
+    placing = operation is Operation.PLACE
+    kind, kind_field = (
+        (f"&type={order.place.order_type}", f',"type":"{order.place.order_type}"') if placing else ("", "")
     )
+    signature = signer.sign(f"apiKey={key}&{text}&timestamp={timestamp}{kind}")
+    return (
+        f'{{"id":{request_id},"method":"{METHODS[operation]}","params":{{"apiKey":"{key}",{fields},'
+        f'"timestamp":{timestamp}{kind_field},"signature":"{signature}"}}}}'
+    ).encode()
+
+
+def _place(order: OrderState) -> tuple[str, str]:
+    """What is left out takes the venue's default."""
+    place = order.place
+    name, symbol, side, leg = place.client_order_id, place.symbol, place.side, place.position_side
+    prevention, quantity = place.self_trade_prevention, plain(order.quantity)
+    till = till_field = price = price_field = reduce = reduce_field = force = force_field = ""
+    if place.good_till_ms is not None:
+        till, till_field = f"goodTillDate={place.good_till_ms}&", f'"goodTillDate":{place.good_till_ms},'
+    if order.price is not None:
+        text = plain(order.price)
+        price, price_field = f"&price={text}", f',"price":"{text}"'
+    if place.reduce_only_on_venue:
+        reduce, reduce_field = "&reduceOnly=true", ',"reduceOnly":"true"'
     if place.order_type == "LIMIT":
-        pairs.append(("timeInForce", place.time_in_force or "GTC"))
-    pairs += (("timestamp", timestamp), ("type", place.order_type))
-    return pairs
+        lasting = place.time_in_force or "GTC"
+        force, force_field = f"&timeInForce={lasting}", f',"timeInForce":"{lasting}"'
+    return (
+        f"{till}newClientOrderId={name}&newOrderRespType=ACK&positionSide={leg}{price}&quantity={quantity}"
+        f"&recvWindow={RECV_WINDOW_MS}{reduce}&selfTradePreventionMode={prevention}&side={side}&symbol={symbol}{force}",
+        f'{till_field}"newClientOrderId":"{name}","newOrderRespType":"ACK","positionSide":"{leg}"{price_field},'
+        f'"quantity":"{quantity}","recvWindow":{RECV_WINDOW_MS}{reduce_field},'
+        f'"selfTradePreventionMode":"{prevention}","side":"{side}","symbol":"{symbol}"{force_field}',
+    )
 
 
-def _which(order: OrderState) -> tuple[str, str | int]:
+def _which(order: OrderState) -> tuple[str, str]:
     if order.exchange_order_id is not None:
-        return ("orderId", order.exchange_order_id)
-    return ("origClientOrderId", order.place.client_order_id)
+        return f"orderId={order.exchange_order_id}", f'"orderId":{order.exchange_order_id}'
+    name = order.place.client_order_id
+    return f"origClientOrderId={name}", f'"origClientOrderId":"{name}"'
 
 
-def _cancel(api_key: str, order: OrderState, timestamp: int) -> Pairs:
-    return [
-        ("apiKey", api_key),
-        _which(order),
-        ("recvWindow", RECV_WINDOW_MS),
-        ("symbol", order.place.symbol),
-        ("timestamp", timestamp),
-    ]
+def _cancel(order: OrderState) -> tuple[str, str]:
+    which, which_field = _which(order)
+    symbol = order.place.symbol
+    return (
+        f"{which}&recvWindow={RECV_WINDOW_MS}&symbol={symbol}",
+        f'{which_field},"recvWindow":{RECV_WINDOW_MS},"symbol":"{symbol}"',
+    )
 
 
-def _amend(api_key: str, order: OrderState, flight: Flight, timestamp: int) -> Pairs:
-    terms = flight.terms
-    if terms is None:
+def _amend(order: OrderState, flight: Flight) -> tuple[str, str]:
+    if flight.terms is None:
         raise ValueError("an amendment without terms")
-    return [
-        ("apiKey", api_key),
-        _which(order),
-        ("price", plain(terms.price)),
-        ("quantity", plain(terms.quantity)),
-        ("recvWindow", RECV_WINDOW_MS),
-        ("side", order.place.side),
-        ("symbol", order.place.symbol),
-        ("timestamp", timestamp),
-    ]
+    which, which_field = _which(order)
+    price, quantity = plain(flight.terms.price), plain(flight.terms.quantity)
+    side, symbol = order.place.side, order.place.symbol
+    return (
+        f"{which}&price={price}&quantity={quantity}&recvWindow={RECV_WINDOW_MS}&side={side}&symbol={symbol}",
+        f'{which_field},"price":"{price}","quantity":"{quantity}","recvWindow":{RECV_WINDOW_MS},'
+        f'"side":"{side}","symbol":"{symbol}"',
+    )
