@@ -114,7 +114,8 @@ class Outbox:
 
     def begin_stretch(self) -> None:
         """End what others added and begin a stretch that the caller ends, sparing a turn of the event loop."""
-        self.end_stretch()
+        if self._open.commands or self._open.acks:
+            self.end_stretch()
         self._scheduled = True
 
     def end_stretch(self) -> None:

@@ -199,7 +199,9 @@ class Reader:
             self._end(reply)
             return
         if reply is not None:
-            coming = sum(len(entries) for _, entries in reply)
+            coming = 0
+            for _, entries in reply:
+                coming += len(entries)
             if coming >= self._count and not self._flow.stopping and self._flow.may_read(coming):
                 self._read()  # a backlog: Redis prepares the next batch while this one is handled
             self._hand_out(reply)

@@ -155,7 +155,8 @@ def round_trip(seconds: float, address: str, prefix: str) -> dict[str, float]:
         reading.send(_read(back, 1))
         sent = time.monotonic_ns()
         writing.ask(_xadd(there, 10_000, _payload()))
-        reply = reading.reply()
+        while (reply := reading.reply()) is None:  # the echo still starts
+            reading.send(_read(back, 1))
         warm += 1
         if warm == WARM_UP:
             begin = time.monotonic()

@@ -327,7 +327,7 @@ static int round_trip(double seconds, const char *address, const char *prefix) {
         xadd(writing, there, "10000", payload, PAYLOAD);
         flush(writing);
         skip(writing, 1);
-        if (!entries(reading)) die("no answer");
+        while (!entries(reading)) ask(reading, back, "1");
         entry(reading, &e);
         if (++warm > WARM_UP) ns[n++] = now_ns() - sent;
         command(writing, 4, "XACK", back, "g", e.id);
