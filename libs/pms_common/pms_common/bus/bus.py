@@ -18,7 +18,10 @@ from pms_common.bus.handling import Handler, OnDead
 from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox, Ready
 from pms_common.bus.ticks import TicksHandler, TicksReader, TicksWriter
+from pms_common.metrics import gauge
 from pms_common.names import Names
+
+_waiting = gauge("outbox_commands", "Commands that Redis has not answered", ["role"])
 
 
 def _nobody(_part: str, _ok: bool, _why: str) -> None:
@@ -37,6 +40,7 @@ class Bus:
         self.incarnation = Incarnation()
         self.redis: redis.asyncio.Redis = library_client(endpoint)
         self.outbox = Outbox(self._dial, names.own(role, "outbox"), ready=ready)
+        _waiting.labels(role).set_function(lambda: self.outbox.pending)
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod

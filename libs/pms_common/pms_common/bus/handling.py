@@ -14,8 +14,10 @@ from pms_common.bus.entry import Entry
 from pms_common.bus.errors import BusError, Malformed
 from pms_common.bus.outbox import Outbox
 from pms_common.logging import get_logger
+from pms_common.metrics import counter
 
 log = get_logger(__name__)
+_dead = counter("dead_entries", "Entries given up to pms:dead", ["stream"])
 
 Handler = Callable[[Entry], None]
 OnDead = Callable[[Entry, str], None]
@@ -98,6 +100,7 @@ def dead_letter(
     outbox: Outbox, dead_stream: str, stream: str, entry_id: str, reason: str, tries: int, payload: bytes
 ) -> None:
     """Copy what could not be handled to the dead stream."""
+    _dead.labels(stream).inc()
     log.warning("entry_dead", stream=stream, id=entry_id, reason=reason, tries=tries)
     words = ("reason", reason, "stream", stream, "id", entry_id, "tries", tries)
     outbox.command("XADD", dead_stream, "*", *words, "payload", payload[:MAX_DEAD_BYTES])

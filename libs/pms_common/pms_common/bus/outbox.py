@@ -121,7 +121,8 @@ class Outbox:
     def end_stretch(self) -> None:
         """End the current stretch and send it, if the line is idle."""
         self._scheduled = False
-        if self.failed.done():  # the service is stopping; what was not written is redelivered to its successor
+        if self.failed.done():  # the service is stopping; the causes of what is not written come again to its successor
+            self._open = Stretch()
             return
         stretch = self._open
         if stretch.commands or stretch.acks:

@@ -19,6 +19,7 @@ def kind(request, monkeypatch):
     reference._program.cache_clear()
 
 
+@pytest.mark.slow
 async def test_chain_and_round_trip(kind, redis_url):
     with redis.Redis.from_url(redis_url) as client:
         before = set(client.scan_iter(match="bench:*"))
@@ -34,5 +35,5 @@ async def test_chain_and_round_trip(kind, redis_url):
 
 
 async def test_failure_is_told(kind):
-    with pytest.raises(reference.ReferenceError):
+    with pytest.raises(reference.ProgramError):
         await reference.run_round_trip(0.1, "/nowhere/redis.sock")

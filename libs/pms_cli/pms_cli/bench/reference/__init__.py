@@ -21,7 +21,7 @@ from pms_common.bus.url import parse
 _HERE = Path(__file__).parent
 
 
-class ReferenceError(RuntimeError):
+class ProgramError(RuntimeError):
     """The reference program failed; the text is what it wrote."""
 
 
@@ -65,7 +65,7 @@ async def _run(*words: str) -> ChainResult:
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = await process.communicate()
     if process.returncode:
-        raise ReferenceError(f"{' '.join(command)}: {errors.decode(errors='replace')}")
+        raise ProgramError(f"{' '.join(command)}: {errors.decode(errors='replace')}")
     return ChainResult(**json.loads(output), kind=kind)
 
 
