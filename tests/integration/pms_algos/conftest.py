@@ -37,6 +37,8 @@ from pms_common.contracts.bus.streams import algos_updates
 from pms_common.db import connect
 from pms_common.names import Names
 
+PATIENCE_S = 60
+"""A process may take long to start on a machine that does other things."""
 D = Decimal
 NONE = D(0)
 SPEC = SymbolSpec(
@@ -224,10 +226,11 @@ class World:
 
     async def chase(self, request_id: str, **changes: object) -> None:
         body = {"subAccountId": "acc", "symbol": "BTCUSDT", "side": "BUY", "quantity": 1, "leverage": 5}
+        body["expiresAt"] = now_ms() + PATIENCE_S * 1000
         await self.send("chase", **{**body, "requestId": request_id, **changes})
 
     async def result(self, request_id: str) -> dict[str, Any]:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while (found := await self.client.get(self.names.result(request_id))) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return json.loads(found)
@@ -239,7 +242,7 @@ class World:
         found = [u for u in await self.updates() if getattr(u, "type", None) == type_]
         return [json.loads(bytes(u.payload)) for u in found]
 
-    async def until(self, what: Any, within_s: float = 10.0) -> None:
+    async def until(self, what: Any, within_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(within_s):
             while True:
                 found = what()
@@ -286,7 +289,7 @@ class AlgosProcess:
             return 0
         if self._process.poll() is None:
             self._process.terminate()
-        return self._process.wait(20)
+        return self._process.wait(PATIENCE_S)
 
     @property
     def log(self) -> str:

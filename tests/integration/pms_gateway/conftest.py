@@ -62,7 +62,7 @@ class GatewayProcess:
             return 0
         if self._process.poll() is None:
             self._process.terminate()
-        return self._process.wait(20)
+        return self._process.wait(60)
 
     def exit_code(self, within_s: float) -> int:
         assert self._process is not None
@@ -73,7 +73,7 @@ class GatewayProcess:
         return self._log.read_text()
 
     async def healthy(self) -> None:
-        async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+        async with aiohttp.ClientSession() as session, asyncio.timeout(60):
             while True:
                 try:
                     async with session.get(f"{self.url}/health"):

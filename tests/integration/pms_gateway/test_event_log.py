@@ -16,7 +16,7 @@ async def events(client: redis.asyncio.Redis, names: Names) -> list[tuple[str, d
 
 
 async def until(client: redis.asyncio.Redis, names: Names, count: int) -> list[tuple[str, dict[str, Any], str]]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await client.xlen(names.events) < count:  # noqa: ASYNC110 (another process writes)
             await asyncio.sleep(0.02)
     return await events(client, names)

@@ -22,7 +22,7 @@ from pms_gateway.door.tokens import Tokens
 
 
 async def read(socket: aiohttp.ClientWebSocketResponse, count: int) -> list[dict[str, object]]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [json.loads(await socket.receive_str()) for _ in range(count)]
 
 
@@ -92,7 +92,7 @@ async def test_a_slow_socket_is_closed_with_the_reason_and_where_to_read_on(
             await asyncio.sleep(0.001)
     await asyncio.sleep(1)
     received = bytearray()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while chunk := await reader.read(1 << 20):
             received += chunk
             del received[:-200]
