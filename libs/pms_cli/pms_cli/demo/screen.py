@@ -6,7 +6,6 @@ Owns the look. Reads the gateway's HTTP like any operator's tool. Used by `run`.
 import asyncio
 import contextlib
 import json
-from collections import deque
 from typing import Any
 
 import aiohttp
@@ -30,7 +29,7 @@ class Screen:
     def __init__(self, console: Console, place: Place) -> None:
         self._console = console
         self._place = place
-        self._tape: deque[str] = deque(maxlen=TAPE)
+        self._tape: list[str] = []
         self._live: Live | None = None
 
     def tell(self, text: str) -> None:
@@ -64,7 +63,7 @@ class Screen:
             _heading(session.symbol, json.loads(price) if price else None),
             _accounts(accounts),
             _working({account["id"]: account["name"] for account in accounts}, orders, algos),
-            Text("\n".join(f"  {text}" for text in self._tape)),
+            Text("\n".join(f"  {text}" for text in self._tape[-TAPE:])),
         )
 
     async def _get(self, http: aiohttp.ClientSession, what: str) -> list[dict[str, Any]]:
