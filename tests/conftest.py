@@ -11,6 +11,7 @@ import functools
 import json
 import os
 import socket
+import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator
@@ -62,8 +63,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis or Valkey server for the whole run."""
     if given := _given("REDIS_URL"):
         yield given
-    elif _docker_answers():
-        yield from _container("redis:7", 6379, "redis://{host}:{port}/0", {})
+    elif container := _container("redis:7", 6379, {}):
+        yield _address(container, 6379, "redis://{host}:{port}/0")
+        container.stop()
     else:
         server = start_valkey(tmp_path_factory.mktemp("valkey"))
         yield server.url
@@ -75,26 +77,37 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server for the whole run, by the URL of a database from which others can be made."""
     if given := _given("DATABASE_URL"):
         yield given
-    elif _docker_answers():
-        env = {"POSTGRES_HOST_AUTH_METHOD": "trust"}
-        url = "postgresql+asyncpg://postgres@{host}:{port}/postgres"
-        yield from _container("postgres:16", 5432, url, env)
+    elif container := _container("postgres:16", 5432, {"POSTGRES_HOST_AUTH_METHOD": "trust"}):
+        yield _address(container, 5432, "postgresql+asyncpg://postgres@{host}:{port}/postgres")
+        container.stop()
     else:
         server = start_postgres(tmp_path_factory.mktemp("postgres"), options=UNSAFE_FAST)
         yield server.url
         server.stop()
 
 
-def _container(image: str, port: int, url: str, env: dict[str, str]) -> Iterator[str]:
+def _container(image: str, port: int, env: dict[str, str]) -> Any:
+    """A running container; None where no Docker engine answers or it cannot have the image."""
+    if not _docker_answers():
+        return None
+    from docker.errors import DockerException
     from testcontainers.core.container import DockerContainer
 
     container = DockerContainer(image).with_exposed_ports(port)
     for name, value in env.items():
         container = container.with_env(name, value)
-    with container:
-        address = url.format(host=container.get_container_host_ip(), port=container.get_exposed_port(port))
-        _wait_for(address)
-        yield address
+    try:
+        return container.start()
+    except DockerException as error:
+        warn = f"Docker answers but does not run {image} ({type(error).__name__}): using an embedded server"
+        sys.stderr.write(f"{warn}\n")
+        return None
+
+
+def _address(container: Any, port: int, url: str) -> str:
+    address = url.format(host=container.get_container_host_ip(), port=container.get_exposed_port(port))
+    _wait_for(address)
+    return address
 
 
 def _wait_for(url: str) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 VIEWS: Mapping[str, Sequence[tuple[str, str]]] = {
     "accounts": (
-        ("id", "account"),
+        ("name", "account"),
+        ("id", "id"),
         ("status", "status"),
         ("balance", "balance"),
         ("equity", "equity"),
@@ -46,14 +47,13 @@ VIEWS: Mapping[str, Sequence[tuple[str, str]]] = {
     "algos": (
         ("id", "algo"),
         ("subAccountId", "account"),
-        ("type", "type"),
+        ("kind", "kind"),
         ("symbol", "symbol"),
         ("side", "side"),
         ("status", "status"),
     ),
 }
 """Fields of each list, as the contract names them, and their headings; together they fit 80 columns."""
-FALLBACKS = {"id": "subAccountId", "marginUsed": "margin"}
 
 
 def accounts(as_json: AsJson = False, ready_file: ReadyFile = None) -> None:
@@ -141,8 +141,15 @@ async def _get_all(url: str, names: list[str]) -> dict[str, list[dict[str, Any]]
 
 async def _get(session: "aiohttp.ClientSession", name: str) -> list[dict[str, Any]]:
     async with session.get(f"/v1/{name}") as answer:
-        rows: list[dict[str, Any]] = await answer.json()
-        return rows
+        rows: list[dict[str, Any]] = (await answer.json())[name]
+    if name == "algos":  # each kind names its id after itself; the list has one column for it
+        return [{"id": row[_id_field(row["kind"])], **row} for row in rows]
+    return rows
+
+
+def _id_field(kind: str) -> str:
+    first, *rest = kind.split("_")
+    return first + "".join(word.capitalize() for word in rest) + "Id"
 
 
 def _token() -> str:
@@ -167,7 +174,7 @@ def table(name: str, rows: Sequence[Mapping[str, Any]]) -> "Table":
         numbers = any(isinstance(row.get(field), int | float) for row in rows)
         drawn.add_column(heading, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(_cell(row.get(field, row.get(FALLBACKS.get(field, "")))) for field, _ in columns))
+        drawn.add_row(*(_cell(row.get(field)) for field, _ in columns))
     return drawn
 
 
