@@ -117,15 +117,15 @@ class _Service:
         }
         self._read(self.bus.consumer(SERVICE, heard, cursors=self.cursors), "updates")
         life.spawn(self.bus.ticks_reader(names.ticks, SERVICE, self.watching.on_ticks).run(), "ticks")
-        life.spawn(_every(TEND_S, self.watching.tend), "watching")
+        life.spawn(_every(life, TEND_S, self.watching.tend), "watching")
         life.ready("orders", False, "waiting for the order service's snapshot")
         await start.hear(self.orders_updates)
         life.ready("orders", True)
 
         await self._let_commands_in()
-        life.spawn(_every(TEND_S, self.waits.expire), "waits")
-        life.spawn(_every(TURN_S, self.caches.turn), "caches")
-        life.spawn(_every(CHECK_S, self.exchange.check), "reconciliation")
+        life.spawn(_every(life, TEND_S, self.waits.expire), "waits")
+        life.spawn(_every(life, TURN_S, self.caches.turn), "caches")
+        life.spawn(_every(life, CHECK_S, self.exchange.check), "reconciliation")
         life.spawn(start.sweep(), "sweep")
 
     async def _let_commands_in(self) -> None:
@@ -193,9 +193,9 @@ def _measure(life: Lifecycle, bus: Bus, names: Names) -> LagSampler:
     return sampler
 
 
-async def _every(seconds: float, act: Callable[[], None]) -> None:
-    """Call `act` regularly until cancelled."""
-    while True:
+async def _every(life: Lifecycle, seconds: float, act: Callable[[], None]) -> None:
+    """Call `act` regularly until the service stops."""
+    while not life.stopping.is_set():
         act()
         await asyncio.sleep(seconds)
 

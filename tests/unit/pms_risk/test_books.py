@@ -187,7 +187,7 @@ def test_a_drift_counts_when_seen_twice() -> None:
     exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100))
     reconciliation.take(exchange.facts())
     assert reconciliation.check(books) == frozenset()
-    assert reconciliation.check(books) == {Drift("position", "BTCUSDT", "BTCUSDT", D(0), D(1))}
+    assert reconciliation.check(books) == {Drift("position", "BTCUSDT", "BTCUSDT", "BOTH", D(0), D(1))}
     assert reconciliation.frozen_symbols == {"BTCUSDT"}
     assert reconciliation.check(books) == frozenset(), "told once"
     assert reconciliation.confirmed

@@ -1,6 +1,6 @@
 """Public events of orders and positions, each with the account after it.
 
-Owns which event a change of an order or a position makes, and their keys: derived from the cause, so that a replay makes
+Owns which event a change of an order or a position makes, and its key: derived from the cause, so that a replay makes
 the same key and the gateway drops the repeat. Decides nothing. Used by the order feed.
 """
 

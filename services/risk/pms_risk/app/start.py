@@ -55,7 +55,7 @@ class Start:
 
     async def resume_waits(self, waits: Waits, key: str) -> None:
         """Go on waiting for the orders of requests that were waiting, with what their fills came to so far."""
-        waiting = waits.restore(await self._bus.redis.hgetall(key))
+        waiting = waits.restore(await self._bus.redis.hvals(key))
         for order_id, executed in (await self._store.executed(waiting)).items():
             outcome = waits.outcome(order_id)
             if outcome is not None:
@@ -63,11 +63,13 @@ class Start:
 
     async def hear(self, updates: OrdersUpdates) -> None:
         """Ask the order service for everything until it has answered."""
-        while not updates.complete:
+        while not updates.completed.is_set():
             updates.ask_snapshot()
-            deadline = asyncio.get_running_loop().time() + ASK_AGAIN_S
-            while not updates.complete and asyncio.get_running_loop().time() < deadline:
-                await asyncio.sleep(0.02)
+            try:
+                async with asyncio.timeout(ASK_AGAIN_S):
+                    await updates.completed.wait()
+            except TimeoutError:
+                log.warning("order_service_silent")
 
     async def sweep(self) -> None:
         """Release, one by one, what was reserved again and is acknowledged without a word since."""

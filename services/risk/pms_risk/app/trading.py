@@ -1,7 +1,7 @@
 """The commands that trade: trade, limit, close, limit_close; and validate, which only asks.
 
-Owns how a command becomes an order: rounding down to the step, slippage bounds, what a close closes. Used by the command
-inlet.
+Owns how a command becomes an order: rounding down to the step, slippage bounds, what a close closes. Used by the
+command inlet.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,8 @@ from pms_risk.domain.account import Account
 from pms_risk.domain.plan import slippage_limit
 from pms_risk.domain.position import Position
 from pms_risk.domain.snapshot import shown
+
+Decide = Callable[[Request], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,16 +206,14 @@ class Trading:
 
     # -- what all share
 
-    def _when_priced(
-        self, request: Request, symbol: str, reduce_only: bool, decide: Callable[[Request], None]
-    ) -> Taken:
+    def _when_priced(self, request: Request, symbol: str, reduce_only: bool, decide: Decide) -> Taken:
         """Decide now, or as soon as the first price of a symbol nobody watched has come."""
         if not reduce_only and self._watching.wait_for_price(symbol, partial(self._resume, request, decide)):
             return Taken.LATER
         decide(request)
         return Taken.NOW
 
-    def _resume(self, request: Request, decide: Callable[[Request], None]) -> None:
+    def _resume(self, request: Request, decide: Decide) -> None:
         """Decide a request that has waited for a price."""
         self._inlet.acknowledge(request)
         try:
@@ -263,6 +263,8 @@ def _sized(quantity: Decimal, step: Decimal) -> Sized:
     floored = floor_to(quantity, step)
     if floored == quantity:
         return Sized(quantity, ())
+    if not floored:
+        raise CommandError(ErrorCode.FILTER_QUANTITY, f"quantity is below the step of {step}", field="quantity")
     return Sized(floored, (f"quantity was rounded down to {floored:f}",))
 
 

@@ -4,6 +4,7 @@ Owns gap detection (a gap, or a snapshot that is under way when the order servic
 snapshot) and which orders a snapshot has not mentioned. Used by the bus.
 """
 
+import asyncio
 import secrets
 
 from pms_common.bus import Entry, GapDetector, Outbox
@@ -24,7 +25,7 @@ ASKER = "risk"
 
 
 class OrdersUpdates:
-    """Reads what the order service tells. `complete` is set when a snapshot that was asked for has ended."""
+    """Reads what the order service tells."""
 
     def __init__(
         self,
@@ -44,11 +45,12 @@ class OrdersUpdates:
         self._gaps = GapDetector(self._on_gap)
         self._token = ""
         self._unmentioned: set[tuple[str, str]] | None = None
-        self.complete = False
+        self.completed = asyncio.Event()
+        """Set when a snapshot that was asked for has ended."""
 
     def ask_snapshot(self) -> None:
-        """Ask for everything; until it has ended `complete` is false."""
-        self.complete = False
+        """Ask for everything; until it has ended `completed` is not set."""
+        self.completed.clear()
         self._token = secrets.token_hex(8)
         self._outbox.add(self._queries, encode(SnapshotRequest(asker=ASKER, token=self._token)))
 
@@ -76,8 +78,8 @@ class OrdersUpdates:
         self._outbox.ack(entry)
 
     def _on_gap(self, epoch: int, first: int, last: int) -> None:
-        if self._gaps.n <= last - first + 1 and first == 1:
-            return  # the first entry seen of an epoch: what came before it is asked for at start
+        if first == 1:
+            return  # the first entry seen of an epoch: a snapshot is asked for, or published by its writer
         log.warning("updates_gap", epoch=epoch, first=first, last=last)
         self.ask_snapshot()
 
@@ -95,4 +97,4 @@ class OrdersUpdates:
             log.warning("order_ended_unseen", client_order_id=client_order_id)
             self._state.books.accounts[account_id].drop_order(client_order_id)
         self._unmentioned = None
-        self.complete = True
+        self.completed.set()

@@ -5,7 +5,7 @@ waiting. At most 5 seconds; then the answer says that the outcome is not known y
 and the order feed (progress).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
@@ -13,7 +13,7 @@ import msgspec
 
 from pms_common.answers import Answers
 from pms_common.bus import Outbox
-from pms_common.contracts.base import PositionSide
+from pms_common.contracts.base import PositionSide, encode
 from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import OrderUpdate, OrderView
 from pms_common.contracts.errors import CommandError, ErrorCode
@@ -24,6 +24,8 @@ from pms_risk.domain.booking import Booking
 from pms_risk.domain.snapshot import shown
 
 FINAL_WAIT_MS = 5_000
+UNDECIDED = ("placing", "unknown")
+"""States in which the exchange has not said, or may not have said, that it took the order."""
 
 
 class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -61,7 +63,7 @@ class Wait(msgspec.Struct, kw_only=True, omit_defaults=True):
         """Whether what it waits for has happened."""
         if self.until == "final":
             return all(outcome.final for outcome in self.orders.values())
-        return all(outcome.view is not None and outcome.view.state != "placing" for outcome in self.orders.values())
+        return all(outcome.view is not None and outcome.view.state not in UNDECIDED for outcome in self.orders.values())
 
 
 _decode = msgspec.json.Decoder(Wait).decode
@@ -84,9 +86,9 @@ class Waits:
         self._remember(wait)
         self._outbox.command("HSET", self._key, _name(wait), _encode(wait))
 
-    def restore(self, stored: Mapping[bytes, bytes]) -> list[str]:
+    def restore(self, stored: Iterable[bytes | str]) -> list[str]:
         """Go on after a restart; the orders that are waited for."""
-        for value in stored.values():
+        for value in stored:
             self._remember(_decode(value))
         return list(self._by_order)
 
@@ -129,7 +131,7 @@ class Waits:
         except CommandError as error:
             self._answers.fail(wait.request_id, wait.given_account, wait.command, error)
         else:
-            self._answers.succeed(wait.request_id, wait.given_account, wait.command, answer)
+            self._answers.end(wait.request_id, wait.given_account, wait.command, encode(answer))
         self._forget(wait)
 
     def _success(self, wait: Wait) -> OrderDone | CloseDone:

@@ -30,6 +30,7 @@ class Journal:
         self._waiting: list[tuple[Statement, tuple[Any, ...]] | Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._since = 0.0
+        self._closing = False
 
     @property
     def lag_s(self) -> float:
@@ -80,7 +81,9 @@ class Journal:
         self._add(sql.GATE, (account_id, symbol, state))
 
     def cursors(self, reader: str, cursors: Mapping[str, str]) -> None:
-        """Up to where streams are acknowledged."""
+        """Up to where streams are acknowledged. The last ones may be missing: what they cover is recognised."""
+        if self._closing:
+            return
         for stream, entry_id in cursors.items():
             self._add(sql.CURSOR, (reader, stream, entry_id))
 
@@ -121,6 +124,7 @@ class Journal:
 
     async def close(self) -> None:
         """Commit what waits."""
+        self._closing = True
         while self._waiting:
             await self._pass_on()
         await self._commit.close()

@@ -24,8 +24,8 @@ class Trial:
     """One order of an account. `price` is its limit price, None for a market order.
 
     `mark` and `pnl` are None where a price that they need is missing or stale. `spec` is None only where the symbol's
-    filters are not to be looked at. `reduce_only` orders lower risk and are asked for less; with `venue_reduces` they are
-    reduce-only at the exchange too, which then has no minimum notional.
+    filters are not to be looked at. `reduce_only` orders lower risk and are asked for less; with `venue_reduces` they
+    are reduce-only at the exchange too, which then has no minimum notional.
     """
 
     account: Account | None
