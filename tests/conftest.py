@@ -247,7 +247,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Count what ran on data: a case is a test on one file, or as many as it tells by `record_property("cases", n)`."""
     properties = dict(report.user_properties)
     kind = properties.get("data_kind")
-    if kind is None or not (report.when == "call" or report.failed):
+    if kind is None or report.skipped or not (report.when == "call" or report.failed):
         return
     tally = _tally[str(kind)]
     tally["files"].add(properties["data_file"])
