@@ -222,7 +222,9 @@ async def test_a_command_whose_handling_always_fails_is_answered_and_buried(
         await send(redis, names, {**TRADE, "requestId": "r1"})
         assert (await result(redis, names, "r1"))["errorCode"] == "INFRA_INTERNAL"
         await settled(redis, names)
-    ((_, fields),) = await redis.xrange(names.dead)
+    dead = await redis.xrange(names.dead)
+    assert dead is not None
+    ((_, fields),) = dead
     assert fields[b"tries"] == b"3"
 
 

@@ -22,10 +22,13 @@ def test_same_input_gives_the_same_id_across_processes() -> None:
 
 
 def test_every_part_changes_the_id() -> None:
-    base = ("pms", "account-1", "LMT", "r1", 0, 0)
-    ids = {client_order_id(*base)}
-    for i, other in enumerate(("pms2", "account-2", "MKT", "r2", 1, 1)):
-        ids.add(client_order_id(*base[:i], other, *base[i + 1 :]))  # type: ignore[arg-type]
+    base = {
+        "namespace": "pms", "account_id": "account-1", "kind": "LMT", "request_id": "r1", "child": 0, "attempt": 0,
+    }  # fmt: skip
+    others = {
+        "namespace": "pms2", "account_id": "account-2", "kind": "MKT", "request_id": "r2", "child": 1, "attempt": 1,
+    }  # fmt: skip
+    ids = {client_order_id(**base), *(client_order_id(**{**base, part: other}) for part, other in others.items())}
     assert len(ids) == len(base) + 1
 
 
