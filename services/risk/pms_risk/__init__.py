@@ -1,1 +1,17 @@
-"""Virtual accounts: positions, balances, margin, reservations."""
+"""Risk: virtual accounts, their positions, balances, margin, reservations, trading states and ledger.
+
+Owns: every virtual account and the house; who may trade what; the booking of every execution, once; all public events
+of orders and positions. The single writer of the schema `pms_risk` and of `pms:risk:*`.
+Never: talks to the exchange, changes an order except by asking the order service, waits for the database before it
+decides.
+
+    domain     pure decisions and bookkeeping
+      position execution holding account   what one account has, and what its live orders may come to need
+      ledger house books reconciliation    cash with causes, the pool's books, and whether they equal the exchange
+      booking fills orders rules gates     plain facts: an execution booked, keys seen, live orders, limits, states
+      plan reserve validator               a wish, put to the rules, split, reserved
+      math prices snapshot                 formulas, marks, what is shown
+    app        handlers: message in → domain → outbox and journal (its map: `pms_risk.app`)
+    adapters   PostgreSQL, and what lies unacknowledged in Redis
+    main       wiring
+"""

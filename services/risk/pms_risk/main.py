@@ -14,7 +14,7 @@ from pms_common.marks import Marks
 from pms_common.metrics import gauge
 from pms_common.names import Names
 from pms_common.service import Lifecycle, run
-from pms_common.topology import topology
+from pms_common.topology import RISK_COMMANDS, Kind, topology
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.statements import ALL
 from pms_risk.adapters.postgres.store import Cursors, Store
@@ -29,7 +29,7 @@ from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.snapshots import Snapshots
 from pms_risk.app.start import Start
 from pms_risk.app.state import RiskState
-from pms_risk.app.trading import Trading
+from pms_risk.app.trading import Trading, refuse_unavailable
 from pms_risk.app.trading_states import TradingStates
 from pms_risk.app.updates import OrdersUpdates
 from pms_risk.app.waits import Waits
@@ -156,7 +156,8 @@ class _Service:
             "limit_close": trading.limit_close,
             "validate": trading.validate,
         }
-        return {self.names.cmd(type_): self.inlet.route(type_, decide) for type_, decide in decisions.items()}
+        routes = {type_: decisions.get(type_, refuse_unavailable) for type_ in RISK_COMMANDS}
+        return {self.names.cmd(type_): self.inlet.route(type_, decide) for type_, decide in routes.items()}
 
     async def _operator_routes(self) -> Mapping[str, Handler]:
         keys = await self.store.operator_keys(now_ms())
@@ -183,10 +184,10 @@ def _journal(life: Lifecycle, bus: Bus, epoch: int) -> Journal:
 
 
 def _measure(life: Lifecycle, bus: Bus, names: Names) -> LagSampler:
-    """Trim and measure what risk reads alone and what it writes; measure the stream it must not overfill."""
+    """Trim and measure what risk reads and writes; measure the stream it must not overfill."""
     written, filled = names.updates(SERVICE), names.requests("orders")
     streams = topology(names)
-    own = [stream for stream in streams if stream.groups == (SERVICE,) or stream.name == written]
+    own = [s for s in streams if s.name == written or (s.kind is Kind.WORK and SERVICE in s.groups)]
     sampler = LagSampler(bus.redis, [*own, *(stream for stream in streams if stream.name == filled)])
     life.spawn(sampler.run(), "lag")
     life.spawn(Trimmer(bus.redis, own).run(), "trim")

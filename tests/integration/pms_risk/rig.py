@@ -261,7 +261,7 @@ class Rig:
 
     async def result(self, request_id: str) -> dict[str, Any]:
         async with asyncio.timeout(WAIT_S):
-            while (found := await self.redis.get(self.names.result(request_id))) is None:
+            while (found := await self.redis.get(self.names.result(request_id))) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         return dict(json.loads(found))
 
@@ -297,7 +297,7 @@ class Rig:
     async def event(self, type_: str, count: int = 1) -> dict[str, Any]:
         """The newest event of a type, when there are so many."""
         async with asyncio.timeout(WAIT_S):
-            while len(found := [event for event in await self.events() if event["type"] == type_]) < count:
+            while len(found := [event for event in await self.events() if event["type"] == type_]) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return found[-1]
 
@@ -311,9 +311,9 @@ class Rig:
     async def committed(self, fills: int) -> None:
         """Wait until so many fills are in the database and acknowledged."""
         async with asyncio.timeout(WAIT_S):
-            while (await self.rows("SELECT count(*) FROM pms_risk.fills"))[0]["count"] < fills:
+            while (await self.rows("SELECT count(*) FROM pms_risk.fills"))[0]["count"] < fills:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-            while (await self.redis.xpending(self.names.updates("orders"), "risk"))["pending"]:
+            while (await self.redis.xpending(self.names.updates("orders"), "risk"))["pending"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def books(self) -> dict[str, Any]:
@@ -345,5 +345,5 @@ class Rig:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
-        while not true():
+        while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.005)

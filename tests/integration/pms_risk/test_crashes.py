@@ -118,7 +118,7 @@ async def test_invariant_5_reservations_survive_a_restart(rig: Rig) -> None:
     rig.consume = False
     await rig.send("limit", **limit | {"quantity": 0.08})
     async with asyncio.timeout(10):
-        while await rig.redis.xlen(rig.names.requests("orders")) < 2:
+        while await rig.redis.xlen(rig.names.requests("orders")) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     free = await rig.ask("validate", subAccountId=account, **TRADE)
     assert free["computedValues"]["availableBalance"] == pytest.approx(1000 - 300 - 480)

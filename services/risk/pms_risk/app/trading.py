@@ -195,7 +195,11 @@ class Trading:
         )
 
     def _position(self, position_id: str, given_account: str | None) -> tuple[Account, Position]:
-        for account in self._state.books.accounts.values():
+        accounts = self._state.books.accounts
+        given = accounts.get(given_account or "")
+        if given is not None and (position := given.position(position_id)) is not None:
+            return given, position
+        for account in accounts.values():
             position = account.position(position_id)
             if position is None:
                 continue
@@ -256,6 +260,11 @@ class Trading:
             position_id=position.id if position is not None else "",
             position_side=position.side if position is not None else "LONG",
         )
+
+
+def refuse_unavailable(request: Request) -> Taken:
+    """Commands of the contract that this version does not offer: nobody is left without an answer."""
+    raise CommandError(ErrorCode.INFRA_UNAVAILABLE, f"{request.type} is not available in this version")
 
 
 def _sized(quantity: Decimal, step: Decimal) -> Sized:

@@ -1,1 +1,1 @@
-"""Pure decisions: no I/O, no clock, no globals."""
+"""Pure decisions and bookkeeping: no I/O, no clock; times, ids and prices are given by the caller."""
