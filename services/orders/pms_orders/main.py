@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+from collections.abc import Mapping
 from functools import partial
+from typing import Protocol
 
 from pms_common.answers import Answers
 from pms_common.bus import Bus, Consumer, UpdatesWriter
@@ -51,16 +53,13 @@ async def wire(life: Lifecycle) -> None:
     engine = create_engine(settings.database_url, SERVICE)
     life.on_stop(engine.dispose)
     epoch = await take_epoch(engine, SERVICE)
-    commits = GroupCommit(settings.database_url, SERVICE, epoch, STATEMENTS, partial(life.ready, "journal"))
-    life.on_stop(commits.close)
-    life.spawn(commits.run(), "journal")
+    journal = Journal(_commits(life, epoch))
 
     updates = UpdatesWriter(bus.outbox, names.updates(SERVICE), epoch)
     marks = Marks(bus, names, SERVICE)
     await marks.load(now_ms())
     answers = Answers(names, bus.outbox, updates, marks)
     inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
-    journal = Journal(commits)
     publisher = Publisher(updates, bus.outbox, answers, journal)
     readiness = Readiness(updates, life.ready)
     life.ready(f"consumer:{SERVICE}", False, "waits for the first reconciliation")
@@ -126,18 +125,29 @@ async def wire(life: Lifecycle) -> None:
 
     # Orders are kept and have no cycles: with the default thresholds, looking for some costs a fifth of the time.
     gc.set_threshold(20_000, 20, 50)
-    await recover(engine, manager, gates)
+    await recover(engine, manager, gates, publisher)
     snapshots.tell_reference()
-    for name, part in (
-        ("trading_socket", socket),
-        ("user_stream", stream),
-        ("session", session),
-        ("resolver", resolver),
-        ("clock", keeper),
-    ):
-        life.spawn(part.run(), name)
+    _begin(life, {"trading_socket": socket, "user_stream": stream, "session": session, "resolver": resolver})
+    life.spawn(keeper.run(), "clock")
     life.spawn(_tick(manager, socket), "tick")
     life.spawn(_consume(life, consumer, session), "consumer")
+
+
+def _commits(life: Lifecycle, epoch: int) -> GroupCommit:
+    report = partial(life.ready, "journal")
+    commits = GroupCommit(life.settings.database_url, SERVICE, epoch, STATEMENTS, report)
+    life.on_stop(commits.close)
+    life.spawn(commits.run(), "journal")
+    return commits
+
+
+class _Running(Protocol):
+    async def run(self) -> None: ...
+
+
+def _begin(life: Lifecycle, parts: Mapping[str, _Running]) -> None:
+    for name, part in parts.items():
+        life.spawn(part.run(), name)
 
 
 def _venue(settings: Settings) -> tuple[Signer, VenueClock, Budget]:

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests.integration.pms_orders.desk import Desk, Simulator, simulator
 
 from pms_common.db import connect
 from pms_common.names import Names
-from tests.integration.pms_orders.desk import Desk, Simulator, simulator
 
 
 @pytest.fixture(scope="module")

@@ -141,8 +141,8 @@ class Desk:
 
     async def ask(self, message: Message, stream: str = "requests") -> str:
         name = getattr(self.names, stream)("orders")
-        entry: bytes = await self.redis.xadd(name, {"data": encode(message)})
-        return entry.decode()
+        entry: Any = await self.redis.xadd(name, {"data": encode(message)})
+        return str(entry.decode())
 
     async def place(self, request_id: str, **fields: Any) -> PlaceOrder:
         order = place_order(self.names, request_id, **fields)
@@ -191,6 +191,10 @@ class Desk:
             assert left > 0, f"not heard; last: {self.updates[-5:]}"
             await self._read(min(200, int(left * 1000) + 1))
         return found
+
+    async def hear_from_the_start(self, until: Callable[["Desk"], Any]) -> None:
+        self._last = "0"
+        await self.hear(until)
 
     async def _read(self, block_ms: int) -> None:
         stream = self.names.updates("orders")

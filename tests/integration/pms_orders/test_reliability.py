@@ -151,6 +151,19 @@ async def test_what_was_asked_while_nobody_was_there_is_refused_after_a_conclusi
     await desk.drained()
 
 
+async def test_r08_what_the_journal_has_is_told_again_under_the_same_keys(desk: Desk) -> None:
+    order = await desk.place("r1", order_type="MARKET", quantity="0.020")
+    await desk.until_state(order, "filled")
+    await desk.drained()
+    before = fills_told(desk)
+    await desk.kill()
+    await desk.redis.delete(desk.names.updates("orders"))  # as if Redis had lost its last second
+    await desk.start()
+    desk.updates.clear()
+    await desk.hear_from_the_start(lambda heard: heard.state(order) == "filled")
+    assert fills_told(desk) == before
+
+
 async def test_r24_a_step_of_the_venues_clock_is_measured_and_the_order_sent_again(desk: Desk) -> None:
     await desk.sim.post("/sim/clock", offsetMs=5_000)
     order = await desk.place("r1", answer=True)

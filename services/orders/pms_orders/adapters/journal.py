@@ -123,6 +123,9 @@ class Restored:
     live: list[OrderState]
     ended: list[OrderState]
     gates: list[tuple[str, str, str]]
+    recent_fills: dict[str, list[Fill]]
+    """Fills of the orders that changed in the last `REPEAT_MS` of the journal, by client order id."""
+    recent_since_ms: int
 
 
 _place = msgspec.json.Decoder(PlaceOrder)
@@ -144,8 +147,17 @@ _FILLS = text(
 _GATES = text("SELECT account_id, symbol, state FROM pms_orders.gates")
 
 
+_NEWEST = text("SELECT coalesce(max(updated_ms), 0) FROM pms_orders.orders")
+_RECENT = text(
+    "SELECT f.* FROM pms_orders.fills f JOIN pms_orders.orders o USING (client_order_id)"
+    " WHERE o.updated_ms >= :since ORDER BY f.trade_id"
+)
+REPEAT_MS = 60_000
+"""The journal may hold what a killed writer had not got out to Redis; Redis away for longer than this is an alarm."""
+
+
 async def restore(engine: AsyncEngine, max_ended: int) -> Restored:
-    """Read back the live orders with their fills, the last ended ones and the gates."""
+    """Read back the live orders with their fills, the last ended ones, the gates, and what changed last."""
     async with engine.connect() as connection:
         live = [_order(row) for row in (await connection.execute(_LIVE)).mappings()]
         ended = [_order(row) for row in (await connection.execute(_ENDED, {"bound": max_ended})).mappings()]
@@ -153,7 +165,11 @@ async def restore(engine: AsyncEngine, max_ended: int) -> Restored:
         fills = await connection.execute(_FILLS, {"names": list(both)})
         _book(both, fills.mappings())
         gates = [(row.account_id, row.symbol, row.state) for row in await connection.execute(_GATES)]
-    return Restored(live, ended[::-1], gates)
+        since_ms = (await connection.execute(_NEWEST)).scalar_one() - REPEAT_MS
+        recent: dict[str, list[Fill]] = {}
+        for row in (await connection.execute(_RECENT, {"since": since_ms})).mappings():
+            recent.setdefault(row["client_order_id"], []).append(_fill(row))
+    return Restored(live, ended[::-1], gates, recent, since_ms)
 
 
 async def find_one(engine: AsyncEngine, order_id: str) -> OrderState | None:
@@ -181,6 +197,19 @@ def _order(row: RowMapping) -> OrderState:
         sent_ms=row["sent_ms"],
         error_code=row["error_code"],
         error=row["error"],
+    )
+
+
+def _fill(row: RowMapping) -> Fill:
+    return Fill(
+        trade_id=row["trade_id"],
+        price=row["price"],
+        quantity=row["quantity"],
+        commission=row["commission"],
+        commission_asset=row["commission_asset"],
+        realized_pnl=row["realized_pnl"],
+        maker=row["maker"],
+        trade_ms=row["trade_ms"],
     )
 
 

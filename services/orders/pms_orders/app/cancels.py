@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.answers import Answers
+from pms_common.contracts.base import encode
 from pms_common.contracts.commands.orders import Cancel, CancelAll
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import CancelAllDone
@@ -124,7 +125,7 @@ class Cancels:
         if isinstance(outcome, CommandError):
             self._answers.fail(*end, outcome)
         else:
-            self._answers.succeed(*end, order_done(outcome, request.request_id, ended=True))
+            self._answers.end(*end, encode(order_done(outcome, request.request_id, ended=True)))
 
     # -- cancel_all
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from pms_common.answers import Answers
 from pms_common.bus import Entry, Outbox, UpdatesWriter
+from pms_common.contracts.base import encode
 from pms_common.contracts.bus.orders import OrderUpdate
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import OrderDone
@@ -48,6 +49,15 @@ class Publisher:
 
     def tell(self, order: OrderState, announces: list[Announce]) -> None:
         """Publish what happened, journal the order after it, and answer its request if this decides it."""
+        self.repeat(order, announces)
+        for announce in announces:
+            if announce.fill is not None:
+                self._journal.filled(order, announce.fill)
+        self._journal.changed(order)
+        self.answer(order)
+
+    def repeat(self, order: OrderState, announces: list[Announce]) -> None:
+        """Publish only: of what the journal has already. Readers drop the keys they know."""
         shown = view(order)
         for announce in announces:
             update = OrderUpdate(
@@ -63,10 +73,6 @@ class Publisher:
                 event_ms=announce.event_ms,
             )
             self._updates.publish(update)
-            if announce.fill is not None:
-                self._journal.filled(order, announce.fill)
-        self._journal.changed(order)
-        self.answer(order)
 
     def answer(self, order: OrderState) -> None:
         """End the public request that waits for the exchange's word on this order, once that word is known."""
@@ -84,7 +90,7 @@ class Publisher:
             self._answers.fail(place.request_id, place.account_id, place.command, refusal)
         else:
             result = order_done(order, place.request_id, ended=False)
-            self._answers.succeed(place.request_id, place.account_id, place.command, result)
+            self._answers.end(place.request_id, place.account_id, place.command, encode(result))
 
     def answer_ambiguous(self, order: OrderState) -> None:
         """Tell the sender that the outcome is not known and how to ask; the order goes on being cleared up."""

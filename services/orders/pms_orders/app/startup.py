@@ -18,8 +18,10 @@ from pms_orders.adapters.binance.exchange_info import apply_limits, symbol_spec
 from pms_orders.adapters.binance.rest import RestClient, VenueRefused, VenueUnreachable
 from pms_orders.adapters.journal import restore
 from pms_orders.app.manager import OrderManager
+from pms_orders.app.publisher import Publisher
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget
+from pms_orders.domain.reducer import retold
 from pms_orders.domain.tracker import MAX_ENDED
 
 log = get_logger(__name__)
@@ -57,9 +59,15 @@ async def learn(rest: RestClient, clock: VenueClock, budget: Budget, report: Cal
         return Rules(specs, fees.maker_commission_rate, fees.taker_commission_rate, hedge_mode)
 
 
-async def recover(engine: AsyncEngine, manager: OrderManager, gates: Gates) -> None:
-    """Take over what the last writer left. What it may have sent and nobody has confirmed is suspect."""
+async def recover(engine: AsyncEngine, manager: OrderManager, gates: Gates, publisher: Publisher) -> None:
+    """Take over what the last writer left. What it may have sent and nobody has confirmed is suspect.
+
+    What it journalled last is told again, with the same keys, because it may not have got out before its end.
+    """
     restored = await restore(engine, MAX_ENDED)
+    for order in (*restored.live, *restored.ended):
+        if order.updated_ms >= restored.recent_since_ms and order.version:
+            publisher.repeat(order, retold(order, restored.recent_fills.get(order.client_order_id, [])))
     for account_id, symbol, state in restored.gates:
         gates.set(account_id, symbol, state)
     for order in restored.ended:
