@@ -42,10 +42,11 @@ def test_slippage_is_measured_from_the_touch_and_never_beyond(side: Any, limit: 
 
 
 def test_reserve_price() -> None:
-    assert reserve_price(None, D(100), spec()) == 105
-    assert reserve_price(None, D(100), spec(market_take_bound=Decimal(0))) == 101
-    assert reserve_price(D(90), D(100), spec()) == 100
-    assert reserve_price(D(110), D(100), spec()) == 110
+    assert reserve_price("BUY", None, D(100), spec()) == 105
+    assert reserve_price("SELL", None, D(100), spec(market_take_bound=Decimal(0))) == 101
+    assert reserve_price("SELL", D(90), D(100), spec()) == 100
+    assert reserve_price("BUY", D(90), D(100), spec()) == 90
+    assert reserve_price("BUY", D(110), D(100), spec()) == 110
 
 
 def test_the_strictest_state_holds() -> None:

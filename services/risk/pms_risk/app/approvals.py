@@ -126,7 +126,7 @@ class Approvals:
         mark = self._state.prices.mark(ask.spec.symbol)
         if mark is None:
             return ask.price if ask.price is not None else ZERO
-        return reserve_price(ask.price, mark, ask.spec)
+        return reserve_price(ask.side, ask.price, mark, ask.spec)
 
     def _live(self, ask: Ask, part: Part, child: int, bound: Decimal, now_ms: int) -> LiveOrder:
         kind = ids.ORDER_TYPES[ask.order_type]

@@ -135,11 +135,14 @@ class OrderFeed:
         bound = live.bound
         if view.price is not None and view.price != live.price:
             # an algo moves inside its approved range; a person's amend is reserved for anew
-            bound = max(bound, view.price) if view.parent_id is not None else max(view.price, self._mark(view))
+            bound = max(bound, view.price) if view.parent_id is not None else self._worst(view, view.price)
             live.price = view.price
         live.view = view
         account.change_order(live, quantity=view.quantity, bound=bound, executed=view.executed_quantity)
         return live
+
+    def _worst(self, view: OrderView, price: Decimal) -> Decimal:
+        return price if view.side == "BUY" else max(price, self._mark(view))
 
     def _mark(self, view: OrderView) -> Decimal:
         mark = self._state.prices.mark(view.symbol)
@@ -147,7 +150,7 @@ class OrderFeed:
 
     def _adopted(self, view: OrderView) -> LiveOrder:
         """A live order that was not approved in this process's life."""
-        bound = view.price or self._mark(view)
+        bound = self._worst(view, view.price) if view.price is not None else self._mark(view)
         if view.parent_id is not None:
             bound = max(bound * CHILD_RANGE, view.price_cap or ZERO)
         return LiveOrder(

@@ -85,9 +85,12 @@ def slippage_limit(side: Side, quote: Quote, slippage_pct: Decimal, spec: Symbol
     return passive_price(side, touch, spec.tick_size)
 
 
-def reserve_price(price: Decimal | None, mark: Decimal, spec: SymbolSpec) -> Decimal:
-    """The highest price at which an order may be executed, for its margin: the limit price, or where the market would
-    do better by a seller the market; without a price the exchange's bound of market orders around the mark."""
+def reserve_price(side: Side, price: Decimal | None, mark: Decimal, spec: SymbolSpec) -> Decimal:
+    """The highest price at which an order may be executed, for its margin.
+
+    That is the limit price, for a seller the market where it pays more, and without a limit price the exchange's bound
+    of market orders around the mark.
+    """
     if price is None:
         return mark * (_ONE + (spec.market_take_bound or DEFAULT_MARKET_BOUND))
-    return max(price, mark)
+    return price if side == "BUY" else max(price, mark)
