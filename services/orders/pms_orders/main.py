@@ -17,7 +17,7 @@ from pms_common.names import Names
 from pms_common.service import Lifecycle, run
 from pms_common.settings import Settings
 from pms_orders.adapters.binance.clock import VenueClock
-from pms_orders.adapters.binance.rest import RestClient
+from pms_orders.adapters.binance.exchange_client import ExchangeClient
 from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.trading_socket import TradingSocket
 from pms_orders.adapters.binance.user_stream import UserStream
@@ -65,7 +65,7 @@ async def wire(life: Lifecycle) -> None:
     life.ready(f"consumer:{SERVICE}", False, "waits for the first reconciliation")
 
     signer, clock, budget = _venue(settings)
-    rest = RestClient(settings.binance_rest_url, signer, clock, budget, now_ms)
+    rest = ExchangeClient(settings.binance_rest_url, signer, clock, budget, now_ms)
     life.on_stop(rest.close)
     rules = await learn(rest, clock, budget, partial(readiness.set, "clock"))
     same_mode = rules.hedge_mode == (settings.position_mode == "hedge")
@@ -87,7 +87,7 @@ async def wire(life: Lifecycle) -> None:
     )
     sender = manager.sender = Sender(budget, gates, socket, manager.bar, now_ms)
     readiness.on_change = sender.open
-    resolver = Resolver(manager, rest, now_ms)
+    resolver = Resolver(manager, rest, now_ms, lambda: stream.doubt())  # noqa: PLW0108 (made below)
     facts = ExchangeFacts(updates, now_ms)
     session = Session(manager, Reconciler(manager, resolver, rest, facts), facts, readiness)
     stream = UserStream(rest, settings.binance_ws_url, heard=session.hear, connected=session.connected)

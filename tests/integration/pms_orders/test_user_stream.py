@@ -11,7 +11,7 @@ from tests.integration.pms_orders.desk import Simulator
 from pms_common.clock import now_ms
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.clock import VenueClock
-from pms_orders.adapters.binance.rest import RestClient, VenueRefused
+from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused
 from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.user_stream import UserStream
 from pms_orders.domain.rate import Budget, Window
@@ -42,16 +42,16 @@ async def sim(exchange: dict[str, str]) -> AsyncIterator[Simulator]:
 
 
 @pytest.fixture
-async def rest(sim: Simulator) -> AsyncIterator[RestClient]:
+async def rest(sim: Simulator) -> AsyncIterator[ExchangeClient]:
     clock = VenueClock()
     budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
-    client = RestClient(sim.address["rest"], Signer("sim-key", "sim-secret"), clock, budget, now_ms)
+    client = ExchangeClient(sim.address["rest"], Signer("sim-key", "sim-secret"), clock, budget, now_ms)
     await clock.measure(client.time_ms)
     yield client
     await client.close()
 
 
-async def _listen(sim: Simulator, rest: RestClient, ear: Ear, keep_alive_s: float = 1_800.0) -> asyncio.Task[None]:
+async def _listen(sim: Simulator, rest: ExchangeClient, ear: Ear, keep_alive_s: float = 1_800.0) -> asyncio.Task[None]:
     stream = UserStream(
         rest,
         sim.address["ws"],
@@ -69,7 +69,7 @@ async def _end(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_r14_a_dead_listen_key_leads_to_a_new_one(sim: Simulator, rest: RestClient) -> None:
+async def test_r14_a_dead_listen_key_leads_to_a_new_one(sim: Simulator, rest: ExchangeClient) -> None:
     ear = Ear()
     what = {"http": 400, "code": -1125, "msg": "This listenKey does not exist."}
     await sim.fault("error", operation="listenKey.prolong", count=1, **what)
@@ -79,7 +79,7 @@ async def test_r14_a_dead_listen_key_leads_to_a_new_one(sim: Simulator, rest: Re
     await _end(task)
 
 
-async def test_r14_a_listen_key_that_somebody_else_deleted_is_replaced(sim: Simulator, rest: RestClient) -> None:
+async def test_r14_a_listen_key_that_somebody_else_deleted_is_replaced(sim: Simulator, rest: ExchangeClient) -> None:
     ear = Ear()
     task = await _listen(sim, rest, ear, keep_alive_s=0.3)
     async with rest._session.delete(f"{sim.address['rest']}/fapi/v1/listenKey") as answer:
@@ -88,7 +88,7 @@ async def test_r14_a_listen_key_that_somebody_else_deleted_is_replaced(sim: Simu
     await _end(task)
 
 
-async def test_r14_an_expired_listen_key_leads_to_a_new_connection(sim: Simulator, rest: RestClient) -> None:
+async def test_r14_an_expired_listen_key_leads_to_a_new_connection(sim: Simulator, rest: ExchangeClient) -> None:
     ear = Ear()
     heard: list[Any] = []
     stream = UserStream(rest, sim.address["ws"], heard=heard.extend, connected=ear.connected)
@@ -102,7 +102,7 @@ async def test_r14_an_expired_listen_key_leads_to_a_new_connection(sim: Simulato
 
 
 async def test_a_keep_alive_that_is_refused_for_a_passing_reason_keeps_the_stream(
-    sim: Simulator, rest: RestClient
+    sim: Simulator, rest: ExchangeClient
 ) -> None:
     ear = Ear()
     await sim.fault("error", operation="listenKey.prolong", count=2, http=503, code=0, msg="Service Unavailable.")
@@ -112,7 +112,7 @@ async def test_a_keep_alive_that_is_refused_for_a_passing_reason_keeps_the_strea
     await _end(task)
 
 
-async def test_r12_a_dropped_socket_is_connected_again(sim: Simulator, rest: RestClient) -> None:
+async def test_r12_a_dropped_socket_is_connected_again(sim: Simulator, rest: ExchangeClient) -> None:
     ear = Ear()
     task = await _listen(sim, rest, ear)
     before = time.monotonic()
@@ -122,7 +122,7 @@ async def test_r12_a_dropped_socket_is_connected_again(sim: Simulator, rest: Res
     await _end(task)
 
 
-async def test_the_venues_clock_is_followed_and_a_wrong_timestamp_refused(sim: Simulator, rest: RestClient) -> None:
+async def test_the_venues_clock_is_followed_and_a_wrong_timestamp_refused(sim: Simulator, rest: ExchangeClient) -> None:
     await sim.post("/sim/clock", offsetMs=60_000)
     with pytest.raises(VenueRefused) as refusal:
         await rest.balances()

@@ -9,7 +9,7 @@ import asyncio
 
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
-from pms_orders.adapters.binance.rest import RestClient
+from pms_orders.adapters.binance.exchange_client import ExchangeClient
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.resolver import Resolver
@@ -26,7 +26,7 @@ AT_ONCE = 10
 class Reconciler:
     """Compares and heals."""
 
-    def __init__(self, manager: OrderManager, resolver: Resolver, rest: RestClient, facts: ExchangeFacts) -> None:
+    def __init__(self, manager: OrderManager, resolver: Resolver, rest: ExchangeClient, facts: ExchangeFacts) -> None:
         self._manager = manager
         self._resolver = resolver
         self._rest = rest

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pms_common import metrics
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
-from pms_orders.adapters.binance.rest import RestClient, VenueRefused, VenueUnreachable
+from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused, VenueUnreachable
 from pms_orders.app.manager import OrderManager
 from pms_orders.domain.errors import Outcome, judge
 from pms_orders.domain.order import OrderState
@@ -31,10 +31,13 @@ _queries = metrics.counter("order_queries", "Queries about single orders", ["fou
 class Resolver:
     """Clears up orders one by one."""
 
-    def __init__(self, manager: OrderManager, rest: RestClient, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, manager: OrderManager, rest: ExchangeClient, now_ms: Callable[[], int], stream_missed: Callable[[], None]
+    ) -> None:
         self._manager = manager
         self._rest = rest
         self._now_ms = now_ms
+        self._stream_missed = stream_missed
         _open_cases.set_function(lambda: len(manager.cases))
 
     async def run(self) -> None:
@@ -51,6 +54,7 @@ class Resolver:
 
     async def _clear_up(self, case: Case) -> None:
         order, asked_ms = case.order, self._now_ms()
+        unclear = not settled(order)
         case.again(asked_ms)
         try:
             found = await self.ask(order)
@@ -59,6 +63,8 @@ class Resolver:
             return
         case.doubted = False
         _queries.labels(str(found is not None)).inc()
+        if found is not None and unclear and settled(order):
+            self._stream_missed()  # the query knew what the feed should have told
         is_open = found is not None and found.kind is Kind.FOUND_OPEN
         if found is None or is_open:
             kind = conclusion(order, is_open, asked_ms, case)

@@ -6,7 +6,9 @@ limit is met. Never decides what an answer means. Used by the order manager, whi
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
+from pms_common import metrics
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_orders.adapters.binance.trading_socket import TradingSocket
 from pms_orders.domain.gates import Gates
@@ -17,6 +19,8 @@ from pms_orders.domain.reducer import depart
 
 MAX_PER_TURN = 200
 """Requests built before the loop may turn to others: about 4 ms of work."""
+
+_depth = metrics.gauge("order_lane_depth", "Orders whose next request waits in a lane", ["lane"])
 
 Bar = Callable[[OrderState, Operation, CommandError], None]
 
@@ -37,6 +41,8 @@ class Sender:
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self._pumped_ms = 0
+        for lane in Lane:
+            _depth.labels(lane.name.lower()).set_function(partial(self.lanes.depth, lane))
         self._timer: asyncio.TimerHandle | None = None
 
     def open(self, ready: bool) -> None:

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance.clock import VenueClock
+from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused, VenueUnreachable
 from pms_orders.adapters.binance.exchange_info import apply_limits, symbol_spec
-from pms_orders.adapters.binance.rest import RestClient, VenueRefused, VenueUnreachable
 from pms_orders.adapters.journal import restore
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import Publisher
@@ -40,7 +40,7 @@ class Rules:
     hedge_mode: bool
 
 
-async def learn(rest: RestClient, clock: VenueClock, budget: Budget, report: Callable[[bool, str], None]) -> Rules:
+async def learn(rest: ExchangeClient, clock: VenueClock, budget: Budget, report: Callable[[bool, str], None]) -> Rules:
     """Ask the venue until it has answered everything."""
     while True:
         try:
@@ -80,7 +80,7 @@ async def recover(engine: AsyncEngine, manager: OrderManager, gates: Gates, publ
 class ClockKeeper:
     """Measures the venue's clock every minute, and at once when the venue complains. Spawn `run`."""
 
-    def __init__(self, clock: VenueClock, rest: RestClient, report: Callable[[bool, str], None]) -> None:
+    def __init__(self, clock: VenueClock, rest: ExchangeClient, report: Callable[[bool, str], None]) -> None:
         self._clock = clock
         self._rest = rest
         self._report = report

@@ -33,6 +33,7 @@ MAX_LATE = 10_000
 CLOSE_WITHIN_S = 1.0
 
 _answers = metrics.counter("exchange_answers", "Answers of the trading API", ["operation", "outcome"])
+_accepted = {operation: _answers.labels(operation, "accepted") for operation in Operation}
 
 
 class Sent(NamedTuple):
@@ -143,6 +144,7 @@ class TradingSocket(WSListener):
             log.error("trading_answer_to_nothing", id=answer.id, status=answer.status, error=str(answer.error))
             return
         if answer.status == 200 and answer.result is not None:
+            _accepted[sent.operation].inc()
             self._answered(sent, answer.result.order_id, None)
             return
         body = answer.error or wire.ErrorBody()

@@ -16,13 +16,14 @@ from pms_common import metrics
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.connecting import Backoff, connect
-from pms_orders.adapters.binance.rest import RestClient, VenueRefused, VenueUnreachable
+from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused, VenueUnreachable
 
 log = get_logger(__name__)
 
 KEEP_ALIVE_S = 1_800.0
 """The venue asks for one within 60 minutes."""
 DEAD_KEY = -1125
+SILENT_S = 1.0
 
 _events = metrics.counter("user_stream_events", "Events of the user stream", ["kind"])
 _unreadable = metrics.counter("user_stream_unreadable", "Events that could not be decoded")
@@ -38,7 +39,6 @@ class _Listener(WSListener):
         self._batch: Batch = []
         self._fragments = b""
         self.defect: Exception | None = None
-        self.last_s = time.monotonic()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
@@ -68,7 +68,6 @@ class _Listener(WSListener):
 
     def _hand_on(self) -> None:
         batch, self._batch = self._batch, []
-        self.last_s = time.monotonic()
         try:
             self._heard(batch)
         except Exception as defect:  # the transport would only log it: `run` raises it
@@ -84,7 +83,7 @@ class UserStream:
 
     def __init__(
         self,
-        rest: RestClient,
+        rest: ExchangeClient,
         url: str,
         *,
         heard: Callable[[Batch], None],
@@ -99,6 +98,12 @@ class UserStream:
         self._transport: WSTransport | None = None
         self._why = ""
         self._closing = False
+        self._heard_s = 0.0
+
+    def doubt(self) -> None:
+        """An order moved and this stream did not tell: where it has told nothing at all lately, connect anew."""
+        if self._transport is not None and time.monotonic() - self._heard_s > SILENT_S:
+            self.restart("silent while orders move")
 
     def restart(self, why: str) -> None:
         """Connect anew: the stream is silent while it should speak, or its key is dead."""
@@ -132,6 +137,7 @@ class UserStream:
         listener = _Listener(self._hear)
         transport = self._transport = await connect(lambda: listener, f"{self._url}/private/ws/{key}")
         self._why = ""
+        self._heard_s = time.monotonic()
         self._connected(True, "")
         backoff.reset()
         keeping = asyncio.create_task(self._keep_alive(), name="listen_key")
@@ -144,6 +150,7 @@ class UserStream:
             raise listener.defect
 
     def _hear(self, batch: Batch) -> None:
+        self._heard_s = time.monotonic()
         for event in batch:
             if type(event) is wire.ListenKeyExpired:
                 self.restart("the listen key has expired")

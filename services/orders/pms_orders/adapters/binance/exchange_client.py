@@ -5,12 +5,11 @@ Used by the resolver, the reconciliation, the user stream and the start-up.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from pms_orders.adapters.binance import wire
@@ -37,7 +36,7 @@ class VenueUnreachable(Exception):
     """No usable answer: connection, time or form."""
 
 
-class RestClient:
+class ExchangeClient:
     """Signed and unsigned queries within the weight budget."""
 
     def __init__(self, url: str, signer: Signer, clock: VenueClock, budget: Budget, now_ms: Callable[[], int]) -> None:
@@ -148,12 +147,12 @@ class RestClient:
             return self._signer.query(parameters, self._clock.now_ms())
         return urlencode(parameters, quote_via=quote)
 
-    def _count(self, headers: CIMultiDictProxy[str]) -> None:
+    def _count(self, headers: Mapping[str, str]) -> None:
         used = headers.get("X-MBX-USED-WEIGHT-1M")
         if used is not None and int(used) > self._budget.weight.used:
             self._budget.weight.take(self._now_ms(), int(used) - self._budget.weight.used)
 
-    def _error(self, status: int, body: bytes, headers: CIMultiDictProxy[str]) -> VenueError:
+    def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> VenueError:
         try:
             told = wire.error_body.decode(body)
         except msgspec.DecodeError:  # a proxy's page
