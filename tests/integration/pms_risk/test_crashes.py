@@ -116,6 +116,7 @@ async def test_invariant_5_reservations_survive_a_restart(rig: Rig) -> None:
     await rig.send("limit", **limit | {"quantity": 0.05})
     await rig.rest(await rig.order())
     rig.consume = False
+    await asyncio.sleep(0.2)  # a read may still be under way
     await rig.send("limit", **limit | {"quantity": 0.08})
     async with asyncio.timeout(10):
         while await rig.redis.xlen(rig.names.requests("orders")) < 2:  # noqa: ASYNC110
