@@ -187,7 +187,7 @@ def test_output_and_acknowledgement_are_one(plan, count):
         tracker = Tracker("in", "g", "0-0", confirmed.append)
         for i in range(1, count + 1):
             entry = Entry(tracker, f"{i}-0", b"%d" % i, {})
-            tracker.opened(entry.id)
+            tracker.opened([entry.id])
             outbox.add(STREAM, b"%d-0" % i)
             outbox.ack(entry)
             await asyncio.sleep(0)
