@@ -48,7 +48,7 @@ class Process:
             with error:
                 return error.code, error.read().decode()
 
-    def wait_for(self, path: str, status: int, within_s: float = 10) -> str:
+    def wait_for(self, path: str, status: int, within_s: float = 40) -> str:
         deadline = time.monotonic() + within_s
         while True:
             try:
@@ -65,7 +65,7 @@ class Process:
         return parts
 
     def exit_code(self) -> int:
-        return self.process.wait(15)
+        return self.process.wait(40)
 
 
 @pytest.fixture
