@@ -1,0 +1,110 @@
+"""Risk's tables: what is written comes back, what is written stays, and what memory forgot is asked for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from tests.unit.pms_risk.world import D, Exchange, account, position_id
+
+from pms_common.bus import Bus
+from pms_common.contracts.bus.orders import OrderUpdate
+from pms_common.db import GroupCommit, connect, create_engine, take_epoch
+from pms_common.names import Names
+from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.adapters.postgres.statements import ALL
+from pms_risk.adapters.postgres.store import Store
+from pms_risk.app.late_fills import LateFills
+from pms_risk.domain.account import SETTLEMENT_ASSET
+from pms_risk.domain.books import Books
+from pms_risk.domain.fills import Seen
+from pms_risk.domain.house import HOUSE
+from pms_risk.domain.rules import Rules
+
+
+@pytest.fixture
+async def tools(names: Names, redis_url: str, database: str) -> AsyncIterator[tuple[Journal, Store]]:
+    """A running journal, and the store that reads what it wrote."""
+    engine = create_engine(database, "risk")
+    bus = await Bus.connect(redis_url, "risk", names)
+    commit = GroupCommit(database, "risk", await take_epoch(engine, "risk"), ALL)
+    journal = Journal(commit, bus.outbox)
+    tasks = [asyncio.create_task(commit.run()), asyncio.create_task(journal.run())]
+    yield journal, Store(engine)
+    await journal.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await bus.close()
+    await engine.dispose()
+
+
+async def committed(journal: Journal) -> None:
+    done = asyncio.Event()
+    journal.then(done.set)
+    async with asyncio.timeout(20):
+        await done.wait()
+
+
+async def test_books_come_back_as_they_were(tools: tuple[Journal, Store], database: str) -> None:
+    journal, store = tools
+    exchange, books = Exchange(), Books(position_id)
+    entries, _ = books.open_house(exchange.facts())
+    for entry in entries:
+        journal.house(entry)
+    owner = account(books, "a")
+    owner.rules = Rules(allowed_symbols=frozenset({"BTCUSDT", "ETHUSDT"}), max_open_orders=7)
+    credit, debit = books.transfer(owner, D("1000.00000001"), "r1", 5)
+    journal.account(owner)
+    journal.rules(owner)
+    journal.ledger(credit)
+    journal.house(debit)
+    steps = (("a", "BUY", "0.3"), ("a", "SELL", "0.1"), ("a", "SELL", "0.5"), ("nobody", "BUY", "0.2"))
+    for who, side, quantity in steps:
+        order, fill = exchange.execute(who, "BTCUSDT", side, D(quantity), D("60000.1"), commission=D("0.3"))
+        booking = books.book(order, fill)
+        journal.fill(order, fill, booking, "1-1")
+        journal.account(owner)
+    journal.gate("", "BTCUSDT", "halted")
+    await committed(journal)
+
+    again = Books(position_id)
+    await store.load_books(again)
+    back = again.accounts["a"]
+    assert (back.cash, back.rules, back.status) == (owner.cash, owner.rules, owner.status)
+    assert list(back.open_positions()) == list(owner.open_positions())
+    assert again.house.positions == books.house.positions
+    assert again.house.cash == books.house.cash
+    assert again.house.opened
+    assert again.cash(SETTLEMENT_ASSET) == exchange.wallets[SETTLEMENT_ASSET]
+    assert again.look(order, fill) is Seen.BOOKED
+    assert await store.operator_keys(0) == {"a:r1:deposit"}
+    assert (await store.executed([order.client_order_id]))[order.client_order_id].quantity == D("0.2")
+
+    connection = await connect(database)
+    for table in ("ledger", "house_ledger", "fills"):
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await connection.execute(f"DELETE FROM pms_risk.{table}")
+    owners = await connection.fetch("SELECT DISTINCT owner FROM pms_risk.positions")
+    assert {row["owner"] for row in owners} == {"a", HOUSE}
+    await connection.close()
+
+
+async def test_r08_what_memory_forgot_is_asked_for(tools: tuple[Journal, Store]) -> None:
+    journal, store = tools
+    exchange, books = Exchange(), Books(position_id)
+    known, unknown = (exchange.execute("nobody", "ETHUSDT", "BUY", D(1), D(3000)) for _ in range(2))
+    journal.fill(*known, books.book(*known), "1-1")
+    await committed(journal)
+    asked: list[tuple[str, int]] = []
+    late = LateFills(store)
+    late.book = lambda update, _: asked.append(("book", update.fill.trade_id if update.fill else 0))
+    late.skip = lambda update, _: asked.append(("skip", update.fill.trade_id if update.fill else 0))
+    running = asyncio.create_task(late.run())
+    for order, fill in (known, unknown, unknown):
+        late.ask(OrderUpdate(epoch=1, n=1, key="k", cause="fill", order=order, fill=fill, event_ms=1), None)  # type: ignore[arg-type]
+    async with asyncio.timeout(20):
+        while len(asked) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert asked == [("skip", known[1].trade_id), ("book", unknown[1].trade_id), ("skip", unknown[1].trade_id)]
