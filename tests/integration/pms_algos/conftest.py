@@ -32,7 +32,7 @@ from pms_common.contracts.bus.orders import (
     SymbolSpec,
     order_work,
 )
-from pms_common.contracts.bus.risk import AccountState, ChildOrder, ChildRefused, risk_work
+from pms_common.contracts.bus.risk import AccountState, ChildAmend, ChildOrder, ChildRefused, risk_work
 from pms_common.contracts.bus.streams import algos_updates
 from pms_common.db import connect
 from pms_common.names import Names
@@ -90,9 +90,11 @@ class World:
         self.tombstones: set[str] = set()
         self.refuse: str | None = None
         self.silent = False
+        self.lookups = 0
         self.stopping = False
         self.asked: list[ChildOrder] = []
         self.amends: list[AmendOrder] = []
+        self.beyond: list[ChildAmend] = []
         self.cancels: list[CancelOrder] = []
         self.most_alive = 0
         self._n = {"orders": 0, "risk": 0}
@@ -168,7 +170,11 @@ class World:
 
     async def _on_request(self, data: bytes) -> None:
         order = risk_work.decode(data)
-        assert isinstance(order, ChildOrder)
+        if isinstance(order, ChildAmend):
+            self.beyond.append(order)
+            names = {"client_order_id": order.client_order_id, "account_id": "acc", "parent_id": order.parent_id}
+            await self.tell("risk", ChildRefused, **names, amend=True, error_code="APPROVAL_EXCEEDED", error="no")
+            return
         self.asked.append(order)
         if self.silent:
             return
@@ -210,6 +216,7 @@ class World:
         for child_id, child in self.children.items():
             if child.alive:
                 await self.told(child_id, "snapshot")
+        self.lookups += 1
         await self.tell("orders", SnapshotEnd, asker=request.asker, token=request.token)
 
     async def _on_risk_query(self, data: bytes) -> None:

@@ -92,6 +92,21 @@ async def test_cancel_is_answered_when_it_has_ended_and_again_the_same(
     assert len(await world.events("chase_cancelled")) == 1
 
 
+async def test_a_move_beyond_the_approval_is_asked_for_and_then_cancelled_and_placed(
+    algos: AlgosProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    await world.chase("r1")
+    await world.result("r1")
+    await world.fill(world.alive[0], "0.25")
+    market.update(bid=102.5, ask=102.6)  # 2 % is what an order without a declared range may move
+    await world.until(lambda: len(world.children) == 2)
+    assert [amend.price for amend in world.beyond] == [D("102.5")]
+    second = world.children[world.alive[0]].order
+    assert (second.price, second.quantity) == (D("102.5"), D("0.75"))
+    assert world.most_alive == 1
+
+
 async def test_a_refusal_of_the_first_child_is_the_result_and_nothing_was_ever_shown(
     algos: AlgosProcess, world: World, market: dict[str, float]
 ) -> None:

@@ -271,3 +271,19 @@ def test_progress_is_told_once_a_second_when_nothing_changes() -> None:
 def test_a_tick_that_changes_nothing_gives_the_same_state_back() -> None:
     state = live()
     assert plans.on_quote(state, market("100", "100.1"), T0 + 10)[0] is state
+
+
+def test_an_amend_beyond_the_approval_becomes_cancel_and_place() -> None:
+    state, _ = plans.on_quote(live(), market("103", "103.1"), T0 + 200)
+    state, actions = plans.on_refused(state, 0, 0, True, "APPROVAL_EXCEEDED", "", T0 + 210)
+    assert (state.ending, actions) == (None, (CancelChild(0, 0),))
+    state, actions = plans.on_child(state, 0, 0, update("cancelled", "cancelled"), spec(), T0 + 220)
+    _, (ask,) = plans.on_saved(state, market("103", "103.1"), T0 + 230)
+    assert isinstance(ask, Ask)
+    assert (ask.number, ask.price) == (1, D(103))
+
+
+def test_an_amend_that_risk_forbids_ends_the_chase() -> None:
+    state, _ = plans.on_quote(live(), market("103", "103.1"), T0 + 200)
+    state, actions = plans.on_refused(state, 0, 0, True, "MAX_NOTIONAL_EXCEEDED", "", T0 + 210)
+    assert (state.ending, actions) == ("risk", (Save(), CancelChild(0, 0)))

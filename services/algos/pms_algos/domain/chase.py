@@ -220,8 +220,10 @@ def on_refused(chase: Chase, number: int, attempt: int, amend: bool, code: str, 
         return (chase, ()) if child.seen or child.phase == "reserved" else _on_try_failed(chase, code, message, now_ms)
     if child.phase != "live":
         return chase, ()
-    chase = replace(chase, child=replace(child, target=None))
-    if _known(code).retryable:
+    chase, error = replace(chase, child=replace(child, target=None)), _known(code)
+    if error is ErrorCode.APPROVAL_EXCEEDED:
+        return cancel_child(chase, now_ms)  # the remainder is approved anew, around its own price
+    if error.retryable:
         return replace(chase, retry_ms=now_ms + PAUSE_MS), ()
     return on_cancel(chase, "risk", now_ms)
 
