@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -174,7 +175,7 @@ async def test_reads_show_what_the_owners_told(
     await gateway.healthy()
     await ready(gateway, http)
 
-    async def get(path: str) -> tuple[int, dict[str, object]]:
+    async def get(path: str) -> tuple[int, dict[str, Any]]:
         async with http.get(gateway.url + path) as answer:
             return answer.status, await answer.json()
 
@@ -189,12 +190,12 @@ async def test_reads_show_what_the_owners_told(
     assert await get("/v1/accounts/acc/algos") == (200, {"algos": [algo]})
     status, orders = await get("/v1/accounts/acc/orders")
     assert status == 200
-    (shown,) = orders["orders"]  # type: ignore[misc]
+    (shown,) = orders["orders"]
     assert shown["orderId"] == shown["clientOrderId"] == "o1"
     assert (shown["price"], shown["exchangeOrderId"], shown["subAccountId"]) == (60000.1, str(2**60), "acc")
     assert await get("/v1/orders?subAccountId=other") == (200, {"orders": []})
     status, seen = await get("/v1/services")
-    assert {service["name"] for service in seen["services"] if service["lastUpdateMs"]} == {"orders", "risk", "algos"}  # type: ignore[attr-defined]
+    assert {service["name"] for service in seen["services"] if service["lastUpdateMs"]} == {"orders", "risk", "algos"}
     async with http.get(gateway.url + "/") as page:
         assert page.content_type == "text/html"
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import redis.asyncio
 from aiohttp import WSMsgType, web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 from tests.integration.pms_gateway.conftest import GatewayProcess, Service
 
 from pms_common.names import Names
@@ -64,7 +64,7 @@ async def test_replay_then_live_without_holes_also_while_events_flow(
 
 
 @pytest.fixture
-async def server(redis_url: str, names: Names) -> AsyncIterator[tuple[TestServer, Hub, asyncio.Event]]:
+async def server(redis_url: str, names: Names) -> AsyncIterator[tuple[BaseTestServer, Hub, asyncio.Event]]:
     client = redis.asyncio.Redis.from_url(redis_url)
     hub, stopping = Hub(ring=64), asyncio.Event()
     app = web.Application(middlewares=[guard(Tokens(()))])
@@ -75,7 +75,7 @@ async def server(redis_url: str, names: Names) -> AsyncIterator[tuple[TestServer
 
 
 async def test_a_slow_socket_is_closed_with_the_reason_and_where_to_read_on(
-    server: tuple[TestServer, Hub, asyncio.Event],
+    server: tuple[BaseTestServer, Hub, asyncio.Event],
 ) -> None:
     served, hub, _ = server
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1024)
@@ -100,7 +100,7 @@ async def test_a_slow_socket_is_closed_with_the_reason_and_where_to_read_on(
     assert b"too slow; read on with after=" in received
 
 
-async def test_a_fast_socket_beside_it_gets_everything(server: tuple[TestServer, Hub, asyncio.Event]) -> None:
+async def test_a_fast_socket_beside_it_gets_everything(server: tuple[BaseTestServer, Hub, asyncio.Event]) -> None:
     served, hub, stopping = server
     async with aiohttp.ClientSession() as http, http.ws_connect(served.make_url("/v1/events")) as socket:
         for n in range(1, 501):
