@@ -287,3 +287,12 @@ def test_an_amend_that_risk_forbids_ends_the_chase() -> None:
     state, _ = plans.on_quote(live(), market("103", "103.1"), T0 + 200)
     state, actions = plans.on_refused(state, 0, 0, True, "MAX_NOTIONAL_EXCEEDED", "", T0 + 210)
     assert (state.ending, actions) == ("risk", (Save(), CancelChild(0, 0)))
+
+
+def test_r22_a_post_only_order_that_expires_at_once_counts_as_a_refusal() -> None:
+    state = live(plan(post_only=True))
+    gone = update("expired", "expired")
+    again, actions = plans.on_child(state, 0, 0, gone, spec(), T0 + 5)
+    assert (again.refusals, again.child.attempt, actions) == (1, 1, (Save(),))
+    later, _ = plans.on_child(state, 0, 0, gone, spec(), T0 + 5_000)
+    assert (later.refusals, later.child.number) == (0, 1)

@@ -41,6 +41,8 @@ from pms_common.metrics import counter, gauge
 log = get_logger(__name__)
 
 MAX_ENDED = store.MAX_ENDED
+MAX_CHILDREN = 64
+"""Names of an algo's children that are recognised; what is told of an older one is over."""
 
 _active = gauge("algos_active", "Running algos", ["kind"])
 _ended = counter("algos_ended", "Algos that ended", ["kind", "outcome"])
@@ -288,6 +290,8 @@ class Engine:
         child_id = self._outputs.child_id(chase, child.number, child.attempt)
         self._children[child_id] = (chase.plan.algo_id, child.number, child.attempt)
         running.children.append(child_id)
+        if len(running.children) > MAX_CHILDREN:
+            self._children.pop(running.children.pop(0), None)
 
     def _remove(self, running: Running) -> None:
         chase, plan = running.chase, running.chase.plan

@@ -197,7 +197,8 @@ def _on_final(chase: Chase, update: OrderUpdate, spec: SymbolSpec | None, now_ms
         return _finish(chase, "filled" if chase.total_executed else chase.ending or "error")
     if chase.ending is not None:
         return _finish(chase, chase.ending)
-    if state == "expired" and not child.executed and chase.plan.post_only and child.phase == "asked":
+    at_once = child.phase in {"asked", "live"} and now_ms - child.asked_ms < PAUSE_MS
+    if state == "expired" and not child.executed and chase.plan.post_only and at_once:
         return _on_try_failed(chase, ErrorCode.EXCHANGE_POST_ONLY.name, update.reason or "", now_ms)
     pause = 0 if child.phase == "cancelling" else PAUSE_MS
     return _next_child(chase, spec, now_ms + pause)
