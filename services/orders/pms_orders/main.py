@@ -41,6 +41,8 @@ from pms_orders.domain.tracker import OrderTracker
 
 SERVICE = "orders"
 TICK_S = 0.2
+MAX_JOURNAL_LAG_S = 5.0
+"""Past it no new risk is sent, so that what a crash would have to recover stays small."""
 
 
 async def wire(life: Lifecycle) -> None:
@@ -86,6 +88,7 @@ async def wire(life: Lifecycle) -> None:
         up=partial(readiness.set, "trading_socket"),
     )
     sender = manager.sender = Sender(budget, gates, socket, manager.bar, now_ms)
+    socket.on_open = sender.wake
     readiness.on_change = sender.open
     resolver = Resolver(manager, rest, now_ms, lambda: stream.doubt())  # noqa: PLW0108 (made below)
     facts = ExchangeFacts(updates, now_ms)
@@ -129,7 +132,7 @@ async def wire(life: Lifecycle) -> None:
     snapshots.tell_reference()
     _begin(life, {"trading_socket": socket, "user_stream": stream, "session": session, "resolver": resolver})
     life.spawn(keeper.run(), "clock")
-    life.spawn(_tick(manager, socket), "tick")
+    life.spawn(_tick(manager, socket, journal, readiness), "tick")
     life.spawn(_consume(life, consumer, session), "consumer")
 
 
@@ -166,11 +169,13 @@ async def _consume(life: Lifecycle, consumer: Consumer, session: Session) -> Non
     await consumer.run()
 
 
-async def _tick(manager: OrderManager, socket: TradingSocket) -> None:
+async def _tick(manager: OrderManager, socket: TradingSocket, journal: Journal, readiness: Readiness) -> None:
     while True:
         await asyncio.sleep(TICK_S)
         socket.give_up_old(now_ms())
         manager.tick()
+        current = journal.lag_s < MAX_JOURNAL_LAG_S
+        readiness.set("journal_current", current, "" if current else "the journal is more than 5 s behind")
 
 
 def main() -> None:

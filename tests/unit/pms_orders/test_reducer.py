@@ -150,6 +150,18 @@ def test_an_amendment_found_by_a_query_lands_the_flight() -> None:
     assert order.flight is None
 
 
+def test_an_amendment_whose_event_is_missed_is_told_when_a_query_shows_it() -> None:
+    order = sent()
+    apply_report(order, report(Kind.NEW, price=Decimal(100), quantity=Decimal(10)))
+    order.wanted_amend = Terms(Decimal(101), Decimal(10))
+    depart(order, Operation.AMEND, NOW)
+    order.flight = None  # answered
+    assert state(order) == "amending"
+    found = report(Kind.FOUND_OPEN, event_ms=NOW + 9, price=Decimal(101), quantity=Decimal(10))
+    assert causes(apply_report(order, found)) == ["amended"]
+    assert state(order) == "active"
+
+
 SEQUENCES = [
     [report(Kind.NEW), trade(1, "4", "4"), trade(2, "6", "10", Kind.FILLED)],
     [report(Kind.NEW), trade(1, "4", "4"), report(Kind.CANCELLED, event_ms=NOW + 3, executed=Decimal(4))],

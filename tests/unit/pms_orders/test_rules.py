@@ -146,6 +146,16 @@ def test_r04_a_cancel_is_given_up_only_on_proof() -> None:
     assert conclusion(order, False, late, case) is None
 
 
+def test_an_amendment_is_refused_only_on_proof_and_an_answered_one_never() -> None:
+    order = sent()
+    order.status, order.flight = "amending", Flight(Operation.AMEND, NOW, Terms(Decimal(101), Decimal(10)), lost=True)
+    case = open_case(order, NOW)
+    assert conclusion(order, True, case.conclusive_ms - 1, case) is None
+    assert conclusion(order, True, case.conclusive_ms, case) is Kind.AMEND_REFUSED
+    order.flight = None
+    assert conclusion(order, True, case.conclusive_ms, case) is Kind.AMENDED
+
+
 def test_a_case_is_asked_about_at_its_conclusive_moment() -> None:
     cases = Cases()
     order = sent()

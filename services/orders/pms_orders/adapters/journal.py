@@ -91,6 +91,11 @@ class Journal:
         self._commits = commits
         self.then = commits.then
 
+    @property
+    def lag_s(self) -> float:
+        """Age of the oldest row that is not committed, in seconds."""
+        return self._commits.lag_seconds
+
     def registered(self, order: OrderState, raw: bytes) -> None:
         """A new order, with the request as it came."""
         place = order.place

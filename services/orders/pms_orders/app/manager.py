@@ -20,7 +20,7 @@ from pms_orders.app.sender import Sender
 from pms_orders.domain.filters import check_order
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Operation, OrderState, Terms, may_rest_at, register
-from pms_orders.domain.reducer import Action, Announce, Heal, Odd, Report, apply_own, apply_report
+from pms_orders.domain.reducer import Action, Announce, Heal, Odd, Report, already_amended, apply_own, apply_report
 from pms_orders.domain.resolution import SPOKEN_WITHIN_MS, Cases, settled
 from pms_orders.domain.resting import RestingPrices
 from pms_orders.domain.table import Kind
@@ -71,6 +71,7 @@ class OrderManager:
         """Register an approved order and have it sent; what may have been sent before is asked for first."""
         known = self.tracker.find(place.client_order_id)
         if known is not None:
+            known.answered = known.answered and not entry.suspect  # its answer may have been lost with a predecessor
             self._publisher.answer(known)
             self._publisher.acknowledge(entry)
             return
@@ -112,6 +113,7 @@ class OrderManager:
         if order.exchange_order_id is None:
             self.suspect(order)
             return
+        order.answered = True
         if order.status == "cancelling":
             order.wanted_cancel = "requested"
         if order.status in ("cancelling", "amending"):
@@ -190,6 +192,9 @@ class OrderManager:
                 code = ErrorCode.EXPIRED_COMMAND
             order.error_code, order.error = code.name, text
         order.flight = None
+        if kind is Kind.AMENDED:
+            self.follow(order, already_amended(order, self.now_ms()))
+            return
         order.wanted_cancel = "" if kind is Kind.CANCEL_REFUSED else order.wanted_cancel
         self.follow(order, apply_own(order, kind, self.now_ms(), error_code=code.name, error=text))
 

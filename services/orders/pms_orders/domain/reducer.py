@@ -90,7 +90,7 @@ def apply_report(order: OrderState, report: Report) -> list[Action]:
         return actions
     _land(order, report)
     before = order.status
-    following = _following(order, report, actions)
+    following = _following(order, report, amended, actions)
     if fill is not None:
         order.status = following
         _touch(order, report.event_ms)
@@ -99,7 +99,8 @@ def apply_report(order: OrderState, report: Report) -> list[Action]:
     elif following != before:
         order.status = following
         _touch(order, report.event_ms)
-        actions.append(_announce_state(order, report))
+        if before != "amending" or following != "active":
+            actions.append(_announce_state(order, report))
     if amended and order.status not in FINAL_STATES:
         if fill is None and following == before:
             _touch(order, report.event_ms)
@@ -155,12 +156,14 @@ def _terms(order: OrderState) -> Terms:
     return Terms(order.price or ZERO, order.quantity)
 
 
-def _following(order: OrderState, report: Report, actions: list[Action]) -> OrderStatus:
+def _following(order: OrderState, report: Report, amended: bool, actions: list[Action]) -> OrderStatus:
     cell = TABLE[report.kind][order.status]
     if cell.odd:
         actions.append(Odd(report.kind, order.status))
     if report.kind is Kind.AMENDED and order.status == "amending" and order.flight is not None:
         return "amending"  # an earlier amendment; a later one is still on its way
+    if amended and order.status == "amending" and order.flight is None and cell.state == "amending":
+        return "active"  # a query, or a fill, shows the new terms: the amendment's own event was missed
     return cell.state
 
 

@@ -61,7 +61,8 @@ def settled(order: OrderState) -> bool:
 def conclusion(order: OrderState, found_open: bool, asked_ms: int, case: Case) -> Kind | None:
     """What a query asked at `asked_ms` proves beyond its report; None where it proves nothing yet.
 
-    Absent and conclusive: not executed. Still open and conclusive: the cancel, or the lost amendment, was not executed.
+    Absent and conclusive: not executed. Still open and conclusive: the cancel, or the lost amendment, was not executed;
+    an amendment that was answered was, whatever its event.
     """
     if asked_ms < case.conclusive_ms:
         return None
@@ -69,6 +70,8 @@ def conclusion(order: OrderState, found_open: bool, asked_ms: int, case: Case) -
         return Kind.ABSENT if order.status in ("placing", "unknown") else None
     if order.status == "cancelling" and order.flight is None:
         return Kind.CANCEL_REFUSED
+    if order.status == "amending" and order.flight is None:
+        return Kind.AMENDED
     if order.status == "amending" and _not_amended(order):
         return Kind.AMEND_REFUSED
     return None
@@ -76,10 +79,9 @@ def conclusion(order: OrderState, found_open: bool, asked_ms: int, case: Case) -
 
 def _not_amended(order: OrderState) -> bool:
     flight = order.flight
-    if flight is None:
-        return True
-    lost = flight.operation is Operation.AMEND and flight.lost
-    return lost and order.price is not None and flight.terms != Terms(order.price, order.quantity)
+    if flight is None or flight.operation is not Operation.AMEND or not flight.lost or order.price is None:
+        return False
+    return flight.terms != Terms(order.price, order.quantity)
 
 
 class Cases:

@@ -74,6 +74,8 @@ class TradingSocket(WSListener):
         self._frames: list[bytes] = []
         self._defect: Exception | None = None
         self._closing = False
+        self.on_open: Callable[[], None] | None = None
+        """Called when requests can be sent again."""
 
     @property
     def connected(self) -> bool:
@@ -109,6 +111,8 @@ class TradingSocket(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         self._up(True, "")
+        if self.on_open is not None:
+            self.on_open()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.CLOSE:
