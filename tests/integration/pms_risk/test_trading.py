@@ -1,9 +1,11 @@
 """Commands to orders, order updates to books and events."""
 
+import asyncio
 import json
+from typing import Any
 
 import pytest
-from tests.integration.pms_risk.rig import D, Rig
+from tests.integration.pms_risk.rig import WAIT_S, D, Rig
 
 from pms_common.contracts.bus.common import WatchLease, watch_lease
 
@@ -31,11 +33,11 @@ async def test_the_cache_follows(rig: Rig) -> None:
     await rig.rest(await rig.order())
     await rig.event("order_active")
     key = rig.names.risk(account)
-    for _ in range(100):
-        cached = json.loads(await rig.redis.get(key) or b'{"openOrders":[]}')
-        if cached["openOrders"]:
-            break
-        await rig.tick()
+    cached: dict[str, Any] = {}
+    async with asyncio.timeout(WAIT_S):
+        while not cached.get("openOrders"):
+            await asyncio.sleep(0.05)
+            cached = json.loads(await rig.redis.get(key) or b"{}")
     assert cached["openOrders"][0]["price"] == 59000
     assert (cached["balance"], cached["status"], cached["positions"]) == (1000, "ACTIVE", [])
     assert 0 < await rig.redis.ttl(key) <= 30
