@@ -199,7 +199,7 @@ class Desk(RuleBasedStateMachine):
         assert self.closes_beyond == 0
         holding = self.account.holding("BTCUSDT", "BOTH")
         for orders, side in ((holding.buys, "BUY"), (holding.sells, "SELL")):
-            if any(order.reduce_only for order in orders.values()):
+            if any(order.reduce_only for order in orders):
                 assert holding.unreserved(side) >= 0  # type: ignore[arg-type]
 
     @invariant()

@@ -118,21 +118,22 @@ class Account:
     def put_order(self, order: LiveOrder) -> None:
         """Reserve for an order; the same id again replaces it."""
         holding = self._opened(order.symbol, order.leg)
-        holding.side(order.side)[order.client_order_id] = order
+        holding.side(order.side).put(order)
         self.orders[order.client_order_id] = order
         self._refresh(holding)
 
     def change_order(self, order: LiveOrder, *, quantity: Decimal, bound: Decimal, executed: Decimal) -> None:
         """Take over what an order may still do."""
-        order.quantity, order.bound, order.executed = quantity, bound, executed
-        self._refresh(self.holdings[order.symbol, order.leg])
+        holding = self.holdings[order.symbol, order.leg]
+        holding.side(order.side).change(order, quantity, bound, executed)
+        self._refresh(holding)
 
     def drop_order(self, client_order_id: str) -> LiveOrder | None:
         """Release the reservation of an order that is final."""
         order = self.orders.pop(client_order_id, None)
         if order is not None:
             holding = self.holdings[order.symbol, order.leg]
-            del holding.side(order.side)[client_order_id]
+            holding.side(order.side).drop(client_order_id)
             self._refresh(holding)
         return order
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from pms_common.contracts.bus.base import PositionSide, Side
 from pms_common.decimals import ZERO
-from pms_risk.domain.orders import LiveOrder
+from pms_risk.domain.order_side import OrderSide
 from pms_risk.domain.position import Position
 
 CLOSING: dict[PositionSide, Side] = {"LONG": "SELL", "SHORT": "BUY"}
@@ -36,8 +36,8 @@ class Holding:
         self.symbol = symbol
         self.leg = leg
         self.position: Position | None = None
-        self.buys: dict[str, LiveOrder] = {}
-        self.sells: dict[str, LiveOrder] = {}
+        self.buys = OrderSide()
+        self.sells = OrderSide()
         self.margin = ZERO
         """Initial margin of the position."""
         self.notional = ZERO
@@ -57,7 +57,7 @@ class Holding:
         """Neither a position nor an order."""
         return self.position is None and not self.buys and not self.sells
 
-    def side(self, side: Side) -> dict[str, LiveOrder]:
+    def side(self, side: Side) -> OrderSide:
         """Live orders of one side."""
         return self.buys if side == "BUY" else self.sells
 
@@ -68,7 +68,7 @@ class Holding:
 
     def unreserved(self, side: Side) -> Decimal:
         """Closing quantity that no live order of `side` claims."""
-        return self.closable(side) - sum((order.remaining for order in self.side(side).values()), ZERO)
+        return self.closable(side) - self.side(side).quantity
 
     def room(self, side: Side) -> Decimal | None:
         """How much more a plain order of `side` may have; None without a limit.
@@ -78,8 +78,7 @@ class Holding:
         """
         if self.leg != "BOTH":
             return self.unreserved(side) if side == CLOSING[self.leg] else None
-        orders = self.side(side)
-        if orders and self.closable(side) and any(order.reduce_only for order in orders.values()):
+        if self.side(side).reduce_only and self.closable(side):
             return self.unreserved(side)
         return None
 
@@ -102,24 +101,9 @@ class Holding:
         if not orders:
             return ZERO, ZERO
         closable = self.closable(side)
-        opening = _opening_notional(orders, closable) if closable else _notional(orders)
+        opening = orders.opening_notional(closable)
         if not opening:
             return ZERO, ZERO
-        leverage = min(order.leverage for order in orders.values())
         if not closable and self.position is not None:
-            return opening, (self.notional + opening) / min(leverage, self.position.leverage)
-        return opening, opening / leverage
-
-
-def _notional(orders: dict[str, LiveOrder]) -> Decimal:
-    return sum((order.remaining * order.bound for order in orders.values()), ZERO)
-
-
-def _opening_notional(orders: dict[str, LiveOrder], closable: Decimal) -> Decimal:
-    """Notional of what exceeds `closable`, taking the orders with the highest bounds as the opening ones."""
-    opening = ZERO
-    for order in sorted(orders.values(), key=lambda order: order.bound):
-        closes = min(closable, order.remaining)
-        closable -= closes
-        opening += (order.remaining - closes) * order.bound
-    return opening
+            return opening, (self.notional + opening) / min(orders.leverage, self.position.leverage)
+        return opening, opening / orders.leverage
