@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/pms_common libs/pms_cli services/feed services/orders services/risk services/algos services/gateway services/simulator
 SOURCES := libs services tests
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check types format bench chaos up lock clean
+.PHONY: help setup demo test test-fast check types format docs bench chaos up lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,10 +41,11 @@ test-fast: setup ## the tests without slow ones
 chaos: setup ## the tests that kill and disconnect real processes
 	$(BIN)/python -m pytest -m chaos $(ARGS)
 
-check: setup types ## format, lint, types, import rules
+check: setup types ## format, lint, types, import rules, reference tables
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/lint-imports
+	$(BIN)/python -m pms_cli.reference --check
 
 types: setup ## the types alone
 	$(BIN)/mypy $(PACKAGES) tests
@@ -52,6 +53,9 @@ types: setup ## the types alone
 format: setup ## format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+docs: setup ## the reference tables of docs/reference, from the code
+	$(BIN)/python -m pms_cli.reference
 
 bench: setup ## the benchmarks beside their references (ARGS="hop --json figures.json")
 	$(BIN)/pms bench $(ARGS)

@@ -1,0 +1,24 @@
+"""`python -m pms_cli.reference [--check] [FOLDER]`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pms_cli.reference.pages import stale, write
+
+
+def main() -> None:
+    """Write the pages, or with --check name those that are stale."""
+    parser = argparse.ArgumentParser(prog="python -m pms_cli.reference", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail naming each stale page")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/reference"))
+    given = parser.parse_args()
+    if not given.check:
+        write(given.folder)
+        return
+    behind = stale(given.folder)
+    if behind:
+        sys.exit("\n".join(f"{path} is not what the code says: run `make docs`" for path in behind))
+
+
+main()
