@@ -26,8 +26,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> RunNode:
-    """Runs a script of `tests/e2e/node` against a system; what it printed, read as JSON."""
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of `tests/e2e/node` with what its scripts need installed."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("Node and npm are not installed")
     folder = tmp_path_factory.mktemp("node")
@@ -37,11 +37,17 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> RunNode:
     installed = subprocess.run(["npm", "ci", "--no-progress"], cwd=folder, capture_output=True, text=True, check=False)
     if installed.returncode:
         pytest.skip(f"npm cannot install what the scripts need: {installed.stderr[-300:]}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def node(node_folder: Path) -> RunNode:
+    """Runs a script of `tests/e2e/node` against a system; what it printed, read as JSON."""
 
     def run(script: str, place: Place) -> dict[str, Any]:
         env = {**os.environ, "PMS_REDIS_URL": place.redis, "PMS_NAMESPACE": place.names.namespace}
         done = subprocess.run(
-            ["node", script], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+            ["node", script], cwd=node_folder, env=env, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr
         report: dict[str, Any] = json.loads(done.stdout)
