@@ -14,8 +14,8 @@ from pms_cli.bench.rig import RATE_PER_S, SYMBOL, Rig, rig
 HOPS = 3
 OFFSET_TICKS = 2000
 TICK = Decimal("0.1")
-STEP_TICKS = 5
-"""Of one move of the market: more than a flicker, so that the chase follows at once."""
+STEP_TICKS = 10
+"""Of one move of the market: more than a flicker and more than noise (0.001 %), so that the chase follows at once."""
 
 
 async def run(context: Context) -> list[Result]:
@@ -29,34 +29,31 @@ async def run(context: Context) -> list[Result]:
             "chase", subAccountId=system.account, symbol=SYMBOL, side="BUY", quantity="0.01", leverage=10,
             stalkOffsetTicks=OFFSET_TICKS, stalkMode="maintain", minIntervalMs=1,
         )  # fmt: skip
-        bid = (await _measure(system, bid, 0.5))[1]
-        for _ in range(context.rounds):
+        await _measure(system, bid, context.seconds, up=True)  # warm
+        for n in range(context.rounds):  # down and up again, so that the price stays inside the approved range
             chain = await run_chain(HOPS, RATE_PER_S, context.seconds, system.socket)
             kind = chain.kind
-            sample, bid = await _measure(system, bid, context.seconds)
-            rounds.append((sample, chain.p50_us))
+            rounds.append((await _measure(system, bid, context.seconds, up=n % 2 == 1), chain.p50_us))
     return [combine("tick_to_wire", "us", rounds, f"{kind} chain of {HOPS} hops")]
 
 
-async def _measure(system: Rig, bid: Decimal, seconds: float) -> tuple[Sample, Decimal]:
-    bids: list[Decimal] = []
+async def _measure(system: Rig, low: Decimal, seconds: float, *, up: bool) -> Sample:
+    moves = int(RATE_PER_S * seconds)
+    bids = [low + TICK * STEP_TICKS * n for n in range(1, moves + 1)]
     begin = time.time_ns()
     loop = asyncio.get_running_loop()
     start = loop.time()
-    for n in range(int(RATE_PER_S * seconds)):
-        bid += TICK * STEP_TICKS
-        bids.append(bid)
+    for n, bid in enumerate(bids if up else reversed(bids)):
         await asyncio.sleep(max(0, start + n / RATE_PER_S - loop.time()))
         await _quote(system, bid)
     await asyncio.sleep(0.3)
-    written = await system.frames("quote")
+    written = {Decimal(bid): at for bid, at in (await system.frames("quote")).items()}
     took = []
     for at, params in await system.arrivals("order.modify"):
-        if at >= begin:
-            caused_by = written.get(f"{Decimal(params['price']) + OFFSET_TICKS * TICK:.1f}")
-            if caused_by is not None:
-                took.append((at - caused_by) / 1000)
-    return sample_of(took, len(bids)), bid
+        caused_by = written.get(Decimal(params["price"]) + OFFSET_TICKS * TICK)
+        if at >= begin and caused_by is not None:
+            took.append((at - caused_by) / 1000)
+    return sample_of(took, moves)
 
 
 async def _quote(system: Rig, bid: Decimal) -> None:
