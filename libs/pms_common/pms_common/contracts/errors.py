@@ -136,6 +136,7 @@ class ErrorCode(Enum):
     INFRA_OVERLOADED = (_I, True, "A work queue is at its bound; closes and cancels still pass.")
     INFRA_NOT_READY = (_I, True, "The service is starting, reconciling or without its lease.")
     INFRA_UNAVAILABLE = (_I, True, "A part that is needed is not available.")
+    NOT_AVAILABLE = (_I, False, "This version does not carry out this command.")
     INFRA_REDIS_UNAVAILABLE = (_I, True, "Redis is not available.")
     INFRA_PROXY_FAILURE = (_I, True, "The caller's proxy could not pass the command on.")
     INFRA_CHASE_UNAVAILABLE = (_I, True, "The chase engine is not available.")

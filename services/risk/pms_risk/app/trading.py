@@ -264,7 +264,7 @@ class Trading:
 
 def refuse_unavailable(request: Request) -> Taken:
     """Commands of the contract that this version does not offer: nobody is left without an answer."""
-    raise CommandError(ErrorCode.INFRA_UNAVAILABLE, f"{request.type} is not available in this version")
+    raise CommandError(ErrorCode.NOT_AVAILABLE, f"{request.type} is not available in this version")
 
 
 def _sized(quantity: Decimal, step: Decimal) -> Sized:
