@@ -32,10 +32,15 @@ class PublicEvent(Update, frozen=True, kw_only=True, tag="event"):
 
 
 class SnapshotRequest(Message, frozen=True, kw_only=True, tag="snapshot"):
-    """Ask the owner of a queries stream to publish its objects on its updates stream."""
+    """Ask the owner of a queries stream to publish its objects on its updates stream.
+
+    `fills_since_ms` asks the order service to tell every execution traded since then once more, each with its usual
+    key, before SnapshotEnd.
+    """
 
     asker: str
     token: str
+    fills_since_ms: int | None = None
 
 
 class SnapshotBegin(Update, frozen=True, kw_only=True, tag="snapshot_begin"):

@@ -88,7 +88,10 @@ order_work = msgspec.json.Decoder(OrderWork)
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An order as its owner knows it. `version` rises with every change; a reader applies only higher ones."""
+    """An order as its owner knows it. `version` rises with every change; a reader applies only higher ones.
+
+    `notional_cap` is the most the order was approved for, as in its PlaceOrder.
+    """
 
     client_order_id: str
     account_id: str
@@ -106,6 +109,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str = ""
     command: str = ""
     price_cap: Decimal | None = None
+    notional_cap: Decimal | None = None
     state: OrderStatus
     exchange_order_id: int | None = None
     executed_quantity: Decimal = Decimal(0)
