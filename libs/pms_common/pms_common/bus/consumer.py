@@ -207,6 +207,11 @@ class Consumer:
         if self._cursors is None:
             return
         moved = {s: t.cursor for s, t in self.trackers.items() if t.cursor != self._saved.get(s, ZERO)}
-        if moved:
+        if not moved:
+            return
+        try:
             await self._cursors.save(self.group, moved)
-            self._saved.update(moved)
+        except Exception as error:  # noqa: BLE001 (a cursor that is not saved only means entries handed out again)
+            log.warning("cursors_not_saved", group=self.group, error=str(error))
+            return
+        self._saved.update(moved)

@@ -54,7 +54,7 @@ class Handling:
         savepoint = self._outbox.savepoint()
         try:
             self._handlers[entry.tracker.stream](entry)
-        except (Malformed, msgspec.DecodeError) as error:
+        except (Malformed, msgspec.DecodeError, UnicodeError) as error:
             self._outbox.rollback(savepoint)
             self.bury(entry, str(error), tries)
         except Exception as error:

@@ -5,6 +5,7 @@ Each stream has its own bound, so cancels and closes on theirs pass while trades
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 import redis.asyncio
@@ -48,27 +49,30 @@ class LagSampler:
         return stream in self._overloaded
 
     async def run(self) -> None:
-        """Sample every second until cancelled."""
+        """Sample each stream about once a second until cancelled."""
         while True:
             try:
-                await self.sample()
+                await self.sample(PERIOD_S / max(1, len(self._streams)))
             except (RedisError, OSError) as error:
                 log.warning("lag_sample_failed", error=str(error))
-            await asyncio.sleep(PERIOD_S)
+                await asyncio.sleep(PERIOD_S)
 
-    async def sample(self) -> None:
-        """Sample all streams once."""
-        seconds, _ = await self._client.time()
+    async def sample(self, pause_s: float = 0.0) -> None:
+        """Sample all streams once, with a pause after each so that trading does not wait for it."""
         for stream in self._streams:
+            seconds = time.time()
             state = await stream_state(self._client, stream.name, stream.groups)
             _length.labels(stream.name).set(state.length)
             for name, group in state.groups.items():
                 _pending.labels(stream.name, name).set(group.pending)
                 _lag.labels(stream.name, name).set(_undelivered(state, group))
-                oldest = group.lowest_pending or await next_after(self._client, stream.name, group.last_delivered)
+                oldest = group.lowest_pending
+                if oldest is None and _undelivered(state, group):
+                    oldest = await next_after(self._client, stream.name, group.last_delivered)
                 age_s = 0.0 if oldest is None else max(0.0, seconds - id_ms(oldest) / 1000)
                 _oldest.labels(stream.name, name).set(age_s)
             self._judge(stream, state)
+            await asyncio.sleep(pause_s)
 
     def _judge(self, stream: Stream, state: StreamState) -> None:
         if stream.kind is not Kind.WORK:

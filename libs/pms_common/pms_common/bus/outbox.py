@@ -24,6 +24,10 @@ log = get_logger(__name__)
 
 MAX_WRITE = 500
 """Commands in one MULTI: at about 3 µs each Redis serves the others again after 1.5 ms."""
+LATE_ACKS_S = 0.02
+MAX_LATE_ACKS = 200
+"""Acknowledgements alone wait this long, or until so many wait, for a write to go with: nobody waits for them, and a
+write of their own would wake Redis and us for nothing. A crash meanwhile only has them delivered again."""
 MAX_COMMANDS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
 HARD_FACTOR = 8
@@ -61,6 +65,8 @@ class Outbox:
         self._line: Connection | None = None
         self._open = Stretch()
         self._scheduled = False
+        self._late: list[Entry] = []
+        self._late_timer: asyncio.TimerHandle | None = None
         self._gathered: deque[Stretch] = deque()
         self._inflight: Write | None = None
         self._commands = self._bytes = 0  # added and not yet answered
@@ -125,15 +131,39 @@ class Outbox:
             self._open = Stretch()
             return
         stretch = self._open
-        if stretch.commands or stretch.acks:
+        if stretch.commands:
             self._open = Stretch()
+            if self._late:
+                stretch.acks += self._take_late()
             self._commands += len(stretch.commands)
             self._bytes += stretch.size
             if self._bytes > HARD_FACTOR * self._max_bytes or self._commands > HARD_FACTOR * self._max_commands:
                 self._fail(OutboxFull(f"{self._commands} commands ({self._bytes} bytes) are waiting for Redis"))
             self._ended += 1
             self._gathered.append(stretch)
+        elif stretch.acks:
+            self._late += stretch.acks
+            stretch.acks = []
+            if len(self._late) >= MAX_LATE_ACKS:
+                self._send_late()
+            elif self._late_timer is None:
+                self._late_timer = self._loop.call_later(LATE_ACKS_S, self._send_late)
         self._write()
+
+    def _take_late(self) -> list[Entry]:
+        if self._late_timer is not None:
+            self._late_timer.cancel()
+            self._late_timer = None
+        late, self._late = self._late, []
+        return late
+
+    def _send_late(self) -> None:
+        stretch = Stretch()
+        stretch.acks = self._take_late()
+        if stretch.acks and not self.failed.done():
+            self._ended += 1
+            self._gathered.append(stretch)
+            self._write()
 
     def savepoint(self) -> Savepoint:
         """Where the current stretch is, for `rollback`."""
@@ -173,6 +203,7 @@ class Outbox:
     async def flush(self) -> None:
         """Wait until all that was added so far is in Redis. Raises `OutboxError` if it has failed."""
         self.end_stretch()
+        self._send_late()
         target = self._ended
         if self._done < target or self.failed.done():
             await self._wait(lambda future: self._flushes.append((target, future)))

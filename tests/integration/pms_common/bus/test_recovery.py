@@ -268,3 +268,34 @@ async def test_deleted_pending_entry_is_told_and_not_stuck(make_bus, start, serv
         assert dead[b"id"].decode() == ids[1]
         assert b"deleted" in dead[b"reason"]
         assert (await client.xpending(stream, "risk"))["pending"] == 0
+
+
+async def test_a_cursor_store_that_is_away_does_not_stop_reading(make_bus, start, js, names, until, monkeypatch):
+    monkeypatch.setattr("pms_common.bus.consumer.SAVE_CURSORS_S", 0.02)
+
+    class Away(Store):
+        async def save(self, group, cursors):
+            raise ConnectionRefusedError("no database")
+
+    bus, stream = await make_bus(), names.requests("risk")
+    effects = Effects(bus)
+    consumer = bus.consumer("risk", {stream: effects}, cursors=Away())
+    task = start(consumer)
+    for number in range(5):
+        await write(js, stream, [number])
+        await asyncio.sleep(0.03)
+    await until(lambda: len(effects.calls) == 5 and consumer.unacked == 0)
+    assert not task.done()
+
+
+async def test_an_entry_whose_handler_meets_bytes_that_are_no_text_is_dead_not_deadly(
+    make_bus, start, js, names, until
+):
+    bus, stream = await make_bus(), names.requests("risk")
+    consumer = bus.consumer("risk", {stream: lambda entry: entry.data.decode()})
+    task = start(consumer)
+    await js.xadd(stream, {"data": b"\xff\xfe"})
+    await until(lambda: consumer.unacked == 0 and bus.outbox.pending == 0)
+    await bus.outbox.flush()
+    assert await js.xlen(names.dead) == 1
+    assert not task.done()

@@ -287,3 +287,46 @@ async def test_an_error_inside_exec_fails_waiters_and_run():
         await outbox.flush()
     with pytest.raises(OutboxError, match="WRONGTYPE"):
         await task
+
+
+def entry_of(number):
+    return Entry(Tracker("in", "risk", "0-0", lambda count: None), f"{number}-0", b"", {})
+
+
+async def test_acknowledgements_alone_wait_for_a_write_to_go_with():
+    model = Model()
+    outbox, running_task = await running(model)
+    await outbox.flush()
+    outbox.ack(entry_of(1))
+    await asyncio.sleep(0.005)
+    assert model.acked == []
+    outbox.add(STREAM, b"x")
+    await outbox.flush()
+    assert model.acked == [b"1-0"]
+    assert model.writes == 1
+    running_task.cancel()
+
+
+async def test_acknowledgements_that_nothing_follows_go_after_a_moment_and_when_they_are_many(monkeypatch):
+    model = Model()
+    outbox, running_task = await running(model)
+    await outbox.flush()
+    outbox.ack(entry_of(1))
+    await asyncio.sleep(0.06)
+    assert model.acked == [b"1-0"]
+    monkeypatch.setattr("pms_common.bus.outbox.LATE_ACKS_S", 60)
+    for number in range(2, 203):
+        outbox.ack(entry_of(number))
+    await asyncio.sleep(0.01)
+    assert len(model.acked) >= 200
+    running_task.cancel()
+
+
+async def test_flush_waits_for_late_acknowledgements_too():
+    model = Model()
+    outbox, running_task = await running(model)
+    outbox.ack(entry_of(1))
+    await asyncio.sleep(0)
+    await outbox.flush()
+    assert model.acked == [b"1-0"]
+    running_task.cancel()
