@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable
 
-import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from pms_common import metrics
@@ -24,6 +23,9 @@ KEEP_ALIVE_S = 1_800.0
 """The venue asks for one within 60 minutes."""
 DEAD_KEY = -1125
 SILENT_S = 1.0
+GOOD_S = 10.0
+"""A connection that lived this long was good: the next one is made at once. Others keep the pauses growing, so that
+events nobody can read do not make a storm of connections."""
 
 _events = metrics.counter("user_stream_events", "Events of the user stream", ["kind"])
 _unreadable = metrics.counter("user_stream_unreadable", "Events that could not be decoded")
@@ -32,19 +34,27 @@ Batch = list[wire.FeedEvent]
 
 
 class _Listener(WSListener):
-    """Gathers the events of one read and hands them on together."""
+    """Gathers the events of one read and hands them on together.
 
-    def __init__(self, heard: Callable[[Batch], None]) -> None:
+    The transport answers pings itself, so the last frame of a read is not always seen here: what is left then is handed
+    on in the next turn of the loop.
+    """
+
+    def __init__(self, heard: Callable[[Batch], None], missed: Callable[[str], None]) -> None:
         self._heard = heard
+        self._missed = missed
         self._batch: Batch = []
         self._fragments = b""
+        self._loop = asyncio.get_running_loop()
+        self._later = False
+        self._transport: WSTransport | None = None
         self.defect: Exception | None = None
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if kind is WSMsgType.CLOSE:
-            transport.disconnect()
-            return
         if kind is WSMsgType.TEXT or kind is WSMsgType.CONTINUATION:
             payload = frame.get_payload_as_bytes()
             if not frame.fin:
@@ -53,20 +63,41 @@ class _Listener(WSListener):
             if self._fragments:
                 payload, self._fragments = self._fragments + payload, b""
             self._gather(payload)
-        if frame.last_in_buffer and self._batch:
+        if frame.last_in_buffer or kind is WSMsgType.CLOSE:
             self._hand_on()
+        elif self._batch and not self._later:
+            self._later = True
+            self._loop.call_soon(self._hand_on_the_rest)
+        if kind is WSMsgType.CLOSE:
+            transport.disconnect()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._transport = None
+        self._hand_on()
 
     def _gather(self, payload: bytes) -> None:
         try:
             event = wire.decode_event(payload)
-        except msgspec.DecodeError as error:
+        except wire.UNREADABLE as error:
             _unreadable.inc()
             log.error("user_event_unreadable", error=str(error), payload=payload[:500])
+            self._hand_on()
+            self._missed("an event could not be read")
             return
         if event is not None:
             self._batch.append(event)
 
+    def _hand_on_the_rest(self) -> None:
+        self._later = False
+        try:
+            self._hand_on()
+        except Exception:  # kept as `defect`, which `run` raises once the connection has ended
+            if self._transport is not None:
+                self._transport.disconnect(graceful=False)
+
     def _hand_on(self) -> None:
+        if not self._batch:
+            return
         batch, self._batch = self._batch, []
         try:
             self._heard(batch)
@@ -134,18 +165,19 @@ class UserStream:
 
     async def _live(self, backoff: Backoff) -> None:
         key = await self._rest.listen_key()
-        listener = _Listener(self._hear)
+        listener = _Listener(self._hear, self.restart)
         transport = self._transport = await connect(lambda: listener, f"{self._url}/private/ws/{key}")
         self._why = ""
-        self._heard_s = time.monotonic()
+        self._heard_s = connected_s = time.monotonic()
         self._connected(True, "")
-        backoff.reset()
         keeping = asyncio.create_task(self._keep_alive(), name="listen_key")
         try:
             await transport.wait_disconnected()
         finally:
             keeping.cancel()
             transport.disconnect(graceful=False)
+        if time.monotonic() - connected_s > GOOD_S:
+            backoff.reset()
         if listener.defect is not None:
             raise listener.defect
 

@@ -119,6 +119,9 @@ class ListenKeyExpired(msgspec.Struct, tag_field="e", tag="listenKeyExpired"):
     """The stream is silent from here on."""
 
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What a decoder raises for bytes that are not what they should be: text that is not UTF-8 is told by the second."""
+
 FeedEvent = OrderTradeUpdate | TradeLite | AccountUpdate | ListenKeyExpired
 
 
@@ -132,7 +135,7 @@ _KNOWN = frozenset({"ORDER_TRADE_UPDATE", "TRADE_LITE", "ACCOUNT_UPDATE", "liste
 
 
 def decode_event(payload: bytes | memoryview) -> FeedEvent | None:
-    """An event of the user stream; None for kinds we do not read. Raises `msgspec.DecodeError` for garbage."""
+    """An event of the user stream; None for kinds we do not read. Raises one of `UNREADABLE` for garbage."""
     try:
         return _feed.decode(payload)
     except msgspec.ValidationError:
