@@ -6,6 +6,7 @@ because a display needs a number; a position that never had a price counts as un
 
 from collections.abc import Callable
 from decimal import Context, Decimal
+from itertools import islice
 
 from pms_common.contracts.account import AccountSnapshot, RiskOrder, RiskPosition, RiskSnapshot, SnapshotPosition
 from pms_common.decimals import ZERO
@@ -25,6 +26,8 @@ from pms_risk.domain.position import Position
 shown: Callable[[Decimal], Decimal] = Context(prec=16).plus
 """A quotient with as many digits as a double holds."""
 _HUNDRED = Decimal(100)
+MAX_SHOWN_ORDERS = 200
+"""Of the open orders in the risk cache: as many as an account may have by default; more would stall the service."""
 
 
 def snapshot(account: Account, marks: Marks) -> AccountSnapshot:
@@ -82,7 +85,7 @@ def risk_snapshot(account: Account, marks: Marks, now_ms: int) -> RiskSnapshot:
         total_exposure=shown(account.notional),
         account_liq_price=shown(largest) if largest is not None else None,
         positions=tuple(_risk_position(*facts) for facts in zip(positions, found, pnls, prices, strict=True)),
-        open_orders=tuple([_order(order) for order in account.orders.values()]),
+        open_orders=tuple([_order(order) for order in _newest(account.orders)]),
     )
 
 
@@ -103,6 +106,11 @@ def _risk_position(position: Position, mark: Decimal | None, pnl: Decimal, liqui
         pnl_percent=shown(_HUNDRED * pnl / margin) if mark is not None and margin else None,
         opened_at_ms=position.opened_ms,
     )
+
+
+def _newest(orders: dict[str, LiveOrder]) -> list[LiveOrder]:
+    """The newest orders, oldest first: a cold start's worth. All of them are in the gateway's lists."""
+    return list(islice(reversed(orders.values()), MAX_SHOWN_ORDERS))[::-1]
 
 
 def _order(order: LiveOrder) -> RiskOrder:
