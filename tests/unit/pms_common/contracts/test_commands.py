@@ -201,6 +201,11 @@ def test_rules_between_fields(command: str, body: dict[str, Any], field: str) ->
     assert field in [e.field for e in refusal(command, EXAMPLES[command] | body).errors]
 
 
+def test_a_field_that_two_other_actions_know_is_refused_once() -> None:
+    refused = refusal("account", {"action": "create", "name": "Main", "allowUnfunded": True})
+    assert [error.field for error in refused.errors] == ["allowUnfunded"]
+
+
 ACCOUNT = {"action": "set_rules", "subAccountId": "acc-1"}
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("limit", EXAMPLES["limit"] | {"postOnly": True, "timeInForce": "GTX"}),

@@ -41,6 +41,7 @@ _FIELDS: dict[str, dict[str, str]] = {
     "set_mode": _MODES,
     "takeover": {"position_id": "positionId"},
 }
+_NAMES = {attribute: name for fields in _FIELDS.values() for attribute, name in fields.items()}
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "create": ("name",),
     "deposit": ("amount",),
@@ -94,9 +95,8 @@ class Account(Command, frozen=True, kw_only=True):
                 report.refuse(fields[attribute], f"is required for {action}")
         if action in ("set_rules", "set_mode") and not given.keys() & fields.keys():
             report.refuse("action", f"{action} needs one of {', '.join(fields.values())}")
-        for other in _FIELDS.values():
-            for attribute in other.keys() & given.keys() - fields.keys():
-                report.refuse(other[attribute], f"has no meaning for {action}")
+        for attribute in _NAMES.keys() & given.keys() - fields.keys():
+            report.refuse(_NAMES[attribute], f"has no meaning for {action}")
         if action not in ("create", "takeover") and "sub_account_id" not in given:
             code = ErrorCode.VALIDATION_SUBACCOUNT_REQUIRED
             report.refuse("subAccountId", f"is required for {action}", code)
