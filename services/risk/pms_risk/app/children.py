@@ -1,10 +1,12 @@
 """Orders of algos: the same rules and reservation as everything else, then the order service or a refusal.
 
 Owns the approved price range of a child: what the algo declared, or the first price ± 2 %. Within it the algo amends on
-its own; what goes beyond is refused here, because an approval once given is not widened. Used by the bus
+its own; what goes beyond is refused here, because an approval once given is not widened. Owns, too, which names were
+refused: the algo may have gone on to another name, so a late repeat must not place the order after all. Used by the bus
 (`risk:requests`).
 """
 
+from collections import OrderedDict
 from decimal import Decimal
 from functools import partial
 
@@ -17,6 +19,8 @@ from pms_risk.app.watching import Watching
 
 DEFAULT_RANGE = Decimal("0.02")
 """Range around the first price where an algo declared none (the design's)."""
+MAX_REFUSED = 50_000
+"""Names remembered as refused; an algo asks again within seconds."""
 _ONE = Decimal(1)
 
 
@@ -36,6 +40,7 @@ class Children:
         self._watching = watching
         self._outbox = outbox
         self._updates = updates
+        self._refused: OrderedDict[str, tuple[ErrorCode, str]] = OrderedDict()
 
     def on_request(self, entry: Entry) -> None:
         """One entry of `risk:requests`."""
@@ -44,17 +49,34 @@ class Children:
             message = "The price range of this order is fixed: cancel it and ask for a new one"
             self._refuse(work, CommandError(ErrorCode.APPROVAL_EXCEEDED, message))
             self._outbox.ack(entry)
-        elif work.reduce_only or not self._watching.wait_for_price(work.symbol, partial(self._decide, work, entry)):
+        elif not self._waits_for_price(work, entry):
             self._decide(work, entry)
+
+    def _waits_for_price(self, child: ChildOrder, entry: Entry) -> bool:
+        if child.reduce_only or child.client_order_id in self._refused:
+            return False
+        try:
+            return self._watching.wait_for_price(child.symbol, partial(self._decide, child, entry))
+        except CommandError as error:
+            self._remember(child.client_order_id, error)
+            return False
 
     def _decide(self, child: ChildOrder, entry: Entry) -> None:
         self._outbox.ack(entry)
         try:
             self._place(child)
         except CommandError as error:
+            self._remember(child.client_order_id, error)
             self._refuse(child, error)
 
+    def _remember(self, client_order_id: str, error: CommandError) -> None:
+        self._refused[client_order_id] = (error.code, error.message)
+        if len(self._refused) > MAX_REFUSED:
+            self._refused.popitem(last=False)
+
     def _place(self, child: ChildOrder) -> None:
+        if (refused := self._refused.get(child.client_order_id)) is not None:
+            raise CommandError(*refused)
         account = self._state.account(child.account_id)
         if child.client_order_id in account.orders:
             return  # asked again after a restart of the algo: the order is on its way

@@ -1,0 +1,187 @@
+"""Risk's handlers around one account, written down instead of sent: what goes to Redis and the journal can be read."""
+
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from pms_common.answers import Answers
+from pms_common.bus import Entry, UpdatesWriter
+from pms_common.bus.entry import Tracker
+from pms_common.contracts.bus.base import Update, encode
+from pms_common.contracts.bus.common import PublicEvent, Tick
+from pms_common.contracts.bus.orders import Fill, OrderUpdate, OrderView, PlaceOrder, order_work
+from pms_common.contracts.bus.risk import ChildOrder
+from pms_common.contracts.bus.streams import risk_updates
+from pms_common.marks import Marks
+from pms_common.names import Names
+from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.app.approvals import Approvals
+from pms_risk.app.children import Children
+from pms_risk.app.events import Events
+from pms_risk.app.exchange import Exchange
+from pms_risk.app.order_feed import OrderFeed
+from pms_risk.app.state import RiskState
+from pms_risk.app.updates import OrdersUpdates
+from pms_risk.app.waits import Waits
+from pms_risk.app.watching import Watching
+from pms_risk.domain.books import Books
+from pms_risk.domain.rules import Rules
+
+from .world import D, account, position_id, spec
+
+_TRACKER = Tracker("s", "risk", "0-0", lambda _: None)
+WIDE = Rules(max_notional_per_trade=D(10**7), max_total_exposure=D(10**8))
+
+
+class Paper:
+    """Where the outbox would write."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, list[bytes]] = {}
+        self.keys: dict[str, bytes] = {}
+        self.acked: list[Entry] = []
+
+    def register(self, numbered: Any) -> None:
+        """Nothing is rolled back here."""
+
+    def add(self, stream: str, data: bytes) -> None:
+        self.streams.setdefault(stream, []).append(data)
+
+    def set(self, key: str, value: bytes, ex_s: int | None = None) -> None:
+        self.keys[key] = value
+
+    def publish(self, channel: str, payload: bytes) -> None:
+        """Nobody listens."""
+
+    def command(self, *words: Any) -> None:
+        """Marks and waits are read in memory."""
+
+    def ack(self, entry: Entry) -> None:
+        self.acked.append(entry)
+
+    async def flush(self) -> None:
+        """All is written."""
+
+
+class Desk:
+    """The handlers, an account `a` with 1 000 USDT and wide limits, and a clock that is set by hand."""
+
+    def __init__(self, cash: int = 1_000) -> None:
+        self.now_ms = 2_000_000
+        self.names = names = Names("t", "t")
+        self.paper = Paper()
+        outbox: Any = self.paper
+        self.state = RiskState(
+            books=Books(position_id),
+            namespace="t",
+            mode="oneway",
+            now_ms=lambda: self.now_ms,
+            journal_lag_s=lambda: 0.0,
+            overloaded=lambda: False,
+        )
+        self.state.orders_ready = True
+        self.state.specs["BTCUSDT"] = spec()
+        self.account = account(self.state.books, "a", cash)
+        self.account.set_rules(WIDE)
+        bus: Any = SimpleNamespace(outbox=outbox)
+        commit: Any = None  # the journal is not run
+        self.journal = Journal(commit, outbox)
+        self.marks = Marks(bus, names, "risk")
+        self.updates = UpdatesWriter(outbox, names.updates("risk"), 1)
+        self.events = Events(self.updates)
+        self.answers = Answers(names, outbox, self.updates, self.marks)
+        self.waits = Waits(self.state, outbox, self.answers, "waits")
+        self.feed = OrderFeed(self.state, outbox, self.journal, self.events, self.waits, lambda *_: None)
+        self.exchange = Exchange(self.state, self.journal, self.events)
+        self.orders_updates = OrdersUpdates(self.state, outbox, names, self.marks, self.feed, self.exchange)
+        self.watching = Watching(self.state, outbox, names)
+        self.approvals = Approvals(self.state, outbox, names)
+        self.children = Children(self.state, self.approvals, self.watching, outbox, self.updates)
+
+    def price(self, mid: float = 100.0, at_ms: int | None = None) -> None:
+        """A live tick."""
+        at_ms = self.now_ms if at_ms is None else at_ms
+        self.watching.on_ticks([Tick("BTCUSDT", mid - 0.1, 1.0, mid + 0.1, 1.0, at_ms, 0, 0, at_ms, at_ms)])
+
+    def ask(self, **changes: Any) -> None:
+        """A child order, as algos ask for it."""
+        self.children.on_request(entry(encode(child(**changes))))
+
+    def hear(self, update: Update, redelivered: bool = False) -> None:
+        """One entry of the order service's stream."""
+        self.orders_updates.on_entry(entry(encode(update), redelivered=redelivered))
+
+    def told(self, kind: type[Update]) -> list[Any]:
+        """What risk has told of one kind."""
+        updates = map(risk_updates.decode, self.paper.streams.get(self.names.updates("risk"), ()))
+        return [update for update in updates if isinstance(update, kind)]
+
+    def events_told(self) -> list[str]:
+        """Types of the public events, in order, repeats left out as the gateway does."""
+        return [type_ for _, type_ in dict.fromkeys((event.key, event.type) for event in self.told(PublicEvent))]
+
+    def placed(self) -> list[PlaceOrder]:
+        """Orders that were sent on."""
+        sent = [order_work.decode(data) for data in self.paper.streams.get(self.names.requests("orders"), ())]
+        return [work for work in sent if isinstance(work, PlaceOrder)]
+
+
+def entry(data: bytes = b"", at_ms: int = 2_000_000, redelivered: bool = False) -> Entry:
+    return Entry(tracker=_TRACKER, id=f"{at_ms}-0", data=data, fields={}, redelivered=redelivered)
+
+
+def child(**changes: Any) -> ChildOrder:
+    fields: dict[str, Any] = {
+        "client_order_id": "K",
+        "account_id": "a",
+        "parent_id": "algo",
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "order_type": "LIMIT",
+        "quantity": D(1),
+        "price": D(100),
+        "leverage": D(10),
+        "origin": "CHASE",
+    }
+    return ChildOrder(**(fields | changes))
+
+
+def view(**changes: Any) -> OrderView:
+    fields: dict[str, Any] = {
+        "client_order_id": "X",
+        "account_id": "a",
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "order_type": "LIMIT",
+        "quantity": D(1),
+        "price": D(100),
+        "leverage": D(10),
+        "state": "active",
+        "exchange_order_id": 7,
+        "version": 1,
+        "created_ms": 0,
+        "updated_ms": 0,
+    }
+    return OrderView(**(fields | changes))
+
+
+def fill(trade_id: int = 1, quantity: str = "1", trade_ms: int = 5) -> Fill:
+    return Fill(
+        trade_id=trade_id,
+        price=D(100),
+        quantity=D(quantity),
+        commission=Decimal(0),
+        commission_asset="USDT",
+        realized_pnl=Decimal(0),
+        maker=True,
+        trade_ms=trade_ms,
+    )
+
+
+def update(cause: Any, order: OrderView, n: int = 1, *, epoch: int = 1, key: str = "", **fields: Any) -> OrderUpdate:
+    key = key or f"{order.client_order_id}:{cause}:{order.version}"
+    return msgspec.structs.replace(
+        OrderUpdate(epoch=epoch, n=n, key=key, cause=cause, order=order, event_ms=1), **fields
+    )
