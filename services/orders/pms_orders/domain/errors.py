@@ -53,7 +53,9 @@ _CERTAIN_503 = ("Service Unavailable", "Request throttled", "Internal error")
 
 
 def judge(error: VenueError) -> Outcome:
-    """What the error says about the request. A code not listed is a refusal where the status is 4xx."""
+    """What the error says about the request. A code not listed is a refusal only where the status is 4xx: any other
+    answer, also a success without its content, proves nothing.
+    """
     known = CLASSES.get(error.code)
     if known is not None:
         return known
@@ -63,6 +65,5 @@ def judge(error: VenueError) -> Outcome:
         return Outcome.FATAL
     if error.status == 503:
         return Outcome.AGAIN if error.message.startswith(_CERTAIN_503) else Outcome.UNKNOWN
-    if error.status == 408 or error.status >= 500:
-        return Outcome.UNKNOWN
-    return Outcome.NOT_EXECUTED
+    refused = 400 <= error.status < 500 and error.status != 408
+    return Outcome.NOT_EXECUTED if refused else Outcome.UNKNOWN

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from pms_common import metrics
@@ -139,7 +138,7 @@ class TradingSocket(WSListener):
     def _hear(self, payload: bytes) -> None:
         try:
             answer = wire.trading_answer.decode(payload)
-        except msgspec.DecodeError as error:
+        except wire.UNREADABLE as error:  # whose answer it was is not known: that request times out and is asked about
             log.error("trading_answer_unreadable", error=str(error), payload=payload[:500])
             return
         request_id = answer.id if isinstance(answer.id, int) else -1
@@ -147,7 +146,7 @@ class TradingSocket(WSListener):
         if sent is None:
             log.error("trading_answer_to_nothing", id=answer.id, status=answer.status, error=str(answer.error))
             return
-        if answer.status == 200 and answer.result is not None:
+        if answer.status == 200 and answer.result is not None and answer.result.order_id:
             _accepted[sent.operation].inc()
             self._answered(sent, answer.result.order_id, None)
             return

@@ -91,7 +91,7 @@ class _Listener(WSListener):
         self._later = False
         try:
             self._hand_on()
-        except Exception:  # kept as `defect`, which `run` raises once the connection has ended
+        except Exception:  # noqa: BLE001 (kept as `defect`: `run` raises it once the connection has ended)
             if self._transport is not None:
                 self._transport.disconnect(graceful=False)
 

@@ -1,0 +1,68 @@
+"""R-02: what the trading socket takes for an acceptance, and what it makes of answers it cannot read."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from picows import WSMsgType
+from tests.unit.pms_orders.orders import NOW, sent
+
+from pms_orders.adapters.binance.clock import VenueClock
+from pms_orders.adapters.binance.signing import Signer
+from pms_orders.adapters.binance.trading_socket import Sent, TradingSocket
+from pms_orders.domain.errors import Outcome, VenueError, judge
+from pms_orders.domain.order import Flight, Operation
+
+
+class Desk:
+    """Hears a trading socket."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, VenueError | None]] = []
+        self.losses: list[Sent] = []
+        clock = VenueClock(lambda: NOW / 1000)
+        clock._offset_ms = 0.0
+        self.socket = TradingSocket(
+            "ws://127.0.0.1", Signer("key", "secret"), clock, answered=self._answered, lost=self.losses.append, up=_up
+        )
+
+    def _answered(self, _sent: Sent, exchange_order_id: int, error: VenueError | None) -> None:
+        self.answers.append((exchange_order_id, error))
+
+    def send(self) -> None:
+        self.socket.send(Operation.PLACE, sent(), Flight(Operation.PLACE, NOW))
+
+    def hear(self, payload: bytes) -> None:
+        frame: Any = SimpleNamespace(msg_type=WSMsgType.TEXT, get_payload_as_bytes=lambda: payload)
+        transport: Any = None
+        self.socket.on_ws_frame(transport, frame)
+
+
+def _up(_ok: bool, _why: str) -> None:
+    """Nobody asks."""
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = Desk()
+    made.send()
+    return made
+
+
+def test_an_acceptance_names_the_order(desk: Desk) -> None:
+    desk.hear(b'{"id":1,"status":200,"result":{"orderId":7}}')
+    assert desk.answers == [(7, None)]
+
+
+@pytest.mark.parametrize("result", [{}, None, {"orderId": 0}])
+def test_r02_a_success_without_an_order_id_proves_nothing(desk: Desk, result: Any) -> None:
+    desk.hear(json.dumps({"id": 1, "status": 200, "result": result}).encode())
+    ((exchange_order_id, error),) = desk.answers
+    assert exchange_order_id == 0 and error is not None and judge(error) is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("payload", [b"<html>", b'{"id":1,"status":400,"error":{"msg":"\xff"}}', b"[]", b'{"id":[]}'])
+def test_an_answer_that_cannot_be_read_leaves_its_request_waiting(desk: Desk, payload: bytes) -> None:
+    desk.hear(payload)
+    assert not desk.answers and desk.socket.in_flight == 1
