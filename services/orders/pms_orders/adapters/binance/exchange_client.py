@@ -6,6 +6,8 @@ Used by the resolver, the reconciliation, the user stream and the start-up.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -22,6 +24,14 @@ from pms_orders.domain.rate import Budget
 TIMEOUT_S = 5.0
 WEIGHT_POLL_S = 0.1
 TRADES_PAGE = 1_000
+ALL_OPEN_ORDERS_WEIGHT = 40
+"""Of one query of all symbols; of one symbol it is 1."""
+BLOCK_MS = 60_000
+"""How long to keep away after a 418 or 429 that names no time."""
+LONGEST_BLOCK_MS = 3 * 24 * 3_600_000
+"""The venue's bans last 2 minutes to 3 days."""
+
+Answer = TypeVar("Answer")
 
 
 class VenueRefused(Exception):
@@ -57,64 +67,64 @@ class ExchangeClient:
 
     async def time_ms(self) -> int:
         """The venue's time."""
-        answer = await self._ask("GET", "/fapi/v1/time", 1, signed=False)
-        return int(msgspec.json.decode(answer)["serverTime"])
+        return (await self._ask("GET", "/fapi/v1/time", 1, wire.server_time, signed=False)).server_time
 
     async def exchange_info(self) -> ExchangeInfo:
         """Symbols, filters and limits."""
-        return exchange_info.decode(await self._ask("GET", "/fapi/v1/exchangeInfo", 1, signed=False))
+        return await self._ask("GET", "/fapi/v1/exchangeInfo", 1, exchange_info, signed=False)
 
     async def order(self, symbol: str, client_order_id: str) -> wire.QueriedOrder:
         """An order by client order id. Raises `VenueRefused` with -2013 where the venue does not find it."""
         parameters: dict[str, str | int] = {"symbol": symbol, "origClientOrderId": client_order_id}
-        return wire.queried_order.decode(await self._ask("GET", "/fapi/v1/order", 1, parameters))
+        return await self._ask("GET", "/fapi/v1/order", 1, wire.queried_order, parameters)
 
-    async def open_orders(self) -> list[wire.QueriedOrder]:
-        """All open orders of the exchange account."""
-        return wire.queried_orders.decode(await self._ask("GET", "/fapi/v1/openOrders", 40))
+    async def open_orders(self, symbol: str | None = None) -> list[wire.QueriedOrder]:
+        """The open orders of the exchange account, on one symbol or on all."""
+        weight, parameters = (ALL_OPEN_ORDERS_WEIGHT, None) if symbol is None else (1, {"symbol": symbol})
+        return await self._ask("GET", "/fapi/v1/openOrders", weight, wire.queried_orders, parameters)
 
     async def trades_of(self, symbol: str, exchange_order_id: int) -> list[wire.AccountTrade]:
         """The trades of one order."""
-        return await self._trades({"symbol": symbol, "orderId": exchange_order_id})
-
-    async def trades_since(self, symbol: str, trade_id: int) -> list[wire.AccountTrade]:
-        """All trades on a symbol after `trade_id`."""
+        parameters: dict[str, str | int] = {"symbol": symbol, "orderId": exchange_order_id, "limit": TRADES_PAGE}
+        page = await self._trades(parameters)
+        if len(page) < TRADES_PAGE:
+            return page
+        # More than one page: which one comes without `fromId` is not documented, so all are read from the first on.
         found: list[wire.AccountTrade] = []
-        while page := await self._trades({"symbol": symbol, "fromId": trade_id + 1, "limit": TRADES_PAGE}):
-            found += page
-            trade_id = max(trade.id for trade in page)
+        next_id = 0
+        while page := await self._trades({**parameters, "fromId": next_id}):
+            found += [trade for trade in page if trade.order_id == exchange_order_id]
+            next_id = max(trade.id for trade in page) + 1
             if len(page) < TRADES_PAGE:
                 break
         return found
 
     async def _trades(self, parameters: dict[str, str | int]) -> list[wire.AccountTrade]:
-        return wire.account_trades.decode(await self._ask("GET", "/fapi/v1/userTrades", 5, parameters))
+        return await self._ask("GET", "/fapi/v1/userTrades", 5, wire.account_trades, parameters)
 
     async def balances(self) -> list[wire.Asset]:
         """Wallet balances of all assets."""
-        return wire.assets.decode(await self._ask("GET", "/fapi/v3/balance", 5))
+        return await self._ask("GET", "/fapi/v3/balance", 5, wire.assets)
 
     async def positions(self) -> list[wire.PositionRisk]:
         """All open positions."""
-        return wire.positions.decode(await self._ask("GET", "/fapi/v3/positionRisk", 5))
+        return await self._ask("GET", "/fapi/v3/positionRisk", 5, wire.positions)
 
     async def fee_rates(self, symbol: str) -> wire.CommissionRate:
         """The account's fee rates on a symbol."""
-        return wire.commission_rate.decode(await self._ask("GET", "/fapi/v1/commissionRate", 20, {"symbol": symbol}))
+        return await self._ask("GET", "/fapi/v1/commissionRate", 20, wire.commission_rate, {"symbol": symbol})
 
     async def hedge_mode(self) -> bool:
         """Whether the account keeps a long and a short position apart."""
-        answer = await self._ask("GET", "/fapi/v1/positionSide/dual", 30)
-        return bool(msgspec.json.decode(answer)["dualSidePosition"])
+        return (await self._ask("GET", "/fapi/v1/positionSide/dual", 30, wire.position_mode)).dual_side_position
 
     async def listen_key(self) -> str:
         """The account's listen key, made or prolonged by 60 minutes. It is never deleted: others may use it, too."""
-        answer = await self._ask("POST", "/fapi/v1/listenKey", 1, signed=False)
-        return str(msgspec.json.decode(answer)["listenKey"])
+        return (await self._ask("POST", "/fapi/v1/listenKey", 1, wire.listen_key, signed=False)).listen_key
 
     async def keep_listen_key(self) -> None:
         """Prolong the listen key. Raises `VenueRefused` with -1125 where it is dead."""
-        await self._ask("PUT", "/fapi/v1/listenKey", 1, signed=False)
+        await self._ask("PUT", "/fapi/v1/listenKey", 1, wire.anything, signed=False)
 
     # -- asking
 
@@ -123,10 +133,11 @@ class ExchangeClient:
         method: str,
         path: str,
         weight: int,
-        parameters: dict[str, str | int] | None = None,
+        form: msgspec.json.Decoder[Answer],
+        parameters: Mapping[str, str | int] | None = None,
         *,
         signed: bool = True,
-    ) -> bytes:
+    ) -> Answer:
         while not self._budget.admits_query(weight, self._now_ms()):  # noqa: ASYNC110 (time frees weight, nobody tells)
             await asyncio.sleep(WEIGHT_POLL_S)
         self._budget.weight.take(self._now_ms(), weight)
@@ -135,30 +146,51 @@ class ExchangeClient:
         try:
             async with self._session.request(method, URL(url, encoded=True)) as response:
                 body = await response.read()
-                self._count(response.headers)
-                if response.status != 200:
-                    raise VenueRefused(self._error(response.status, body, response.headers))
-                return body
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise VenueUnreachable(f"{method} {path}: {type(error).__name__} {error}") from error
+        self._count(response.headers)
+        if response.status != 200:
+            raise VenueRefused(self._error(response.status, body, response.headers))
+        try:
+            return form.decode(body)
+        except wire.UNREADABLE as error:  # a proxy's page, or bytes that were damaged
+            raise VenueUnreachable(f"{method} {path}: an answer of another form: {error}") from error
 
-    def _query(self, parameters: dict[str, str | int], signed: bool) -> str:
+    def _query(self, parameters: Mapping[str, str | int], signed: bool) -> str:
         if signed:
             return self._signer.query(parameters, self._clock.now_ms())
         return urlencode(parameters, quote_via=quote)
 
     def _count(self, headers: Mapping[str, str]) -> None:
-        used = headers.get("X-MBX-USED-WEIGHT-1M")
-        if used is not None and int(used) > self._budget.weight.used:
-            self._budget.weight.take(self._now_ms(), int(used) - self._budget.weight.used)
+        used = _number(headers.get("X-MBX-USED-WEIGHT-1M"))
+        if used is not None and used > self._budget.weight.used:
+            self._budget.weight.take(self._now_ms(), used - self._budget.weight.used)
 
     def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> VenueError:
         try:
             told = wire.error_body.decode(body)
-        except msgspec.DecodeError:  # a proxy's page
+        except wire.UNREADABLE:  # a proxy's page
             told = wire.ErrorBody(0, body[:200].decode(errors="replace"))
-        after = headers.get("Retry-After")
-        retry_at = self._now_ms() + int(after) * 1_000 if after is not None else None
+        retry_at = self._retry_at_ms(headers.get("Retry-After"))
         if status in (418, 429):
-            self._budget.block(retry_at or self._now_ms() + 60_000)
+            self._budget.block(retry_at or self._now_ms() + BLOCK_MS)
         return VenueError(status, told.code, told.msg, retry_at)
+
+    def _retry_at_ms(self, after: str | None) -> int | None:
+        """When to ask again, told as seconds or as a date (RFC 9110, 10.2.3)."""
+        if after is None:
+            return None
+        now_ms, seconds = self._now_ms(), _number(after)
+        if seconds is not None:
+            return now_ms + min(seconds * 1_000, LONGEST_BLOCK_MS)
+        try:
+            at_ms = int(parsedate_to_datetime(after).timestamp() * 1_000)
+        except (ValueError, OverflowError):
+            return None
+        return min(max(at_ms, now_ms), now_ms + LONGEST_BLOCK_MS)
+
+
+def _number(text: str | None) -> int | None:
+    """A header's number; None where it is missing or something else."""
+    known = text is not None and text.isascii() and text.isdigit() and len(text) < 10
+    return int(text) if known and text is not None else None

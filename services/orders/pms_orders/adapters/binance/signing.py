@@ -8,6 +8,7 @@ string as it is sent.
 """
 
 import hmac
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from pms_common.decimals import plain
@@ -30,7 +31,7 @@ class Signer:
         """The signature of a text, in hex."""
         return hmac.digest(self._secret, text.encode(), "sha256").hex()
 
-    def query(self, parameters: dict[str, str | int], timestamp: int) -> str:
+    def query(self, parameters: Mapping[str, str | int], timestamp: int) -> str:
         """A signed REST query string."""
         text = urlencode({**parameters, "recvWindow": RECV_WINDOW_MS, "timestamp": timestamp})
         return f"{text}&signature={self.sign(text)}"

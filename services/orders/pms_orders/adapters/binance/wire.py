@@ -318,3 +318,27 @@ class CommissionRate(msgspec.Struct, rename="camel"):
 
 
 commission_rate = msgspec.json.Decoder(CommissionRate)
+
+
+class ServerTime(msgspec.Struct, rename="camel"):
+    """The venue's time in milliseconds."""
+
+    server_time: int
+
+
+class PositionMode(msgspec.Struct, rename="camel"):
+    """Whether a long and a short position are kept apart."""
+
+    dual_side_position: bool
+
+
+class ListenKey(msgspec.Struct, rename="camel"):
+    """The key of the user stream."""
+
+    listen_key: str
+
+
+server_time = msgspec.json.Decoder(ServerTime)
+position_mode = msgspec.json.Decoder(PositionMode)
+listen_key = msgspec.json.Decoder(ListenKey)
+anything = msgspec.json.Decoder(object)

@@ -1,0 +1,127 @@
+"""What the REST client makes of answers: of another form, of odd headers, of several pages."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from tests.unit.pms_orders.orders import NOW
+
+from pms_orders.adapters.binance.clock import VenueClock
+from pms_orders.adapters.binance.exchange_client import (
+    LONGEST_BLOCK_MS,
+    TRADES_PAGE,
+    ExchangeClient,
+    VenueRefused,
+    VenueUnreachable,
+)
+from pms_orders.adapters.binance.signing import Signer
+from pms_orders.domain.rate import Budget, Window
+
+ASKS = {
+    "time_ms": (),
+    "exchange_info": (),
+    "order": ("BTCUSDT", "x"),
+    "open_orders": (),
+    "trades_of": ("BTCUSDT", 7),
+    "balances": (),
+    "positions": (),
+    "fee_rates": ("BTCUSDT",),
+    "hedge_mode": (),
+    "listen_key": (),
+    "keep_listen_key": (),
+}
+
+
+@asynccontextmanager
+async def venue(answer: Any) -> AsyncIterator[ExchangeClient]:
+    """A client of a venue that answers everything by `answer`."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    clock = VenueClock()
+    clock._offset_ms = 0.0
+    budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    client = ExchangeClient(url, Signer("key", "secret"), clock, budget, lambda: NOW)
+    try:
+        yield client
+    finally:
+        await client.close()
+        await runner.cleanup()
+
+
+def says(body: bytes, status: int = 200, **headers: str) -> Any:
+    async def answer(_request: web.Request) -> web.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.Response(body=body, status=status, headers=named)
+
+    return answer
+
+
+@pytest.mark.parametrize("ask", ASKS)
+@pytest.mark.parametrize("body", [b"<html>maintenance</html>", b'{"a":"\xff"}', b"", b"\x80"])
+async def test_r02_an_answer_of_another_form_is_no_answer(ask: str, body: bytes) -> None:
+    async with venue(says(body)) as client:
+        with pytest.raises(VenueUnreachable, match="another form"):
+            await getattr(client, ask)(*ASKS[ask])
+
+
+@pytest.mark.parametrize("ask", sorted(set(ASKS) - {"keep_listen_key"}))
+async def test_r02_json_of_another_form_is_no_answer(ask: str) -> None:
+    async with venue(says(b'{"code":"x"}')) as client:
+        with pytest.raises(VenueUnreachable, match="another form"):
+            await getattr(client, ask)(*ASKS[ask])
+
+
+@pytest.mark.parametrize(
+    ("after", "blocked_ms"),
+    [
+        ("30", 30_000),
+        ("Tue, 14 Nov 2023 22:14:20 GMT", 60_000),
+        ("Tue, 14 Nov 2000 22:14:20 GMT", 0),
+        ("999999999", LONGEST_BLOCK_MS),
+        ("soon", 60_000),
+        ("-1", 60_000),
+        ("²", 60_000),
+    ],
+)
+async def test_r25_a_ban_is_honoured_however_its_end_is_told(after: str, blocked_ms: int) -> None:
+    async with venue(says(b"<html>", 429, Retry_After=after)) as client:
+        with pytest.raises(VenueRefused) as refusal:
+            await client.time_ms()
+        assert refusal.value.error.status == 429
+        assert client._budget.blocked_until_ms == NOW + blocked_ms
+
+
+@pytest.mark.parametrize(("told", "counted"), [("1200", 1_200), ("many", 1), ("1.5", 1), ("9" * 5_000, 1), ("²", 1)])
+async def test_a_used_weight_that_is_no_number_is_not_counted(told: str, counted: int) -> None:
+    async with venue(says(b'{"serverTime":1}', X_MBX_USED_WEIGHT_1M=told)) as client:
+        assert await client.time_ms() == 1
+        assert client._budget.weight.used == counted
+
+
+def trade(number: int, order_id: int = 7) -> dict[str, Any]:
+    money = {"price": "1", "qty": "1", "commission": "0", "commissionAsset": "USDT", "realizedPnl": "0"}
+    return {"symbol": "BTCUSDT", "id": number, "orderId": order_id, **money, "maker": False, "time": NOW}
+
+
+@pytest.mark.parametrize("newest_first_page", [False, True])
+async def test_r06_all_trades_of_an_order_are_read_page_by_page(newest_first_page: bool) -> None:
+    trades = [trade(number) for number in range(1, 2 * TRADES_PAGE + 501)]
+
+    async def answer(request: web.Request) -> web.Response:
+        limit = int(request.query.get("limit", "500"))
+        if "fromId" in request.query:
+            found = [item for item in trades if item["id"] >= int(request.query["fromId"])][:limit]
+        else:
+            found = trades[-limit:] if newest_first_page else trades[:limit]
+        return web.Response(body=json.dumps(found).encode())
+
+    async with venue(answer) as client:
+        found = await client.trades_of("BTCUSDT", 7)
+    assert [item.id for item in found] == [item["id"] for item in trades]
