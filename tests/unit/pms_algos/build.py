@@ -50,7 +50,7 @@ def plan(**changes: object) -> ChasePlan:
         "quantity": D(1),
         "leverage": D(10),
         "anchor": D(100),
-        "started_ms": 0,
+        "started_ms": 1_000_000,
     }
     return ChasePlan(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.unit.pms_algos.build import NONE, D, plan, spec, update
 
 from pms_algos.domain import chase as plans
-from pms_algos.domain.actions import Action, Amend, Ask, CancelChild, Ended, Market, Save
+from pms_algos.domain.actions import Action, Amend, Ask, CancelChild, Ended, Gate, Market, Save
 from pms_algos.domain.chase_state import Chase
 from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import OrderUpdate
@@ -47,10 +47,14 @@ class ChaseMachine(RuleBasedStateMachine):
         self.now = 1_000_000
         self.children: dict[Key, Child] = {}
         self.tombstones: set[Key] = set()
+        self.requests: list[Ask] = []
+        self.asked: dict[Key, int] = {}
+        self.refused: set[Key] = set()
         self.refusals: list[tuple[Key, str]] = []
         self.unacknowledged: list[tuple[Key, OrderUpdate]] = []
         self.handled: list[tuple[Key, OrderUpdate]] = []
         self.saves: list[Chase] = []
+        self.gate: Gate = "active"
         self.ended = 0
 
     @initialize(
@@ -87,7 +91,7 @@ class ChaseMachine(RuleBasedStateMachine):
 
     @property
     def market(self) -> Market:
-        return Market(self.bid, self.ask, self.spec)
+        return Market(self.bid, self.ask, self.spec, self.gate)
 
     @rule(step=st.integers(-4, 4), spread=st.integers(0, 3), ms=st.sampled_from([0, 50, 200, 1_200]))
     def quote(self, step: int, spread: int, ms: int) -> None:
@@ -141,6 +145,7 @@ class ChaseMachine(RuleBasedStateMachine):
     def settle(self, lazy: int) -> None:
         """What was told arrives and the journal commits; where `lazy`, only one of the two happens."""
         if lazy != 1:
+            self.risk()
             while self.unacknowledged or self.refusals:
                 self.deliver()
         if lazy != 2:
@@ -175,6 +180,21 @@ class ChaseMachine(RuleBasedStateMachine):
             if child.alive and child.state != "placing":
                 self.hand_in(key, self.snapshot(key, "snapshot"))
         self.decide(plans.on_lookup_done(self.chase, self.market, self.now))
+
+    @rule()
+    def miss(self) -> None:
+        """Updates are lost behind a gap; the snapshot asked for then tells what lives."""
+        self.risk()
+        self.unacknowledged.clear()
+        alive = [key for key, child in self.children.items() if child.alive]
+        for key in alive:
+            self.hand_in(key, self.snapshot(key, "snapshot"))
+        if (self.chase.child.number, self.chase.child.attempt) not in alive:
+            self.decide(plans.on_missing(self.chase, self.now))
+
+    @rule(gate=st.sampled_from(["active", "active", "reducing", "halted"]))
+    def gated(self, gate: Gate) -> None:
+        self.gate = gate
 
     @precondition(lambda self: not self.chase.ended)
     @rule(sure=st.integers(0, 19))
@@ -228,17 +248,29 @@ class ChaseMachine(RuleBasedStateMachine):
                 self.ended += 1
 
     def on_ask(self, ask: Ask) -> None:
+        """It lies in risk's stream; `risk` takes it."""
         key = (ask.number, ask.attempt)
-        if key in self.children:
-            self.tell(key, "snapshot")
-        elif ask.expires_at_ms < self.now:
-            self.refusals.append((key, "EXPIRED_COMMAND"))
-        else:
+        if key not in self.asked and ask.expires_at_ms > self.now:
             self.check_price(ask.price)
-            self.children[key] = Child(ask.quantity, ask.price)
-            if key in self.tombstones:
-                self.children[key].state = "cancelled"
-                self.tell(key, "cancelled")
+        first = self.asked.setdefault(key, ask.expires_at_ms)
+        assert ask.expires_at_ms <= max(first, self.now - 1), "a name never lives longer than it was given"
+        self.requests.append(ask)
+
+    def risk(self) -> None:
+        """Risk decides what it was asked. A name refused stays refused."""
+        for ask in self.requests:
+            key = (ask.number, ask.attempt)
+            if key in self.children:
+                self.tell(key, "snapshot")
+            elif key in self.refused or ask.expires_at_ms < self.now:
+                self.refused.add(key)
+                self.refusals.append((key, "EXPIRED_COMMAND"))
+            else:
+                self.children[key] = Child(ask.quantity, ask.price)
+                if key in self.tombstones:
+                    self.children[key].state = "cancelled"
+                    self.tell(key, "cancelled")
+        self.requests.clear()
 
     def on_cancel_child(self, key: Key) -> None:
         child = self.children.get(key)
@@ -247,6 +279,8 @@ class ChaseMachine(RuleBasedStateMachine):
         elif child.state == "placing":
             child.state = "cancelled"
             self.tell(key, "cancelled")
+        elif not child.alive:
+            self.tell(key, "snapshot")
 
     def check_price(self, price: Decimal) -> None:
         assert is_multiple(price, TICK)

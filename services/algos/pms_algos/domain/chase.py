@@ -4,27 +4,28 @@ Modes: `none` and `maintain` follow the quote both ways, `trail` only towards th
 amending; where that cannot be done, it is cancelled and the remainder placed when it is final. Never two live children;
 executed is the sum over all children, always.
 A pure plan: each function takes the state and what happened and returns the new state with what is to be done.
-`chase_quote` decides on ticks, `chase_price` knows prices.
+`chase_quote` decides on ticks, `chase_child` about the child under way, `chase_price` knows prices.
 """
-
-from decimal import Decimal
 
 from msgspec.structs import replace
 
-from pms_algos.domain.actions import (
-    Action,
-    Ask,
-    CancelChild,
-    Ended,
-    EndReason,
-    Market,
-    Progress,
-    Save,
-    Started,
-    StartFailed,
+from pms_algos.domain.actions import Action, CancelChild, EndReason, Market, Progress, Save, Started, StartFailed
+from pms_algos.domain.chase_child import (
+    ASK_AGAIN_MS,
+    ASK_LIFE_MS,
+    Decision,
+    await_market,
+    cancel_child,
+    dust,
+    finish,
+    give_up,
+    insist_on_cancel,
+    next_attempt,
+    overdue,
+    repeat,
 )
 from pms_algos.domain.chase_price import is_dust, range_from_cap
-from pms_algos.domain.chase_quote import ASK_AGAIN_MS, Decision, ask, cancel_child, on_quote
+from pms_algos.domain.chase_quote import on_quote
 from pms_algos.domain.chase_state import Chase, ChasePlan, Child, absorb
 from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import OrderUpdate, OrderView, SymbolSpec
@@ -37,6 +38,7 @@ __all__ = [
     "on_child",
     "on_clock",
     "on_lookup_done",
+    "on_missing",
     "on_quote",
     "on_refused",
     "on_saved",
@@ -48,7 +50,6 @@ MAX_REFUSALS = 10
 """Refusals in a row, post-only ones included, after which the chase gives up."""
 PAUSE_MS = 1_000
 MAX_PAUSE_MS = 30_000
-_OVERTAKEN = StartFailed(ErrorCode.CANCELLED_BEFORE_SEND, "The chase ended before its first order was at the exchange.")
 
 _E = ErrorCode
 _KEEP_RESTING = frozenset(
@@ -59,14 +60,15 @@ _KEEP_RESTING = frozenset(
 """Why an amend failed that says nothing against the order where it rests: the next tick tries again."""
 
 
-def start(plan: ChasePlan) -> Decision:
-    """A new chase; its first child is named and saved before anybody hears of it."""
-    return Chase(plan=plan, version=1, child=Child(quantity=plan.quantity)), (Save(),)
+def start(plan: ChasePlan, expires_ms: int | None = None) -> Decision:
+    """A new chase; its first child is named and saved before anybody hears of it. It expires with its command."""
+    life_ms = expires_ms if expires_ms is not None else plan.started_ms + ASK_LIFE_MS
+    return Chase(plan=plan, version=1, child=Child(quantity=plan.quantity, expires_ms=life_ms)), (Save(),)
 
 
 def resumed(chase: Chase, answered: bool) -> Chase:
     """A saved chase after a restart: nothing is done before its child has been looked up."""
-    child = replace(chase.child, phase="lookup", target=None, seen=False)
+    child = replace(chase.child, phase="lookup", target=None)
     return replace(chase, child=child, held=None, wake_ms=0, answered=answered)
 
 
@@ -76,7 +78,7 @@ def on_saved(chase: Chase, market: Market | None, now_ms: int) -> Decision:
         return chase, ()
     saved = replace(chase, child=replace(chase.child, phase="saved"))
     if market is None:
-        return saved, ()
+        return await_market(saved), ()
     return on_quote(saved, market, now_ms)
 
 
@@ -84,12 +86,7 @@ def on_cancel(chase: Chase, reason: EndReason, now_ms: int) -> Decision:
     """End the chase; it ends when its child is final, and as filled if the fill was faster."""
     if chase.ending is not None or chase.ended:
         return chase, ()
-    ending = replace(chase, ending=reason, version=chase.version + 1)
-    if chase.child.phase in {"reserved", "saved"}:
-        return _finish(chase, reason)
-    if chase.child.phase == "cancelling":
-        return ending, (Save(),)
-    return cancel_child(ending, now_ms, Save())
+    return give_up(chase, reason, now_ms)
 
 
 def on_clock(chase: Chase, market: Market | None, now_ms: int) -> Decision:
@@ -98,36 +95,34 @@ def on_clock(chase: Chase, market: Market | None, now_ms: int) -> Decision:
     if chase.ended:
         return chase, ()
     if child.phase == "cancelling":
-        return _insist_on_cancel(chase, now_ms)
-    if child.phase == "asked" and child.price is not None and now_ms - child.asked_ms >= ASK_AGAIN_MS:
-        if market is None:
-            return replace(chase, wake_ms=now_ms + ASK_AGAIN_MS), ()
-        return ask(replace(chase, child=replace(child, phase="saved")), market, now_ms)
+        return insist_on_cancel(chase, now_ms)
+    if child.phase == "asked" and now_ms - child.asked_ms >= ASK_AGAIN_MS:
+        return repeat(chase, now_ms)
+    if child.phase == "saved" and now_ms >= child.expires_ms and market is None:
+        return overdue(chase, now_ms)
     return on_quote(chase, market, now_ms) if market is not None else (chase, ())
 
 
 def on_lookup_done(chase: Chase, market: Market | None, now_ms: int) -> Decision:
-    """After a restart, all that orders knows has been told: a child still unknown is asked for again, by its name."""
-    if chase.child.phase != "lookup":
+    """After a restart, all that lives has been told. A child nobody ever saw is asked for again, by its name."""
+    child = chase.child
+    if child.phase != "lookup":
         return chase, ()
     if chase.ending is not None:
-        return _insist_on_cancel(replace(chase, child=replace(chase.child, phase="cancelling")), now_ms)
-    return on_saved(replace(chase, child=replace(chase.child, phase="reserved")), market, now_ms)
-
-
-def _insist_on_cancel(chase: Chase, now_ms: int) -> Decision:
-    """Cancel again, and ask for a child that nobody has seen, with a life that is over.
-
-    Whoever has the order tells its state; where nobody has it, it is refused as expired. Either way it becomes final.
-    """
-    child = chase.child
-    cancel = CancelChild(child.number, child.attempt)
-    again = replace(chase, child=replace(child, asked_ms=now_ms), wake_ms=now_ms + ASK_AGAIN_MS)
+        return insist_on_cancel(replace(chase, child=replace(child, phase="cancelling")), now_ms)
     if child.seen:
-        return again, (cancel,)
-    price = child.price if child.price is not None else chase.plan.anchor
-    over = Ask(child.number, child.attempt, price, child.quantity, child.lowest, child.highest, now_ms - 1)
-    return again, (cancel, over)
+        return cancel_child(chase, now_ms)
+    return on_saved(replace(chase, child=replace(child, phase="reserved", asked_ms=now_ms)), market, now_ms)
+
+
+def on_missing(chase: Chase, now_ms: int) -> Decision:
+    """Orders has told all that lives, and the child was not among it: it ended unseen.
+
+    A cancel makes its owner tell how; the remainder follows when that is known.
+    """
+    if chase.ended or not chase.child.seen or chase.child.phase not in {"asked", "live"}:
+        return chase, ()
+    return cancel_child(chase, now_ms)
 
 
 def on_child(
@@ -194,9 +189,9 @@ def _on_final(chase: Chase, update: OrderUpdate, spec: SymbolSpec | None, now_ms
     if state in {"rejected", "failed"} and not child.executed:
         return _on_try_failed(chase, update.error_code or "EXCHANGE_REJECTED", update.error or "", now_ms)
     if chase.remaining <= 0 or (spec is not None and is_dust(chase.plan, chase.remaining, price, spec)):
-        return _finish(chase, "filled" if chase.total_executed else chase.ending or "error")
+        return finish(chase, "filled" if chase.total_executed else chase.ending or "error")
     if chase.ending is not None:
-        return _finish(chase, chase.ending)
+        return finish(chase, chase.ending)
     at_once = child.phase in {"asked", "live"} and now_ms - child.asked_ms < PAUSE_MS
     if state == "expired" and not child.executed and chase.plan.post_only and at_once:
         return _on_try_failed(chase, ErrorCode.EXCHANGE_POST_ONLY.name, update.reason or "", now_ms)
@@ -207,7 +202,7 @@ def _on_final(chase: Chase, update: OrderUpdate, spec: SymbolSpec | None, now_ms
 def _next_child(chase: Chase, spec: SymbolSpec | None, retry_ms: int) -> Decision:
     chase = absorb(chase)
     quantity = floor_to(chase.remaining, spec.step_size) if spec is not None else chase.remaining
-    child = Child(number=chase.child.number + 1, quantity=quantity)
+    child = Child(number=chase.child.number + 1, quantity=quantity, expires_ms=retry_ms + ASK_LIFE_MS)
     following = replace(chase, child=child, refusals=0, retry_ms=retry_ms, held=None, version=chase.version + 1)
     return following, (Save(), Progress(changed=True))
 
@@ -233,22 +228,13 @@ def _on_try_failed(chase: Chase, code: str, message: str, now_ms: int) -> Decisi
     """A child that was never executed and never will be: try it again, or give up."""
     error = _known(code)
     if chase.ending is not None:
-        return _finish(chase, chase.ending)
+        return finish(chase, chase.ending)
     post_only = error is ErrorCode.EXCHANGE_POST_ONLY and chase.plan.post_only
     tries_left = chase.refusals + 1 < MAX_REFUSALS
     if tries_left and (post_only or (error.retryable and chase.answered)):
-        return _next_attempt(chase, post_only, now_ms)
-    return _finish(chase, _reason(error), StartFailed(error, message or error.meaning))
-
-
-def _next_attempt(chase: Chase, post_only: bool, now_ms: int) -> Decision:
-    child, refusals = chase.child, chase.refusals + 1
-    pause = chase.plan.min_interval_ms if post_only else min(PAUSE_MS << (refusals - 1), MAX_PAUSE_MS)
-    again = Child(number=child.number, attempt=child.attempt + 1, quantity=child.quantity)
-    following = replace(
-        chase, child=again, refusals=refusals, retry_ms=now_ms + pause, held=None, version=chase.version + 1
-    )
-    return following, (Save(),)
+        pause = chase.plan.min_interval_ms if post_only else min(PAUSE_MS << chase.refusals, MAX_PAUSE_MS)
+        return next_attempt(chase, chase.refusals + 1, now_ms + pause)
+    return finish(chase, _reason(error), StartFailed(error, message or error.meaning))
 
 
 def _reason(error: ErrorCode) -> EndReason:
@@ -260,18 +246,3 @@ def _reason(error: ErrorCode) -> EndReason:
 def _known(code: str) -> ErrorCode:
     """The code of the one vocabulary; what is not in it is the exchange's refusal."""
     return ErrorCode.__members__.get(code, ErrorCode.EXCHANGE_REJECTED)
-
-
-def _finish(chase: Chase, outcome: EndReason, failure: StartFailed = _OVERTAKEN) -> Decision:
-    over = replace(absorb(chase), outcome=outcome, wake_ms=0, version=chase.version + 1)
-    over = replace(over, child=replace(over.child, phase="final", target=None))
-    if over.answered:
-        return over, (Save(), Ended())
-    if over.executed:
-        return replace(over, answered=True), (Save(), Started(), Ended())
-    return over, (Save(), failure, Ended())
-
-
-def dust(chase: Chase) -> Decimal:
-    """What was ordered and is too small to be executed, of a chase that ended filled."""
-    return chase.remaining if chase.outcome == "filled" else Decimal(0)

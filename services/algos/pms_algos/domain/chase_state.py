@@ -48,7 +48,8 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     """The chase's only child that may be alive. A refused child is tried again as its next attempt.
 
     `target` is the price of an amend under way, `lowest` and `highest` what risk has approved, `seen` whether orders
-    has spoken of it.
+    has spoken of it, `asked_ms` when it was last asked for or may have been, `expires_ms` until when risk may grant it:
+    given with the name, and never given anew.
     """
 
     number: int = 0
@@ -62,6 +63,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     executed: Decimal = Decimal(0)
     average: Decimal | None = None
     asked_ms: int = 0
+    expires_ms: int = 0
     seen: bool = False
 
 
