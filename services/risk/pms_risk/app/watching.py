@@ -1,8 +1,8 @@
 """Which symbols risk wants prices of, and what waits for the first price of a symbol.
 
 Owns risk's watch lease (symbols with positions or live orders, and those just asked for) and the bounded waiting room.
-A first trade on an unwatched symbol waits here up to 2 seconds while everything else goes on. Used by trading and
-children; hears every tick.
+A trade on a symbol that is not watched, or not any more, waits here up to 2 seconds while everything else goes on. Used
+by trading and children; hears every tick.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,8 @@ FIRST_PRICE_MS = 2_000
 """How long a first trade waits for its price (the design's bound)."""
 LEASE_MS = 15_000
 RENEW_MS = 5_000
+LOOK_MS = 500
+"""Between two looks at which symbols are held: well under the 3 s in which the price of a new one grows old."""
 ASKED_MS = 60_000
 """A symbol that was asked for and not traded is watched this long."""
 MAX_WAITING = 1_000
@@ -44,16 +46,21 @@ class Watching:
         self._waiting: dict[str, list[Waiting]] = {}
         self._count = 0
         self._leased: frozenset[str] = frozenset()
-        self._renew_ms = 0
+        self._renew_ms = self._look_ms = 0
 
     def wait_for_price(self, symbol: str, resume: Callable[[], None]) -> bool:
-        """Have `resume` called later, if the symbol is listed and never had a price. Raises NO_PRICE when full."""
+        """Have `resume` called at a fresh price, where asking for one helps. Raises NO_PRICE when full.
+
+        It does not help on a symbol that is not listed, or whose price is not fresh though it is watched.
+        """
         state = self._state
-        if state.prices.mark(symbol) is not None or symbol not in state.specs:
+        now_ms = state.now_ms()
+        if symbol not in state.specs or state.prices.fresh(symbol, now_ms):
+            return False
+        if symbol in self._leased and symbol not in self._waiting and state.prices.mark(symbol) is not None:
             return False
         if self._count >= MAX_WAITING:
             raise CommandError(ErrorCode.NO_PRICE, f"No price for {symbol} yet, and {self._count} requests wait")
-        now_ms = state.now_ms()
         self._waiting.setdefault(symbol, []).append(Waiting(resume, now_ms + FIRST_PRICE_MS))
         self._count += 1
         self._asked[symbol] = now_ms + ASKED_MS
@@ -66,8 +73,8 @@ class Watching:
         prices = self._state.prices
         for tick in ticks:
             prices.put(tick)
-            if self._waiting and tick.state == "live":
-                for waiting in self._waiting.pop(tick.symbol, ()):
+            if tick.symbol in self._waiting and prices.fresh(tick.symbol, self._state.now_ms()):
+                for waiting in self._waiting.pop(tick.symbol):
                     self._resume(waiting)
 
     def tend(self) -> None:
@@ -80,8 +87,10 @@ class Watching:
                 del self._waiting[symbol]
             for waiting in due:
                 self._resume(waiting)
-        if now_ms >= self._renew_ms or not self._wanted(now_ms) <= self._leased:
-            self._lease(now_ms)
+        if now_ms >= self._look_ms:
+            self._look_ms = now_ms + LOOK_MS
+            if now_ms >= self._renew_ms or not self._wanted(now_ms) <= self._leased:
+                self._lease(now_ms)
 
     def _resume(self, waiting: Waiting) -> None:
         self._count -= 1
