@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from tests.integration.pms_orders.desk import Desk, Simulator, simulator
+from tests.integration.pms_orders.rig import Rig
 
 from pms_common.db import connect
 from pms_common.names import Names
@@ -17,12 +18,26 @@ def exchange() -> Iterator[dict[str, str]]:
         yield address
 
 
-@pytest.fixture
-async def desk(names: Names, redis_url: str, database: str, exchange: dict[str, str]) -> AsyncIterator[Desk]:
-    """A ready order service on a market of 64,000.0 to 64,000.1."""
+async def empty(database: str) -> None:
+    """No order, no fill, no gate."""
     connection = await connect(database)
     await connection.execute("TRUNCATE pms_orders.orders, pms_orders.fills, pms_orders.gates")
     await connection.close()
+
+
+@pytest.fixture
+async def rig(names: Names, redis_url: str, database: str) -> AsyncIterator[Rig]:
+    """The order service without an exchange."""
+    await empty(database)
+    made = await Rig(names, redis_url, database).start()
+    yield made
+    await made.kill()
+
+
+@pytest.fixture
+async def desk(names: Names, redis_url: str, database: str, exchange: dict[str, str]) -> AsyncIterator[Desk]:
+    """A ready order service on a market of 64,000.0 to 64,000.1."""
+    await empty(database)
     sim = Simulator(exchange)
     await sim.reset()
     made = Desk(names, redis_url, database, sim)

@@ -138,6 +138,9 @@ class OrderManager:
 
     def amend(self, order: OrderState, terms: Terms, entry: Entry) -> None:
         """Have an order's price and quantity changed; the newest target replaces one that still waits."""
+        if order.final:
+            self._publisher.acknowledge(entry)  # its end was told, and nothing more will be
+            return
         self._release(order, Operation.AMEND)
         self._held[order.client_order_id].append((Operation.AMEND, entry))
         try:
@@ -151,7 +154,7 @@ class OrderManager:
 
     def _check_amend(self, order: OrderState, terms: Terms) -> None:
         place = order.place
-        if order.final or order.wanted_cancel or order.status == "cancelling":
+        if order.wanted_cancel or order.status == "cancelling":
             raise CommandError(ErrorCode.ORDER_ALREADY_FINAL, f"the order is {order.status} or being cancelled")
         if order.price is None:
             raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, "only limit orders can be amended")

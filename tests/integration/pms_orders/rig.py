@@ -1,0 +1,186 @@
+"""The order service up to its door to the exchange: bus and journal are real, what the exchange says is said here."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+from tests.unit.pms_orders.orders import place, spec
+
+from pms_common.answers import Answers
+from pms_common.bus import Bus, UpdatesWriter
+from pms_common.clock import now_ms
+from pms_common.contracts.bus.base import Message, encode
+from pms_common.contracts.bus.orders import AmendOrder, OrderUpdate, PlaceOrder
+from pms_common.contracts.bus.streams import orders_updates
+from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.inlet import CommandInlet
+from pms_common.marks import Marks
+from pms_common.names import Names
+from pms_orders.adapters.binance.clock import VenueClock
+from pms_orders.adapters.binance.signing import Signer
+from pms_orders.adapters.binance.trading_socket import Sent, TradingSocket
+from pms_orders.adapters.journal import STATEMENTS, Journal
+from pms_orders.app.cancels import Cancels
+from pms_orders.app.intake import Intake
+from pms_orders.app.manager import OrderManager
+from pms_orders.app.outcomes import Outcomes
+from pms_orders.app.publisher import Publisher
+from pms_orders.app.sender import Sender
+from pms_orders.domain.gates import Gates
+from pms_orders.domain.order import Operation, OrderState
+from pms_orders.domain.rate import Budget, Window
+from pms_orders.domain.reducer import depart
+from pms_orders.domain.tracker import OrderTracker
+
+SERVICE = "orders"
+WAIT_S = 10.0
+
+
+class Rig:
+    """One life of it. `kill` ends it as a crash does: what is not in Redis or PostgreSQL is lost."""
+
+    def __init__(self, names: Names, redis_url: str, database: str) -> None:
+        self.names, self.redis_url, self.database = names, redis_url, database
+        self.engine = create_engine(database, SERVICE)
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._ready: dict[str, bool] = {}
+
+    async def start(self, reading: bool = True) -> "Rig":
+        self.bus = await Bus.connect(
+            self.redis_url, SERVICE, self.names, lambda part, ok, why: self._ready.__setitem__(part, ok)
+        )
+        epoch = await take_epoch(self.engine, SERVICE)
+        self.commits = GroupCommit(self.database, SERVICE, epoch, STATEMENTS)
+        self.spawn(self.commits.run(), "journal")
+        self.journal = Journal(self.commits)
+        self.updates = UpdatesWriter(self.bus.outbox, self.names.updates(SERVICE), epoch)
+        self.marks = Marks(self.bus, self.names, SERVICE)
+        await self.marks.load(now_ms())
+        self.answers = Answers(self.names, self.bus.outbox, self.updates, self.marks)
+        self.inlet = CommandInlet(self.bus.outbox, self.marks, self.answers, now_ms)
+        self.publisher = Publisher(self.updates, self.bus.outbox, self.answers, self.journal)
+        self.tracker, self.gates = OrderTracker(), Gates()
+        self.manager = OrderManager(
+            tracker=self.tracker,
+            gates=self.gates,
+            specs={"BTCUSDT": spec()},
+            publisher=self.publisher,
+            journal=self.journal,
+            now_ms=now_ms,
+        )
+        budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
+        self.outcomes = Outcomes(self.manager, budget, lambda: None, now_ms)
+        self.socket = TradingSocket(
+            "ws://127.0.0.1:9/",
+            Signer("key", "secret"),
+            VenueClock(),
+            answered=self.outcomes.answered,
+            lost=self.outcomes.lost,
+            up=lambda ok, why: None,
+        )
+        self.manager.sender = Sender(budget, self.gates, self.socket, self.manager.bar, now_ms)
+        if reading:
+            await self.read()
+        return self
+
+    async def read(self) -> None:
+        """Begin to read the streams."""
+        intake = Intake(self.manager, self.gates, self.publisher, self.journal)
+        self.cancels = Cancels(self.manager, self.gates, self.inlet, self.answers, self.engine, self.spawn)
+        handlers = {
+            self.names.urgent(SERVICE): intake.work,
+            self.names.changes(SERVICE): intake.work,
+            self.names.requests(SERVICE): intake.work,
+            self.names.cmd("cancel"): self.inlet.route("cancel", self.cancels.cancel),
+            self.names.cmd("cancel_all"): self.inlet.route("cancel_all", self.cancels.cancel_all),
+            self.names.op("trading_state"): intake.trading_state,
+        }
+        self._streams = list(handlers)
+        self.spawn(self.bus.consumer(SERVICE, handlers).run(), "consumer")
+        await self.until(lambda: self._ready.get(f"consumer:{SERVICE}"))
+
+    def spawn(self, coro: Any, name: str) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(coro, name=name)
+        self._tasks.append(task)
+        return task
+
+    async def kill(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.bus._writing is not None:
+            self.bus._writing.cancel()
+        await self.bus.redis.aclose()
+        await self.engine.dispose()
+        failures = [error for error in ended if isinstance(error, Exception)]
+        assert not failures, failures
+
+    # -- asking and hearing
+
+    async def ask(self, stream: str, message: Message | dict[str, Any]) -> str:
+        data = encode(message) if isinstance(message, Message) else json.dumps(message).encode()
+        entry: Any = await self.bus.redis.xadd(stream, {"data": data})
+        return str(entry.decode())
+
+    async def place(self, name: str = "PMS_a_LMT_1", **fields: Any) -> PlaceOrder:
+        """Have an order registered; nothing of it is sent, for there is no exchange."""
+        asked = place(name, approved_ms=now_ms(), **fields)
+        await self.ask(self.names.requests(SERVICE), asked)
+        await self.until(lambda: self.tracker.find(name) is not None)
+        return asked
+
+    async def accepted(self, name: str = "PMS_a_LMT_1", number: int = 7, **fields: Any) -> OrderState:
+        """An order that the exchange has acknowledged."""
+        await self.place(name, **fields)
+        order = self.tracker.find(name)
+        assert order is not None
+        self.depart(order, Operation.PLACE, number)
+        return order
+
+    def depart(self, order: OrderState, operation: Operation, number: int = 7, answered: bool = True) -> None:
+        """The order's next request leaves, and is acknowledged."""
+        depart(order, operation, now_ms())
+        assert order.flight is not None
+        if answered:
+            self.outcomes.answered(Sent(operation, order, order.flight), number, None)
+
+    async def amend(self, name: str, price: str, quantity: str = "10") -> str:
+        asked = {"client_order_id": name, "account_id": "a", "symbol": "BTCUSDT"}
+        message = msgspec.convert({**asked, "price": price, "quantity": quantity}, AmendOrder, strict=False)
+        return await self.ask(self.names.changes(SERVICE), message)
+
+    async def pending(self) -> int:
+        """Entries that were handed out and are not acknowledged."""
+        await self.bus.outbox.flush()
+        counts = [await self.bus.redis.xpending(stream, SERVICE) for stream in self._streams]
+        return sum(int(count["pending"]) for count in counts)
+
+    async def drained(self) -> None:
+        """Wait until every entry is acknowledged."""
+        async with asyncio.timeout(WAIT_S):
+            while await self.pending():
+                await asyncio.sleep(0.01)
+
+    async def until(self, true: Callable[[], Any]) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not true():  # noqa: ASYNC110 (what is waited for happens in this process)
+                await asyncio.sleep(0.005)
+
+    async def result(self, request_id: str) -> Any:
+        get = partial(self.bus.redis.get, self.names.result(request_id))
+        async with asyncio.timeout(WAIT_S):
+            while (body := await get()) is None:
+                await asyncio.sleep(0.005)
+        return json.loads(body)
+
+    async def told(self) -> list[Any]:
+        """Everything on the updates stream."""
+        await self.bus.outbox.flush()
+        entries: Any = await self.bus.redis.xrange(self.names.updates(SERVICE))
+        return [orders_updates.decode(fields[b"data"]) for _, fields in entries]
+
+    async def told_of(self, name: str) -> list[OrderUpdate]:
+        return [u for u in await self.told() if isinstance(u, OrderUpdate) and u.order.client_order_id == name]
