@@ -113,6 +113,7 @@ class Rig:
         ended = await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.bus._writing is not None:
             self.bus._writing.cancel()
+        await self.commits.close()  # its writer has ended, so this writes nothing
         await self.bus.redis.aclose()
         await self.engine.dispose()
         failures = [error for error in ended if isinstance(error, Exception)]

@@ -8,15 +8,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import msgspec
 from sqlalchemy import RowMapping, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import Fill, PlaceOrder
 from pms_common.db import GroupCommit, Statement
 from pms_common.decimals import ZERO
-from pms_orders.domain.order import OrderState
+from pms_orders.domain.order import OrderState, exchange_number
 
 _STATE = {
     "client_order_id": "text",
@@ -81,6 +83,8 @@ GATED = Statement(
     {"account_id": "text", "symbol": "text", "state": "text"},
     latest_by=("account_id", "symbol"),
 )
+DATABASE_ERRORS = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What reading may raise: connecting does not wrap asyncpg's errors; a time-out is an OSError."""
 STATEMENTS = (REGISTERED, CHANGED, FILLED, GATED)
 
 
@@ -178,8 +182,13 @@ async def restore(engine: AsyncEngine, max_ended: int) -> Restored:
 
 
 async def find_one(engine: AsyncEngine, order_id: str) -> OrderState | None:
-    """An order by client or exchange order id, however long ago; None where none or two have it."""
-    number = int(order_id) if order_id.isascii() and order_id.isdigit() and len(order_id) < 19 else None
+    """An order by client or exchange order id, however long ago; None where none or two have it.
+
+    Raises one of `DATABASE_ERRORS`.
+    """
+    if not (order_id.isascii() and order_id.isprintable()):
+        return None  # no order has such an id, and PostgreSQL would not take every such text
+    number = exchange_number(order_id)
     async with engine.connect() as connection:
         rows = (await connection.execute(_ONE, {"name": order_id, "number": number})).mappings().all()
     return _order(rows[0]) if len(rows) == 1 else None

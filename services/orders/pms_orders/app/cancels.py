@@ -17,12 +17,15 @@ from pms_common.contracts.commands.orders import Cancel, CancelAll
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import CancelAllDone
 from pms_common.inlet import CommandInlet, Request, Taken
-from pms_orders.adapters.journal import find_one
+from pms_common.logging import get_logger
+from pms_orders.adapters.journal import DATABASE_ERRORS, find_one
 from pms_orders.app.manager import Ended, OrderManager
 from pms_orders.app.publisher import order_done
 from pms_orders.domain.gates import Gates
-from pms_orders.domain.order import OrderState
+from pms_orders.domain.order import OrderState, exchange_number
 from pms_orders.domain.reducer import Announce
+
+log = get_logger(__name__)
 
 WAIT_S = 5.0
 _CANCELLED = frozenset({"cancelled", "expired"})
@@ -57,27 +60,40 @@ class Cancels:
         command = request.command
         assert isinstance(command, Cancel)
         order_id = command.client_order_id or ""
-        order = self._manager.tracker.find(order_id)
-        if order is None and order_id.isdigit():
-            order = self._manager.tracker.find_by_exchange_id(int(order_id))
+        order = self._find(order_id)
         if order is None:
+            self._manager.tracker.bury(order_id, self._manager.now_ms())  # should it still arrive, it is not sent
             self._spawn(self._look_up(request, order_id), "cancel_look_up")
         else:
             _check_owner(request, order)
             self._loop.call_soon(self._cancel, request, order)
         return Taken.LATER
 
+    def _find(self, order_id: str) -> OrderState | None:
+        order = self._manager.tracker.find(order_id)
+        if order is None and (number := exchange_number(order_id)) is not None:
+            order = self._manager.tracker.find_by_exchange_id(number)
+        return order
+
     async def _look_up(self, request: Request, order_id: str) -> None:
-        """Only the journal may know an order that ended long ago. None: should it still arrive, it is not sent."""
-        order = await find_one(self._engine, order_id)
+        """Only the journal may know an order that ended long ago, or it has arrived while the journal was asked."""
         try:
+            order = await self._journalled(order_id)
+            order = self._find(order_id) or order
             if order is None:
-                self._manager.tracker.bury(order_id, self._manager.now_ms())
                 raise CommandError(ErrorCode.ORDER_NOT_FOUND, details={"orderId": order_id})
             _check_owner(request, order)
             self._cancel(request, self._manager.tracker.find(order.client_order_id) or order)
         except CommandError as error:
             self._end(request, error)
+
+    async def _journalled(self, order_id: str) -> OrderState | None:
+        try:
+            return await find_one(self._engine, order_id)
+        except DATABASE_ERRORS as error:
+            log.warning("journal_not_readable", error=str(error))
+            text = "The order is not among those of late, and the journal cannot be asked now."
+            raise CommandError(ErrorCode.INFRA_NOT_READY, text) from error
 
     def _cancel(self, request: Request, order: OrderState) -> None:
         if order.final:

@@ -97,6 +97,11 @@ def register(place: PlaceOrder, now_ms: int) -> OrderState:
     return OrderState(place, now_ms, now_ms, place.price, place.quantity)
 
 
+def exchange_number(order_id: str) -> int | None:
+    """The exchange order id that this id may be; None where it cannot be one."""
+    return int(order_id) if order_id.isascii() and order_id.isdigit() and len(order_id) < 19 else None
+
+
 def step(order: OrderState) -> Operation | None:
     """What is to be sent next for this order: nothing while something is in flight, unknown or over."""
     status = order.status
