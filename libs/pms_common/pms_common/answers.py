@@ -45,6 +45,8 @@ class Answers:
         key = self._names.result(request_id)
         self._outbox.set(key, body, RESULT_TTL_S)
         self._outbox.publish(key, body)
-        self._updates.add(
-            RequestDone, account_id=account_id, request_id=request_id, command=command, body=msgspec.Raw(body)
+        self._updates.publish_late(
+            RequestDone(
+                epoch=0, n=0, account_id=account_id, request_id=request_id, command=command, body=msgspec.Raw(body)
+            )
         )

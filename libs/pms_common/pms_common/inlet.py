@@ -58,6 +58,8 @@ class Request:
 Decide = Callable[[Request], Taken]
 """Decides one command: outputs into the outbox, or CommandError, which is the answer."""
 
+Begun = Callable[[Request], bool]
+
 
 class CommandInlet:
     """Makes bus handlers of decisions."""
@@ -77,8 +79,11 @@ class CommandInlet:
         self._now_ms = now_ms
         self._require_account = require_account
 
-    def route(self, type_: str, decide: Decide) -> Callable[[Entry], None]:
-        """The handler of the stream of commands of one type."""
+    def route(self, type_: str, decide: Decide, begun: Begun | None = None) -> Callable[[Entry], None]:
+        """The handler of the stream of commands of one type.
+
+        `begun` tells of a request without a mark whether it is being carried out already: it is never too late.
+        """
 
         def handle(entry: Entry) -> None:
             try:
@@ -91,7 +96,7 @@ class CommandInlet:
                 self._answers.refuse(error.request_id, "", type_, error)
                 self._outbox.ack(entry)
                 return
-            self._take(parsed, entry, decide)
+            self._take(parsed, entry, decide, begun)
 
         return handle
 
@@ -117,7 +122,7 @@ class CommandInlet:
         if request_id:
             self._answers.refuse(request_id, "", type_, error)
 
-    def _take(self, parsed: Parsed, entry: Entry, decide: Decide) -> None:
+    def _take(self, parsed: Parsed, entry: Entry, decide: Decide, begun: Begun | None) -> None:
         command = parsed.command
         account_id = command.sub_account_id or ""
         known = self._marks.find(account_id, command.request_id)
@@ -127,7 +132,7 @@ class CommandInlet:
         request = Request(command, entry, parsed.warnings, parsed.body_hash, parsed.expires_at_ms)
         self._marks.hold(account_id, command.request_id, parsed.body_hash)
         try:
-            if parsed.expired(self._now_ms()):
+            if parsed.expired(self._now_ms()) and not (begun is not None and begun(request)):
                 raise CommandError(ErrorCode.EXPIRED_COMMAND)
             taken = decide(request)
         except CommandError as error:

@@ -11,7 +11,7 @@ for good it stops the service (`failed`), where the cause passes it waits and te
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from pms_common.bus.dial import Backoff, Dial
 from pms_common.bus.entry import Entry
@@ -33,15 +33,22 @@ MAX_BYTES = 32 * 1024 * 1024
 HARD_FACTOR = 8
 """A producer that adds this many times the bound ignores `full`; it is stopped."""
 
-Savepoint = tuple[int, int, list[int]]
+Savepoint = tuple[int, int, list[object]]
 Ready = Callable[[str, bool, str], None]
 """Told (part, ok, why), like `Lifecycle.ready`."""
 
 
-class Numbered(Protocol):
-    """Something that numbers what it adds; a rollback sets its `n` back."""
+class Writer(Protocol):
+    """Something with a state of its own that adds to the outbox; a rollback takes it back too."""
 
-    n: int
+    def mark(self) -> object:
+        """Its state now."""
+
+    def back(self, mark: Any) -> None:
+        """Return to that state."""
+
+    def release(self) -> None:
+        """Add what is held back."""
 
 
 class Outbox:
@@ -65,7 +72,7 @@ class Outbox:
         self._line: Connection | None = None
         self._open = Stretch()
         self._scheduled = False
-        self._late: list[Entry] = []
+        self._late_acks: list[Entry] = []
         self._late_timer: asyncio.TimerHandle | None = None
         self._gathered: deque[Stretch] = deque()
         self._inflight: Write | None = None
@@ -73,7 +80,7 @@ class Outbox:
         self._ended = self._done = 0  # stretches
         self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._room: list[asyncio.Future[None]] = []
-        self._numbered: list[Numbered] = []
+        self._writers: list[Writer] = []
         self.on_room: list[Callable[[], None]] = []
         """Called when the outbox is no longer full."""
         self.failed: asyncio.Future[BusError] = self._loop.create_future()
@@ -104,11 +111,7 @@ class Outbox:
             self._schedule()
 
     def _append(self, packed: bytes, *, repeatable: bool) -> None:
-        stretch = self._open
-        stretch.commands.append(packed)
-        stretch.size += len(packed)
-        if not repeatable:
-            stretch.repeatable = False
+        self._open.add(packed, repeatable=repeatable)
         if not self._scheduled:
             self._schedule()
 
@@ -133,55 +136,56 @@ class Outbox:
         stretch = self._open
         if stretch.commands:
             self._open = Stretch()
-            if self._late:
-                stretch.acks += self._take_late()
-            self._commands += len(stretch.commands)
-            self._bytes += stretch.size
-            if self._bytes > HARD_FACTOR * self._max_bytes or self._commands > HARD_FACTOR * self._max_commands:
-                self._fail(OutboxFull(f"{self._commands} commands ({self._bytes} bytes) are waiting for Redis"))
-            self._ended += 1
-            self._gathered.append(stretch)
+            stretch.acks += self._take_late()
+            self._gather(stretch)
         elif stretch.acks:
-            self._late += stretch.acks
+            self._late_acks += stretch.acks
             stretch.acks = []
-            if len(self._late) >= MAX_LATE_ACKS:
+            if len(self._late_acks) >= MAX_LATE_ACKS:
                 self._send_late()
             elif self._late_timer is None:
                 self._late_timer = self._loop.call_later(LATE_ACKS_S, self._send_late)
         self._write()
 
+    def _gather(self, stretch: Stretch) -> None:
+        self._commands += len(stretch.commands)
+        self._bytes += stretch.size
+        if self._bytes > HARD_FACTOR * self._max_bytes or self._commands > HARD_FACTOR * self._max_commands:
+            self._fail(OutboxFull(f"{self._commands} commands ({self._bytes} bytes) are waiting for Redis"))
+        self._ended += 1
+        self._gathered.append(stretch)
+
     def _take_late(self) -> list[Entry]:
         if self._late_timer is not None:
             self._late_timer.cancel()
             self._late_timer = None
-        late, self._late = self._late, []
+        late, self._late_acks = self._late_acks, []
         return late
 
     def _send_late(self) -> None:
         stretch = Stretch()
         stretch.acks = self._take_late()
         if stretch.acks and not self.failed.done():
-            self._ended += 1
-            self._gathered.append(stretch)
+            self._gather(stretch)
             self._write()
 
     def savepoint(self) -> Savepoint:
         """Where the current stretch is, for `rollback`."""
         stretch = self._open
-        return len(stretch.commands), len(stretch.acks), [item.n for item in self._numbered]
+        return len(stretch.commands), len(stretch.acks), [writer.mark() for writer in self._writers]
 
     def rollback(self, savepoint: Savepoint) -> None:
         """Forget what was added to the current stretch since `savepoint`."""
-        commands, acks, numbers = savepoint
+        commands, acks, marks = savepoint
         stretch = self._open
         stretch.size -= sum(map(len, stretch.commands[commands:]))
         del stretch.commands[commands:], stretch.acks[acks:]
-        for item, n in zip(self._numbered, numbers, strict=True):
-            item.n = n
+        for writer, mark in zip(self._writers, marks, strict=True):
+            writer.back(mark)
 
-    def register(self, numbered: Numbered) -> None:
-        """Have `numbered.n` set back by rollbacks."""
-        self._numbered.append(numbered)
+    def register(self, writer: Writer) -> None:
+        """Have `writer` taken back by rollbacks and released by flushes."""
+        self._writers.append(writer)
 
     # -- waiting
 
@@ -202,6 +206,8 @@ class Outbox:
 
     async def flush(self) -> None:
         """Wait until all that was added so far is in Redis. Raises `OutboxError` if it has failed."""
+        for writer in self._writers:
+            writer.release()
         self.end_stretch()
         self._send_late()
         target = self._ended

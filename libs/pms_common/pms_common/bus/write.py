@@ -60,6 +60,13 @@ class Stretch:
         self.size = 0
         self.repeatable = True
 
+    def add(self, packed: bytes, *, repeatable: bool = False) -> None:
+        """Append a packed command."""
+        self.commands.append(packed)
+        self.size += len(packed)
+        if not repeatable:
+            self.repeatable = False
+
 
 class Write:
     """One write in flight: its bytes, the replies they get, and what follows from them."""

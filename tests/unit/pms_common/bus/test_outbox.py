@@ -233,6 +233,15 @@ async def test_a_repeatable_command_alone_needs_no_multi():
 class Counter:
     n = 0
 
+    def mark(self):
+        return self.n
+
+    def back(self, mark):
+        self.n = mark
+
+    def release(self):
+        pass
+
 
 async def test_rollback_forgets_commands_acks_and_numbers():
     model, counter = Model(), Counter()
