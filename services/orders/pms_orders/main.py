@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pms_common.answers import Answers
 from pms_common.bus import Bus, Consumer, UpdatesWriter
-from pms_common.clock import now_ms
+from pms_common.clock import monotonic_ms, now_ms
 from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.db.cursors import PgCursorStore
 from pms_common.inlet import CommandInlet
@@ -90,7 +90,7 @@ async def wire(life: Lifecycle) -> None:
     sender = manager.sender = Sender(budget, gates, socket, manager.bar, now_ms)
     socket.on_open = sender.wake
     readiness.on_change = sender.open
-    resolver = Resolver(manager, rest, now_ms, lambda: stream.doubt())  # noqa: PLW0108 (made below)
+    resolver = Resolver(manager, rest, monotonic_ms, lambda: stream.doubt())  # noqa: PLW0108 (made below)
     facts = ExchangeFacts(updates, now_ms)
     session = Session(manager, Reconciler(manager, resolver, rest, facts), facts, readiness)
     stream = UserStream(rest, settings.binance_ws_url, heard=session.hear, connected=session.connected)
@@ -172,7 +172,7 @@ async def _consume(life: Lifecycle, consumer: Consumer, session: Session) -> Non
 async def _tick(manager: OrderManager, socket: TradingSocket, journal: Journal, readiness: Readiness) -> None:
     while True:
         await asyncio.sleep(TICK_S)
-        socket.give_up_old(now_ms())
+        socket.give_up_old()
         manager.tick()
         current = journal.lag_s < MAX_JOURNAL_LAG_S
         readiness.set("journal_current", current, "" if current else "the journal is more than 5 s behind")

@@ -1,24 +1,18 @@
 """What the REST client makes of answers: of another form, of odd headers, of several pages."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from aiohttp import web
 from tests.unit.pms_orders.orders import NOW
+from tests.unit.pms_orders.venue import says, traded, venue
 
-from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import (
     LONGEST_BLOCK_MS,
     TRADES_PAGE,
-    ExchangeClient,
     VenueRefused,
     VenueUnreachable,
 )
-from pms_orders.adapters.binance.signing import Signer
-from pms_orders.domain.rate import Budget, Window
 
 ASKS = {
     "time_ms": (),
@@ -33,34 +27,6 @@ ASKS = {
     "listen_key": (),
     "keep_listen_key": (),
 }
-
-
-@asynccontextmanager
-async def venue(answer: Any) -> AsyncIterator[ExchangeClient]:
-    """A client of a venue that answers everything by `answer`."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    clock = VenueClock()
-    clock._offset_ms = 0.0
-    budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    client = ExchangeClient(url, Signer("key", "secret"), clock, budget, lambda: NOW)
-    try:
-        yield client
-    finally:
-        await client.close()
-        await runner.cleanup()
-
-
-def says(body: bytes, status: int = 200, **headers: str) -> Any:
-    async def answer(_request: web.Request) -> web.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return web.Response(body=body, status=status, headers=named)
-
-    return answer
 
 
 @pytest.mark.parametrize("ask", ASKS)
@@ -105,14 +71,9 @@ async def test_a_used_weight_that_is_no_number_is_not_counted(told: str, counted
         assert client._budget.weight.used == counted
 
 
-def trade(number: int, order_id: int = 7) -> dict[str, Any]:
-    money = {"price": "1", "qty": "1", "commission": "0", "commissionAsset": "USDT", "realizedPnl": "0"}
-    return {"symbol": "BTCUSDT", "id": number, "orderId": order_id, **money, "maker": False, "time": NOW}
-
-
 @pytest.mark.parametrize("newest_first_page", [False, True])
 async def test_r06_all_trades_of_an_order_are_read_page_by_page(newest_first_page: bool) -> None:
-    trades = [trade(number) for number in range(1, 2 * TRADES_PAGE + 501)]
+    trades = [traded(number) for number in range(1, 2 * TRADES_PAGE + 501)]
 
     async def answer(request: web.Request) -> web.Response:
         limit = int(request.query.get("limit", "500"))

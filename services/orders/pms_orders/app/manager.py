@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from pms_common import metrics
 from pms_common.bus import Entry
+from pms_common.clock import monotonic_ms
 from pms_common.contracts.bus.orders import PlaceOrder, SymbolSpec
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.logging import get_logger
@@ -50,6 +51,7 @@ class OrderManager:
         publisher: Publisher,
         journal: Journal,
         now_ms: Callable[[], int],
+        ages_ms: Callable[[], int] = monotonic_ms,
     ) -> None:
         self.tracker = tracker
         self.cases = Cases()
@@ -59,6 +61,7 @@ class OrderManager:
         self._publisher = publisher
         self._journal = journal
         self.now_ms = now_ms
+        self._ages_ms = ages_ms
         self._resting = RestingPrices()
         self._held: defaultdict[str, list[tuple[Operation, Entry]]] = defaultdict(list)
         self._watchers: defaultdict[str, list[Ended]] = defaultdict(list)
@@ -105,7 +108,11 @@ class OrderManager:
         order.suspect = True
         order.sent_ms = now_ms
         self.follow(order, apply_own(order, Kind.LOST, now_ms))
-        self.cases.open(order, now_ms)
+        self.clear_up(order)
+
+    def clear_up(self, order: OrderState, doubted: bool = False) -> None:
+        """Have the resolver ask the exchange about the order; `doubted` where it looks clear and may not be."""
+        self.cases.open(order, self._ages_ms(), doubted)
 
     def restore(self, order: OrderState) -> None:
         """Take over a live order of the last writer. What it did not see confirmed is suspect."""
@@ -223,13 +230,13 @@ class OrderManager:
         """TRADE_LITE: a fill is on its way. Should it not come, it is fetched."""
         order = self.tracker.find_reported(symbol, exchange_order_id, client_order_id)
         if order is not None and trade_id not in order.trades and len(self._hints) < MAX_HINTS:
-            self._hints[symbol, trade_id] = (order, self.now_ms() + SPOKEN_WITHIN_MS)
+            self._hints[symbol, trade_id] = (order, self._ages_ms() + SPOKEN_WITHIN_MS)
 
     def expect(self, order: OrderState) -> None:
         """The exchange took a request of this order: its feed is to speak soon."""
         self._expecting.pop(order.client_order_id, None)
         if not settled(order):
-            self._expecting[order.client_order_id] = self.now_ms() + SPOKEN_WITHIN_MS
+            self._expecting[order.client_order_id] = self._ages_ms() + SPOKEN_WITHIN_MS
 
     # -- after every transition
 
@@ -240,7 +247,7 @@ class OrderManager:
             if type(action) is Announce:
                 announces.append(action)
             elif type(action) is Heal:
-                self.cases.open(order, self.now_ms())
+                self.clear_up(order)
             elif type(action) is Odd:
                 self._note_odd(order, action)
         self._rest(order)
@@ -313,22 +320,22 @@ class OrderManager:
 
     def tick(self) -> None:
         """Look for orders about which somebody should have spoken by now. Called a few times a second."""
-        now_ms = self.now_ms()
+        now_ms, age_ms = self.now_ms(), self._ages_ms()
         while self._expecting:
             client_order_id, due_ms = next(iter(self._expecting.items()))
-            if due_ms > now_ms:
+            if due_ms > age_ms:
                 break
             del self._expecting[client_order_id]
             order = self.tracker.find(client_order_id)
             if order is not None and not settled(order):
-                self.cases.open(order, now_ms)
+                self.clear_up(order)
         while self._hints:
             key, (order, due_ms) = next(iter(self._hints.items()))
-            if due_ms > now_ms:
+            if due_ms > age_ms:
                 break
             del self._hints[key]
             if key[1] not in order.trades:
-                self.cases.open(order, now_ms, doubted=True)
+                self.clear_up(order, doubted=True)
         for case in self.cases:
             if case.order.status == "unknown" and now_ms > case.order.sent_ms + AMBIGUOUS_AFTER_MS:
                 self._publisher.answer_ambiguous(case.order)

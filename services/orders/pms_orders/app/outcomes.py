@@ -110,7 +110,7 @@ class Outcomes:
         if error is None or outcome is Outcome.NO_OP:
             self._manager.expect(order)
         elif outcome is Outcome.GONE:
-            self._manager.cases.open(order, self._now_ms())  # filled, cancelled or late: only a query tells
+            self._manager.clear_up(order)  # filled, cancelled or late: only a query tells
         else:
             self._fail(order, Kind.CANCEL_REFUSED, error)
 
@@ -128,7 +128,7 @@ class Outcomes:
             self._manager.follow(order, [])
             return
         if outcome is Outcome.GONE:
-            self._manager.cases.open(order, now_ms, doubted=True)
+            self._manager.clear_up(order, doubted=True)
         self._fail(order, Kind.AMEND_REFUSED, error)
 
     def _fail(self, order: OrderState, kind: Kind, error: VenueError) -> None:
@@ -142,7 +142,7 @@ class Outcomes:
         if cancelling:
             self._manager.sender.enter_later(order, RETRY_S)
         else:
-            self._manager.cases.open(order, now_ms)
+            self._manager.clear_up(order)
         self._manager.follow(order, actions)
 
 

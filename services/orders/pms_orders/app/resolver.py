@@ -23,6 +23,8 @@ log = get_logger(__name__)
 AT_ONCE = 10
 """Queries under way at the same time; the weight budget bounds their rate."""
 POLL_S = 0.05
+FORGOTTEN_AFTER_MS = 10_000
+"""Past the conclusive moment: an order that was taken and lives must not be told as ended because a query lags."""
 
 _open_cases = metrics.gauge("order_cases", "Orders being cleared up")
 _queries = metrics.counter("order_queries", "Queries about single orders", ["found"])
@@ -37,7 +39,7 @@ class Resolver:
         self._manager = manager
         self._rest = rest
         self._now_ms = now_ms
-        self._stream_missed = stream_missed
+        self.stream_missed = stream_missed
         _open_cases.set_function(lambda: len(manager.cases))
 
     async def run(self) -> None:
@@ -58,19 +60,48 @@ class Resolver:
         case.again(asked_ms)
         try:
             found = await self.ask(order)
+            taken = found is None and not order.final and order.exchange_order_id is not None
+            if taken and asked_ms >= case.conclusive_ms + FORGOTTEN_AFTER_MS:
+                await self._forgotten(order)
         except (VenueRefused, VenueUnreachable) as error:
             log.warning("order_query_failed", client_order_id=order.client_order_id, error=str(error))
             return
-        case.doubted = False
+        case.doubted = case.doubted and taken
         _queries.labels(str(found is not None)).inc()
+        if taken:
+            return
         if found is not None and unclear and settled(order):
-            self._stream_missed()  # the query knew what the feed should have told
+            self.stream_missed()  # the query knew what the feed should have told
         is_open = found is not None and found.kind is Kind.FOUND_OPEN
         if found is None or is_open:
             kind = conclusion(order, is_open, asked_ms, case)
             if kind is not None:
                 log.info("order_concluded", client_order_id=order.client_order_id, kind=kind)
                 self._manager.conclude(order, kind)
+
+    async def _forgotten(self, order: OrderState) -> None:
+        """End an order the exchange took and does not know any more, unless it is listed as open after all.
+
+        The venue forgets orders that ended without an execution after three days (binance-usdm facts, 5.5).
+        """
+        place = order.place
+        for queried in await self._rest.open_orders(place.symbol):
+            if queried.order_id == order.exchange_order_id:
+                self._manager.report([wire.query_report(queried)])
+                return
+        assert order.exchange_order_id is not None
+        trades = await self._rest.trades_of(place.symbol, order.exchange_order_id)
+        end = Report(
+            Kind.FOUND_CANCELLED,
+            place.symbol,
+            place.client_order_id,
+            order.exchange_order_id,
+            self._manager.now_ms(),
+            reason="the exchange does not know the order any more",
+        )
+        self.apply_trades(order, end, trades)
+        log.warning("order_forgotten", client_order_id=order.client_order_id, trades=len(trades))
+        self._manager.report([end])
 
     async def ask(self, order: OrderState) -> Report | None:
         """Ask for one order and apply what is found, its missing fills first; None where it is not found."""

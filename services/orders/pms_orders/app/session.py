@@ -1,7 +1,7 @@
 """The session with the exchange: the user stream's events to the manager, and a reconciliation after every gap.
 
-Owns when the order service knows the truth (`reconciled`) and when its consumer may begin. Uses the manager, the
-reconciliation and readiness; never touches an order itself.
+Owns when the order service knows the truth (`reconciled`), when its consumer may begin, and when the truth is looked at
+again. Uses the manager, the reconciliation and readiness; never touches an order itself.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from pms_orders.domain.reducer import Report
 log = get_logger(__name__)
 
 RETRY_S = 1.0
+LOOK_AFTER_FAILURE_S = 5.0
 
 _unknown = metrics.counter("user_stream_unknown_executions", "Order events of an execution type that is not known")
 
@@ -67,9 +68,15 @@ class Session:
         self._gap.set()
 
     async def run(self) -> None:
-        """Reconcile after each gap, until cancelled."""
+        """Reconcile after each gap, and look again in between, until cancelled."""
+        pause_s = RETRY_S
         while True:
-            await self._gap.wait()
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._gap.wait()
+            except TimeoutError:
+                pause_s = await self._look_again()
+                continue
             self._gap.clear()
             if not self._connected:
                 continue
@@ -84,3 +91,13 @@ class Session:
             if self._connected and not self._gap.is_set():
                 self._readiness.set("reconciled", True)
                 self.reconciled_once.set()
+
+    async def _look_again(self) -> float:
+        """Look for a missed event; one look that fails makes nothing unknown. The seconds until the next one."""
+        if not self._connected or not self.reconciled_once.is_set():
+            return RETRY_S
+        try:
+            return await self._reconciler.look_again()
+        except (VenueRefused, VenueUnreachable) as error:
+            log.warning("look_failed", error=str(error))
+            return LOOK_AFTER_FAILURE_S

@@ -1,5 +1,7 @@
 """How an unclear order is cleared up: when to ask the exchange, and when its answer is conclusive.
 
+Its times are of a monotonic clock, so that a step of the wall clock proves nothing.
+
 Owns the schedule and the proof rule: a query says "not executed" only when it was asked later than the last possible
 acceptance of the request (its timestamp + recvWindow) plus the lag of the venue's queries. Pure. Used by the resolver.
 """

@@ -26,7 +26,7 @@ from pms_orders.domain.order import Flight, Operation, OrderState
 
 log = get_logger(__name__)
 
-ANSWER_WITHIN_MS = 3_000
+ANSWER_WITHIN_S = 3.0
 """The venue answers in milliseconds; what takes longer than this is treated as lost, and still heard if it comes."""
 MAX_LATE = 10_000
 CLOSE_WITHIN_S = 1.0
@@ -41,6 +41,8 @@ class Sent(NamedTuple):
     operation: Operation
     order: OrderState
     flight: Flight
+    at_s: float = 0.0
+    """When, by the monotonic clock."""
 
 
 Answered = Callable[[Sent, int, VenueError | None], None]
@@ -91,7 +93,7 @@ class TradingSocket(WSListener):
     def send(self, operation: Operation, order: OrderState, flight: Flight) -> None:
         """Sign the order's next request and put it with those that leave at the next `flush`."""
         request_id = next(self._ids)
-        self._waiting[request_id] = Sent(operation, order, flight)
+        self._waiting[request_id] = Sent(operation, order, flight, time.monotonic())
         self._frames.append(trading_request(self._signer, request_id, operation, order, flight, self._clock.now_ms()))
 
     def flush(self) -> None:
@@ -158,11 +160,12 @@ class TradingSocket(WSListener):
 
     # -- living
 
-    def give_up_old(self, now_ms: int) -> None:
+    def give_up_old(self) -> None:
         """Requests without an answer for too long are lost; their answer, should it come, is still heard."""
+        sent_before_s = time.monotonic() - ANSWER_WITHIN_S
         while self._waiting:
             request_id, sent = next(iter(self._waiting.items()))
-            if sent.flight.sent_ms + ANSWER_WITHIN_MS > now_ms:
+            if sent.at_s > sent_before_s:
                 return
             del self._waiting[request_id]
             self._late[request_id] = sent

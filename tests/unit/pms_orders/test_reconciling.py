@@ -1,0 +1,219 @@
+"""R-06, R-11, R-14: what the feed has not told is found by looking again, and nothing is ended without proof."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.unit.pms_orders.orders import NOW, sent
+from tests.unit.pms_orders.venue import Exchange, queried, traded, venue
+
+from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused
+from pms_orders.app.account import ExchangeFacts
+from pms_orders.app.manager import OrderManager
+from pms_orders.app.readiness import Readiness
+from pms_orders.app.reconciler import LAG_MS, PERIOD_S, WEIGHT_PER_S, Reconciler
+from pms_orders.app.resolver import FORGOTTEN_AFTER_MS, Resolver
+from pms_orders.app.session import Session
+from pms_orders.domain.gates import Gates
+from pms_orders.domain.order import OrderState
+from pms_orders.domain.reducer import Announce
+from pms_orders.domain.tracker import OrderTracker
+
+NAME = "PMS_a_LMT_1"
+
+
+@dataclass
+class Told:
+    """Hears what would be published, journalled and sent."""
+
+    causes: list[tuple[str, str]] = field(default_factory=list)
+    facts: list[Any] = field(default_factory=list)
+    parts: dict[str, bool] = field(default_factory=dict)
+    missed: int = 0
+
+    def tell(self, order: OrderState, announces: list[Announce]) -> None:
+        self.causes += [(announce.key, announce.cause) for announce in announces]
+
+    def enter(self, order: OrderState) -> None:
+        """The sender's: nothing is to be sent here."""
+
+    def publish(self, update: Any) -> None:
+        self.facts.append(update)
+
+    def part(self, part: str, ok: bool, _why: str) -> None:
+        self.parts[part] = ok
+
+    def miss(self) -> None:
+        self.missed += 1
+
+
+class Rig:
+    """The parts that look, on a venue the test writes."""
+
+    def __init__(self, rest: ExchangeClient, exchange: Exchange) -> None:
+        self.exchange, self.rest, self.told = exchange, rest, Told()
+        self.wall_ms = NOW + 60_000
+        self.age_ms = 1_000_000
+        told: Any = self.told
+        self.manager = OrderManager(
+            tracker=OrderTracker(),
+            gates=Gates(),
+            specs={},
+            publisher=told,
+            journal=told,
+            now_ms=lambda: self.wall_ms,
+            ages_ms=lambda: self.age_ms,
+        )
+        self.manager.sender = told
+        self.resolver = Resolver(self.manager, rest, lambda: self.age_ms, self.told.miss)
+        self.facts = ExchangeFacts(told, lambda: self.wall_ms)
+        self.reconciler = Reconciler(self.manager, self.resolver, rest, self.facts)
+
+    def resting(self, name: str = NAME, **fields: Any) -> OrderState:
+        order = sent(name, **fields)
+        order.status, order.exchange_order_id = "active", 7
+        self.manager.tracker.add(order)
+        return order
+
+    async def clear_up(self) -> None:
+        for case in self.manager.cases.due(self.age_ms):
+            await self.resolver._clear_up(case)
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    exchange = Exchange()
+    async with venue(exchange.answer) as rest:
+        yield Rig(rest, exchange)
+
+
+async def test_r11_a_missed_cancel_is_found_on_a_connection_that_lives(rig: Rig) -> None:
+    order = rig.resting()
+    rig.exchange.orders[NAME] = queried(NAME, "CANCELED")
+    pause_s = await rig.reconciler.look_again()
+    assert pause_s + LAG_MS / 1000 <= 5
+    assert order.status == "cancelled" and rig.told.causes == [(f"{NAME}:cancelled", "cancelled")]
+    assert rig.told.missed == 1
+
+
+async def test_r11_a_missed_fill_is_found_and_told_with_the_feeds_key(rig: Rig) -> None:
+    order = rig.resting()
+    rig.exchange.open_orders = [queried(NAME, "PARTIALLY_FILLED", "4")]
+    rig.exchange.orders[NAME] = rig.exchange.open_orders[0]
+    rig.exchange.trades = [traded(1, "3"), traded(2, "1")]
+    await rig.reconciler.look_again()
+    assert order.status == "active" and order.booked == Decimal(4)
+    assert [key for key, _ in rig.told.causes] == ["BTCUSDT:7:1", "BTCUSDT:7:2"]
+    assert rig.told.missed == 0
+
+
+async def test_nothing_is_asked_where_nothing_is_in_play(rig: Rig) -> None:
+    assert await rig.reconciler.look_again() == PERIOD_S
+    assert sorted(rig.exchange.asked) == ["balance", "positionRisk"]
+    await rig.reconciler.look_again()
+    assert len(rig.exchange.asked) == 2
+    risk = {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "1", "entryPrice": "100"}
+    rig.exchange.positions = [risk]
+    await rig.reconciler.run()
+    rig.exchange.asked.clear()
+    await rig.reconciler.look_again()
+    assert sorted(rig.exchange.asked) == ["balance", "positionRisk"]
+
+
+@pytest.mark.parametrize("symbols", [1, 10, 30, 39, 40, 300])
+async def test_r25_looking_again_takes_at_most_a_quarter_of_the_weight(rig: Rig, symbols: int) -> None:
+    for n in range(symbols):
+        rig.resting(f"o{n}", symbol=f"S{n}USDT")
+        rig.exchange.open_orders.append(queried(f"o{n}", symbol=f"S{n}USDT"))
+    pause_s = await rig.reconciler.look_again()
+    assert rig.rest._budget.weight.used <= pause_s * WEIGHT_PER_S
+    assert 60 * WEIGHT_PER_S <= 2_400 / 4 and pause_s <= 5
+
+
+async def test_what_has_just_changed_or_is_under_way_is_left_to_the_feed(rig: Rig) -> None:
+    order = rig.resting()
+    order.updated_ms = rig.wall_ms - LAG_MS + 1
+    rig.resting("unsettled").status = "amending"
+    await rig.reconciler.look_again()
+    assert "openOrders" not in rig.exchange.asked and not len(rig.manager.cases)
+    order.updated_ms = rig.wall_ms + 3_600_000  # the wall clock was set back
+    await rig.reconciler.look_again()
+    assert "openOrders" in rig.exchange.asked
+
+
+async def test_a_look_that_fails_makes_nothing_unknown(rig: Rig) -> None:
+    told: Any = rig.told
+    session = Session(rig.manager, rig.reconciler, rig.facts, Readiness(told, told.part))
+    session.connected(True, "")
+    session._readiness.set("reconciled", True)
+    session.reconciled_once.set()
+    rig.resting()
+    rig.exchange.down = True
+    with pytest.raises(VenueRefused):
+        await rig.reconciler.look_again()
+    assert await session._look_again() > 0
+    assert rig.told.parts["reconciled"]
+
+
+async def test_r06_an_order_the_venue_has_forgotten_ends_only_after_a_conclusive_time(rig: Rig) -> None:
+    order = rig.resting()
+    await rig.reconciler.run()
+    (case,) = rig.manager.cases
+    while rig.age_ms < case.conclusive_ms + FORGOTTEN_AFTER_MS:
+        await rig.clear_up()
+        assert order.status == "active" and case.doubted
+        rig.age_ms += 500
+    rig.age_ms += 10_000
+    rig.exchange.trades = [traded(1, "3")]
+    await rig.clear_up()
+    assert order.status == "cancelled" and order.booked == Decimal(3)
+    assert rig.told.causes == [("BTCUSDT:7:1", "fill"), (f"{NAME}:cancelled", "cancelled")]
+
+
+async def test_r06_an_order_that_is_listed_as_open_is_not_ended(rig: Rig) -> None:
+    order = rig.resting()
+    await rig.reconciler.run()
+    rig.exchange.open_orders = [queried(NAME)]
+    rig.age_ms += 60_000
+    await rig.clear_up()
+    assert order.status == "active"
+
+
+async def test_m08_a_step_of_the_wall_clock_concludes_nothing(rig: Rig) -> None:
+    order = sent()
+    rig.manager.tracker.add(order)
+    rig.manager.suspect(order)
+    rig.wall_ms += 3_600_000
+    rig.age_ms += 300
+    await rig.clear_up()
+    assert order.status == "unknown"
+    rig.wall_ms -= 7_200_000
+    rig.age_ms += 3_000
+    await rig.clear_up()
+    assert order.status == "failed"
+
+
+def changed(wallet: str, quantity: str) -> wire.AccountUpdate:
+    position = wire.FeedPosition(symbol="BTCUSDT", quantity=Decimal(quantity), entry_price=Decimal(1))
+    balance = wire.FeedBalance(asset="USDT", wallet=Decimal(wallet))
+    return wire.AccountUpdate(wire.FeedAccount("ORDER", [balance], [position]), NOW)
+
+
+def test_what_the_feed_tells_while_the_account_is_asked_for_stays() -> None:
+    told: Any = Told()
+    facts = ExchangeFacts(told, lambda: NOW)
+    old_position = wire.PositionRisk("BTCUSDT", "BOTH", Decimal(1), Decimal(1))
+    other = wire.PositionRisk("ETHUSDT", "BOTH", Decimal(2), Decimal(1))
+    facts.change(changed("90", "0"))
+    assets = [wire.Asset("USDT", Decimal(100)), wire.Asset("BNB", Decimal(1))]
+    asked_s = facts._changed_s["USDT", ""]
+    assert facts.replace(assets, [old_position, other], asked_s)
+    facts.tell_all("reconciliation")
+    told_all = told.facts[-1]
+    assert {item.asset: item.wallet for item in told_all.balances} == {"USDT": Decimal(90), "BNB": Decimal(1)}
+    assert [item.symbol for item in told_all.positions] == ["ETHUSDT"]
+    assert facts.replace(assets, [other], asked_s + 60)
+    assert not facts.replace(assets, [other], asked_s + 60)
