@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from pms_common import ids
 from pms_common.answers import Answers
@@ -18,6 +19,7 @@ from pms_common.topology import RISK_COMMANDS, Kind, topology
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.statements import ALL
 from pms_risk.adapters.postgres.store import Cursors, Store
+from pms_risk.adapters.unconsumed import approved
 from pms_risk.app.accounts import Accounts
 from pms_risk.app.approvals import Approvals
 from pms_risk.app.caches import TURN_S, Caches
@@ -25,6 +27,7 @@ from pms_risk.app.children import Children
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import CHECK_S, Exchange
 from pms_risk.app.late_fills import LateFills
+from pms_risk.app.lost_orders import LostOrders
 from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.snapshots import Snapshots
 from pms_risk.app.start import Start
@@ -103,7 +106,8 @@ class _Service:
     async def start(self) -> None:
         """The books first, then the order service's word, then commands."""
         life, names = self.life, self.names
-        start = Start(self.state, self.store, self.bus, names)
+        approved_streams = (names.requests("orders"), names.urgent("orders"))
+        start = Start(self.state, self.store, self.bus, approved_streams)
         await self.marks.load(now_ms())
         await start.load()
         await start.reserve()
@@ -119,14 +123,15 @@ class _Service:
         life.spawn(self.bus.ticks_reader(names.ticks, SERVICE, self.watching.on_ticks).run(), "ticks")
         life.spawn(_every(life, TEND_S, self.watching.tend), "watching")
         life.ready("orders", False, "waiting for the order service's snapshot")
-        await start.hear(self.orders_updates)
+        await self.orders_updates.hear()
         life.ready("orders", True)
 
         await self._let_commands_in()
         life.spawn(_every(life, TEND_S, self.waits.expire), "waits")
         life.spawn(_every(life, TURN_S, self.caches.turn), "caches")
         life.spawn(_every(life, CHECK_S, self.exchange.check), "reconciliation")
-        life.spawn(start.sweep(), "sweep")
+        waiting = partial(approved, self.bus.redis, approved_streams)
+        life.spawn(LostOrders(self.state, self.bus.outbox, self.orders_updates, waiting).run(), "lost_orders")
 
     async def _let_commands_in(self) -> None:
         names, state, outbox = self.names, self.state, self.bus.outbox

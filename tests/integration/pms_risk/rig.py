@@ -256,6 +256,7 @@ class Rig:
         request_id = fields.pop("requestId", f"r{next(self._requests)}")
         op = type_ in ("account", "trading_state")
         stream = self.names.op(type_) if op else self.names.cmd(type_)
+        await self.redis.delete(self.names.result(request_id))  # of an earlier request with this id
         await self.redis.xadd(stream, {"data": json.dumps({"requestId": request_id, **fields})})
         return request_id
 

@@ -75,7 +75,7 @@ async def test_books_come_back_as_they_were(tools: tuple[Journal, Store], databa
     assert list(back.open_positions()) == list(owner.open_positions())
     assert again.house.positions == books.house.positions
     assert again.house.cash == books.house.cash
-    assert again.house.opened
+    assert again.house.opened_ms == books.house.opened_ms
     assert again.cash(SETTLEMENT_ASSET) == exchange.wallets[SETTLEMENT_ASSET]
     assert again.look(order, fill) is Seen.BOOKED
     assert await store.operator_keys(0) == {"a:r1:deposit"}

@@ -1,14 +1,33 @@
 """Which entries of a work stream its reader has not acknowledged: the registrations that still count.
 
-Reads Redis, changes nothing. Used at start, to reserve again for approved orders that the order service has not taken.
+Reads Redis, changes nothing. Used at start, to reserve again for approved orders that the order service has not taken,
+and before a reservation is released.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from pms_common.contracts.bus.orders import PlaceOrder, order_work
+
 PAGE = 1_000
+
+
+async def approved(redis: "Redis", streams: Iterable[str]) -> list[PlaceOrder]:
+    """Orders that the order service has not acknowledged."""
+    found = []
+    for stream in streams:
+        for data in (await unconsumed(redis, stream, "orders")).values():
+            try:
+                work = order_work.decode(data)
+            except msgspec.DecodeError:
+                continue  # not ours to judge: the order service sends it to the dead stream
+            if isinstance(work, PlaceOrder):
+                found.append(work)
+    return found
 
 
 async def unconsumed(redis: "Redis", stream: str, group: str) -> dict[str, bytes]:

@@ -10,5 +10,6 @@ events        public events of orders and positions
 exchange      facts of the exchange account, reconciliation
 watching      which symbols are wanted; requests that wait for a first price
 caches        pms:risk:*, AccountState; snapshots: answers to those who ask for everything
+updates       the order service's stream: gaps, snapshots; lost_orders: reservations of orders nobody knows
 start         books and reservations after a start
 """

@@ -168,7 +168,7 @@ class Accounts:
     def _require_house_cash(self, amount: Decimal, allow_unfunded: bool) -> None:
         if allow_unfunded:
             return
-        if not self._state.books.house.opened:
+        if self._state.books.house.opened_ms is None:
             raise CommandError(ErrorCode.INFRA_NOT_READY, "The exchange's wallet is not known yet")
         free = self._state.books.house.free()
         if amount > free:

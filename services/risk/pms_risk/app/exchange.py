@@ -36,7 +36,7 @@ class Exchange:
     def on_facts(self, facts: ExchangeAccount) -> None:
         """What changed at the exchange, or everything."""
         self._state.reconciliation.take(facts)
-        if facts.complete and not self._state.books.house.opened:
+        if facts.complete and self._state.books.house.opened_ms is None:
             self._open_house(facts)
 
     def _open_house(self, facts: ExchangeAccount) -> None:

@@ -1,7 +1,7 @@
 """The order service's updates stream: each entry to the handler it is for.
 
-Owns gap detection (a gap, or a snapshot that is under way when the order service restarts, is healed by asking for a
-snapshot) and which orders a snapshot has not mentioned. Used by the bus.
+Owns gap detection (a gap and a restart of the order service are healed by asking for a snapshot, with the executions
+that may be missing) and which orders a snapshot has not mentioned. Used by the bus.
 """
 
 import asyncio
@@ -22,6 +22,8 @@ from pms_risk.app.state import RiskState
 log = get_logger(__name__)
 
 ASKER = "risk"
+ASK_AGAIN_S = 2.0
+"""Between two requests for a snapshot, while nobody answers."""
 
 
 class OrdersUpdates:
@@ -43,25 +45,54 @@ class OrdersUpdates:
         self._feed = feed
         self._exchange = exchange
         self._gaps = GapDetector(self._on_gap)
-        self._token = ""
+        self._request = SnapshotRequest(asker=ASKER, token="")
         self._unmentioned: set[tuple[str, str]] | None = None
         self.completed = asyncio.Event()
         """Set when a snapshot that was asked for has ended."""
 
     def ask_snapshot(self) -> None:
-        """Ask for everything; until it has ended `completed` is not set."""
+        """Ask for everything; until it has ended `completed` is not set.
+
+        The executions asked for reach back to the oldest request that was not answered: what arrived since then may
+        be newer than what is missing.
+        """
+        since_ms = self._state.books.unsure_from_ms()
+        asked_ms = self._request.fills_since_ms
+        if asked_ms is not None and since_ms is not None and not self.completed.is_set():
+            since_ms = min(since_ms, asked_ms)
         self.completed.clear()
-        self._token = secrets.token_hex(8)
-        self._outbox.add(self._queries, encode(SnapshotRequest(asker=ASKER, token=self._token)))
+        self._request = SnapshotRequest(asker=ASKER, token=secrets.token_hex(8), fills_since_ms=since_ms)
+        self._ask()
+
+    async def hear(self) -> None:
+        """Ask for everything until it has been told."""
+        self.ask_snapshot()
+        await self.answered()
+
+    async def answered(self) -> None:
+        """Wait for the snapshot asked for last; ask again, because a question may be lost or too old to be answered.
+
+        The first answer will do.
+        """
+        while not self.completed.is_set():
+            try:
+                async with asyncio.timeout(ASK_AGAIN_S):
+                    await self.completed.wait()
+            except TimeoutError:
+                log.warning("order_service_silent")
+                self._ask()
+
+    def _ask(self) -> None:
+        self._outbox.add(self._queries, encode(self._request))
 
     def on_entry(self, entry: Entry) -> None:
         """One entry of the stream."""
         update = orders_updates.decode(entry.data)
-        if not entry.redelivered and not self._gaps.accept(update.epoch, update.n):
+        if not entry.redelivered and not self._is_new(update.epoch, update.n):
             self._outbox.ack(entry)
             return
         if isinstance(update, OrderUpdate):
-            if self._unmentioned is not None:
+            if self._unmentioned is not None and update.fill is None:  # an execution told again is no sign of life
                 self._unmentioned.discard((update.order.account_id, update.order.client_order_id))
             self._feed.on_update(update, entry)
             return
@@ -73,13 +104,21 @@ class OrdersUpdates:
             self._state.learn(update)
         elif isinstance(update, OrdersReady):
             self._state.orders_ready, self._state.orders_why = update.ready, update.why
-        elif update.token == self._token:
+        elif update.token == self._request.token:
             self._on_snapshot(update)
         self._outbox.ack(entry)
 
+    def _is_new(self, epoch: int, n: int) -> bool:
+        known = self._gaps.epoch
+        new = self._gaps.accept(epoch, n)
+        if self._gaps.epoch != known and known:  # at the start a snapshot has been asked for
+            log.warning("order_service_restarted", epoch=epoch)
+            self.ask_snapshot()
+        return new
+
     def _on_gap(self, epoch: int, first: int, last: int) -> None:
         if first == 1:
-            return  # the first entry seen of an epoch: a snapshot is asked for, or published by its writer
+            return  # the first entry seen of an epoch
         log.warning("updates_gap", epoch=epoch, first=first, last=last)
         self.ask_snapshot()
 

@@ -25,6 +25,9 @@ PositionId = Callable[[str, str, str], str]
 """(owner, leg, fill reference) → id of the position that the fill opens."""
 
 ONE = Decimal(1)
+UNSURE_MS = 60_000
+"""How much older than the newest booked execution a missing one may be: executions of different symbols and orders
+reach risk within seconds of each other, and Redis loses at most its last second."""
 
 
 def fill_key(order: OrderView, fill: Fill) -> FillKey:
@@ -44,6 +47,11 @@ class Books:
     def look(self, order: OrderView, fill: Fill) -> Seen:
         """Whether the execution was booked."""
         return self.fills.look(fill_key(order, fill), fill.trade_ms)
+
+    def unsure_from_ms(self) -> int | None:
+        """Executions traded since then may be missing from the books; None before the exchange was first looked at."""
+        opened_ms = self.house.opened_ms
+        return None if opened_ms is None else max(opened_ms, self.fills.newest_ms - UNSURE_MS)
 
     # -- executions
 
@@ -167,7 +175,7 @@ class Books:
     def open_house(self, exchange: ExchangeAccount) -> tuple[list[Entry], list[Position]]:
         """Take the exchange account as it is found at the very first look: cash beyond what is booked becomes capital,
         positions beyond what is booked become external ones."""
-        self.house.opened = True
+        self.house.opened_ms = exchange.event_ms
         entries = []
         for balance in exchange.balances:
             found = balance.wallet - self.cash(balance.asset)

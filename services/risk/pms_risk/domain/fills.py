@@ -30,6 +30,8 @@ class FillMemory:
         self._keys: OrderedDict[FillKey, int] = OrderedDict()
         self.complete_from_ms = 0
         """All booked executions with a trade time after this are remembered."""
+        self.newest_ms = 0
+        """The newest trade time among the booked ones."""
 
     def look(self, key: FillKey, trade_ms: int) -> Seen:
         """Whether the execution was booked."""
@@ -40,6 +42,7 @@ class FillMemory:
     def remember(self, key: FillKey, trade_ms: int) -> None:
         """The execution has been booked."""
         self._keys[key] = trade_ms
+        self.newest_ms = max(self.newest_ms, trade_ms)
         if len(self._keys) > self._max_keys:
             _, forgotten_ms = self._keys.popitem(last=False)
             self.complete_from_ms = max(self.complete_from_ms, forgotten_ms)

@@ -35,8 +35,8 @@ class House:
     def __init__(self) -> None:
         self.cash: dict[tuple[str, str], Decimal] = {}
         self.positions: dict[tuple[str, PositionSide], Position] = {}
-        self.opened = False
-        """Whether the exchange's wallet has been taken over, the very first time it was seen."""
+        self.opened_ms: int | None = None
+        """When the exchange's wallet was taken over, the very first time it was seen: earlier executions are in it."""
 
     def book(
         self,

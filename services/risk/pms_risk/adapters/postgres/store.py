@@ -51,9 +51,8 @@ class Store:
         sums = "SELECT book, asset, sum(amount) AS cash FROM pms_risk.house_ledger GROUP BY book, asset"
         for row in await self._rows(sums):
             books.house.cash[row["book"], row["asset"]] = row["cash"]
-        books.house.opened = bool(
-            await self._rows("SELECT 1 FROM pms_risk.house_ledger WHERE cause = 'opening_wallet'")
-        )
+        opening = "SELECT max(at_ms) AS at_ms FROM pms_risk.house_ledger WHERE cause = 'opening_wallet'"
+        books.house.opened_ms = (await self._rows(opening))[0]["at_ms"]
         await self._load_fills(books)
 
     async def _load_fills(self, books: Books) -> None:
