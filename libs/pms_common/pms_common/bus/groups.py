@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio
 from redis.exceptions import ResponseError
@@ -36,25 +37,32 @@ class StreamState:
 
 async def stream_state(client: "redis.asyncio.Redis", stream: str, groups: Sequence[str]) -> StreamState:
     """Where these groups stand, all at one instant."""
+    (state,) = await stream_states(client, [(stream, groups)])
+    return state
+
+
+async def stream_states(
+    client: "redis.asyncio.Redis", streams: Sequence[tuple[str, Sequence[str]]]
+) -> list[StreamState]:
+    """Where the groups of several streams stand, all at one instant and in one round trip."""
     pipe = client.pipeline(transaction=True)
-    pipe.xlen(stream)
-    pipe.xinfo_groups(stream)
-    for group in groups:
-        pipe.xpending(stream, group)
-    length, infos, *pendings = await pipe.execute(raise_on_error=False)
+    for stream, groups in streams:
+        pipe.xlen(stream)
+        pipe.xinfo_groups(stream)
+        for group in groups:
+            pipe.xpending(stream, group)
+    replies = iter(await pipe.execute(raise_on_error=False))
+    return [_state(next(replies), next(replies), {group: next(replies) for group in groups}) for _, groups in streams]
+
+
+def _state(length: Any, infos: Any, pendings: dict[str, Any]) -> StreamState:
     if isinstance(length, Exception):
         raise length
     if isinstance(infos, ResponseError):  # no such key
         return StreamState(0, {})
     by_name = {_text(info["name"]): info for info in infos}
-    return StreamState(
-        length,
-        {
-            group: _group(by_name[group], pending)
-            for group, pending in zip(groups, pendings, strict=True)
-            if group in by_name
-        },
-    )
+    found = {group: _group(by_name[group], pending) for group, pending in pendings.items() if group in by_name}
+    return StreamState(length, found)
 
 
 async def next_after(client: "redis.asyncio.Redis", stream: str, entry_id: str) -> str | None:

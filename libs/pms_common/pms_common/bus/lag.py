@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from pms_common.bus.groups import GroupState, StreamState, next_after, stream_state
+from pms_common.bus.groups import GroupState, StreamState, next_after, stream_statess
 from pms_common.bus.ids import id_ms
 from pms_common.logging import get_logger
 from pms_common.metrics import gauge
@@ -20,6 +20,8 @@ from pms_common.topology import Kind, Stream
 log = get_logger(__name__)
 
 PERIOD_S = 1.0
+AT_ONCE = 10
+"""Streams asked about in one round trip: about a millisecond of work."""
 WORK_BOUND = 10_000
 """Entries of a work stream not acknowledged: about a second of a saturated system."""
 
@@ -52,27 +54,31 @@ class LagSampler:
         """Sample each stream about once a second until cancelled."""
         while True:
             try:
-                await self.sample(PERIOD_S / max(1, len(self._streams)))
+                await self.sample(PERIOD_S * AT_ONCE / max(AT_ONCE, len(self._streams)))
             except (RedisError, OSError) as error:
                 log.warning("lag_sample_failed", error=str(error))
                 await asyncio.sleep(PERIOD_S)
 
     async def sample(self, pause_s: float = 0.0) -> None:
-        """Sample all streams once, with a pause after each so that trading does not wait for it."""
-        for stream in self._streams:
-            seconds = time.time()
-            state = await stream_state(self._client, stream.name, stream.groups)
-            _length.labels(stream.name).set(state.length)
-            for name, group in state.groups.items():
-                _pending.labels(stream.name, name).set(group.pending)
-                _lag.labels(stream.name, name).set(_undelivered(state, group))
-                oldest = group.lowest_pending
-                if oldest is None and _undelivered(state, group):
-                    oldest = await next_after(self._client, stream.name, group.last_delivered)
-                age_s = 0.0 if oldest is None else max(0.0, seconds - id_ms(oldest) / 1000)
-                _oldest.labels(stream.name, name).set(age_s)
-            self._judge(stream, state)
+        """Sample all streams once, some at a time with a pause after them, so that trading does not wait for it."""
+        for start in range(0, len(self._streams), AT_ONCE):
+            some = self._streams[start : start + AT_ONCE]
+            states = await stream_states(self._client, [(stream.name, stream.groups) for stream in some])
+            for stream, state in zip(some, states, strict=True):
+                await self._tell(stream, state)
+                self._judge(stream, state)
             await asyncio.sleep(pause_s)
+
+    async def _tell(self, stream: Stream, state: StreamState) -> None:
+        _length.labels(stream.name).set(state.length)
+        for name, group in state.groups.items():
+            _pending.labels(stream.name, name).set(group.pending)
+            _lag.labels(stream.name, name).set(_undelivered(state, group))
+            oldest = group.lowest_pending
+            if oldest is None and _undelivered(state, group):
+                oldest = await next_after(self._client, stream.name, group.last_delivered)
+            age_s = 0.0 if oldest is None else max(0.0, time.time() - id_ms(oldest) / 1000)
+            _oldest.labels(stream.name, name).set(age_s)
 
     def _judge(self, stream: Stream, state: StreamState) -> None:
         if stream.kind is not Kind.WORK:
