@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from pms_common.bus.groups import GroupState, StreamState, next_after, stream_statess
+from pms_common.bus.groups import GroupState, StreamState, next_after, stream_states
 from pms_common.bus.ids import id_ms
 from pms_common.logging import get_logger
 from pms_common.metrics import gauge
