@@ -16,8 +16,8 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     app/outcomes        answers and losses of trading requests
     app/resolver, reconciler, session
                         asking for single orders; for all of them after a gap; hearing the user stream
-    app/publisher, snapshots, account, readiness
-                        what is told to others
+    app/publisher, snapshots, retelling, account, readiness
+                        what is told to others, and told again
     app/intake, cancels bus handlers: work and operators; the public commands
     app/startup         what has to be known before work begins
     adapters/binance    the venue: trading socket, REST, user stream, signatures, JSON

@@ -2,9 +2,10 @@
 
 import asyncio
 import gc
-from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.answers import Answers
 from pms_common.bus import Bus, Consumer, UpdatesWriter
@@ -31,6 +32,7 @@ from pms_orders.app.publisher import Publisher
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.reconciler import Reconciler
 from pms_orders.app.resolver import Resolver
+from pms_orders.app.retelling import Retelling
 from pms_orders.app.sender import Sender
 from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
@@ -52,8 +54,7 @@ async def wire(life: Lifecycle) -> None:
     bus = await Bus.connect(settings.redis_url, SERVICE, names, life.ready)
     life.on_stop(bus.close)
     life.spawn(bus.run(), "bus")
-    engine = create_engine(settings.database_url, SERVICE)
-    life.on_stop(engine.dispose)
+    engine = _engine(life)
     epoch = await take_epoch(engine, SERVICE)
     journal = Journal(_commits(life, epoch))
 
@@ -96,6 +97,16 @@ async def wire(life: Lifecycle) -> None:
     stream = UserStream(rest, settings.binance_ws_url, heard=session.hear, connected=session.connected)
     life.on_stop(stream.close)
     life.on_stop(socket.close)
+    retelling = Retelling(
+        engine=engine,
+        journal=journal,
+        tracker=tracker,
+        publisher=publisher,
+        outbox=bus.outbox,
+        now_ms=now_ms,
+        incarnation=lambda: bus.incarnation.identity,
+        hears=partial(_hears, life),
+    )
     snapshots = Snapshots(
         tracker=tracker,
         specs=rules.specs,
@@ -104,6 +115,9 @@ async def wire(life: Lifecycle) -> None:
         readiness=readiness,
         updates=updates,
         outbox=bus.outbox,
+        retelling=retelling,
+        spawn=life.spawn,
+        now_ms=now_ms,
     )
     intake = Intake(manager, gates, publisher, journal)
     cancels = Cancels(manager, gates, inlet, answers, engine, life.spawn)
@@ -130,10 +144,16 @@ async def wire(life: Lifecycle) -> None:
     gc.set_threshold(20_000, 20, 50)
     await recover(engine, manager, gates, publisher)
     snapshots.tell_reference()
-    _begin(life, {"trading_socket": socket, "user_stream": stream, "session": session, "resolver": resolver})
-    life.spawn(keeper.run(), "clock")
+    _begin(life, trading_socket=socket, user_stream=stream, session=session, resolver=resolver)
+    _begin(life, clock=keeper, retelling=retelling)
     life.spawn(_tick(manager, socket, journal, readiness), "tick")
     life.spawn(_consume(life, consumer, session), "consumer")
+
+
+def _engine(life: Lifecycle) -> AsyncEngine:
+    engine = create_engine(life.settings.database_url, SERVICE)
+    life.on_stop(engine.dispose)
+    return engine
 
 
 def _commits(life: Lifecycle, epoch: int) -> GroupCommit:
@@ -144,11 +164,17 @@ def _commits(life: Lifecycle, epoch: int) -> GroupCommit:
     return commits
 
 
+def _hears(life: Lifecycle) -> bool:
+    """Whether Redis is connected for reading and for writing."""
+    parts = [life.parts.get(name) for name in ("outbox", f"consumer:{SERVICE}")]
+    return all(part is not None and part.ok for part in parts)
+
+
 class _Running(Protocol):
     async def run(self) -> None: ...
 
 
-def _begin(life: Lifecycle, parts: Mapping[str, _Running]) -> None:
+def _begin(life: Lifecycle, **parts: _Running) -> None:
     for name, part in parts.items():
         life.spawn(part.run(), name)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -23,12 +24,16 @@ from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.trading_socket import Sent, TradingSocket
 from pms_orders.adapters.journal import STATEMENTS, Journal
+from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
 from pms_orders.app.intake import Intake
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.outcomes import Outcomes
 from pms_orders.app.publisher import Publisher
+from pms_orders.app.readiness import Readiness
+from pms_orders.app.retelling import Retelling
 from pms_orders.app.sender import Sender
+from pms_orders.app.snapshots import Snapshots
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.rate import Budget, Window
@@ -45,6 +50,7 @@ class Rig:
     def __init__(self, names: Names, redis_url: str, database: str) -> None:
         self.names, self.redis_url, self.database = names, redis_url, database
         self.engine = create_engine(database, SERVICE)
+        self.incarnation = "first"
         self._tasks: list[asyncio.Task[Any]] = []
         self._ready: dict[str, bool] = {}
 
@@ -97,10 +103,35 @@ class Rig:
             self.names.cmd("cancel"): self.inlet.route("cancel", self.cancels.cancel),
             self.names.cmd("cancel_all"): self.inlet.route("cancel_all", self.cancels.cancel_all),
             self.names.op("trading_state"): intake.trading_state,
+            self.names.queries(SERVICE): self._snapshots().query,
         }
         self._streams = list(handlers)
         self.spawn(self.bus.consumer(SERVICE, handlers).run(), "consumer")
         await self.until(lambda: self._ready.get(f"consumer:{SERVICE}"))
+
+    def _snapshots(self) -> Snapshots:
+        self.retelling = Retelling(
+            engine=self.engine,
+            journal=self.journal,
+            tracker=self.tracker,
+            publisher=self.publisher,
+            outbox=self.bus.outbox,
+            now_ms=now_ms,
+            incarnation=lambda: self.incarnation,
+            hears=lambda: True,
+        )
+        return Snapshots(
+            tracker=self.tracker,
+            specs={"BTCUSDT": spec()},
+            fees=(Decimal("0.0002"), Decimal("0.0004")),
+            facts=ExchangeFacts(self.updates, now_ms),
+            readiness=Readiness(self.updates, lambda part, ok, why: None),
+            updates=self.updates,
+            outbox=self.bus.outbox,
+            retelling=self.retelling,
+            spawn=self.spawn,
+            now_ms=now_ms,
+        )
 
     def spawn(self, coro: Any, name: str) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(coro, name=name)
@@ -162,7 +193,7 @@ class Rig:
     async def drained(self) -> None:
         """Wait until every entry is acknowledged."""
         async with asyncio.timeout(WAIT_S):
-            while await self.pending():
+            while await self.pending():  # noqa: ASYNC110 (Redis is asked)
                 await asyncio.sleep(0.01)
 
     async def until(self, true: Callable[[], Any]) -> None:
@@ -173,7 +204,7 @@ class Rig:
     async def result(self, request_id: str) -> Any:
         get = partial(self.bus.redis.get, self.names.result(request_id))
         async with asyncio.timeout(WAIT_S):
-            while (body := await get()) is None:
+            while (body := await get()) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         return json.loads(body)
 

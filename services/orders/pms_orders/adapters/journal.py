@@ -4,7 +4,7 @@ Owns the statements and the rows. Writing goes through `GroupCommit`, so it neve
 version never replaces a newer one, and a fill is stored once by (symbol, trade id, exchange order id).
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,7 @@ class Journal:
     def __init__(self, commits: GroupCommit) -> None:
         self._commits = commits
         self.then = commits.then
+        self.flush = commits.flush
 
     @property
     def lag_s(self) -> float:
@@ -153,6 +154,12 @@ _ONE = text(
 _FILLS = text(
     "SELECT client_order_id, trade_id, price, quantity FROM pms_orders.fills WHERE client_order_id = ANY(:names)"
 )
+_PAGE = text(
+    "SELECT * FROM pms_orders.fills WHERE (trade_ms, symbol, trade_id, exchange_order_id)"
+    " > (:trade_ms, :symbol, :trade_id, :exchange_order_id)"
+    " ORDER BY trade_ms, symbol, trade_id, exchange_order_id LIMIT :bound"
+)
+_NAMED = text("SELECT *, place::text AS placed FROM pms_orders.orders WHERE client_order_id = ANY(:names)")
 _GATES = text("SELECT account_id, symbol, state FROM pms_orders.gates")
 
 
@@ -192,6 +199,28 @@ async def find_one(engine: AsyncEngine, order_id: str) -> OrderState | None:
     async with engine.connect() as connection:
         rows = (await connection.execute(_ONE, {"name": order_id, "number": number})).mappings().all()
     return _order(rows[0]) if len(rows) == 1 else None
+
+
+async def fills_since(engine: AsyncEngine, since_ms: int, page: int) -> AsyncIterator[list[tuple[str, Fill]]]:
+    """The executions traded since then, by trade time, in pages: client order id and fill. Raises `DATABASE_ERRORS`."""
+    after: dict[str, Any] = {"trade_ms": since_ms, "symbol": "", "trade_id": 0, "exchange_order_id": 0}
+    while True:
+        async with engine.connect() as connection:
+            rows = (await connection.execute(_PAGE, {**after, "bound": page})).mappings().all()
+        if rows:
+            yield [(row["client_order_id"], _fill(row)) for row in rows]
+        if len(rows) < page:
+            return
+        after = {name: rows[-1][name] for name in after}
+
+
+async def orders_named(engine: AsyncEngine, names: list[str]) -> dict[str, OrderState]:
+    """Orders by client order id, as the journal has them. Raises `DATABASE_ERRORS`."""
+    if not names:
+        return {}
+    async with engine.connect() as connection:
+        rows = (await connection.execute(_NAMED, {"names": names})).mappings().all()
+    return {row["client_order_id"]: _order(row) for row in rows}
 
 
 def _order(row: RowMapping) -> OrderState:

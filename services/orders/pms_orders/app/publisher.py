@@ -9,12 +9,12 @@ from functools import partial
 from pms_common.answers import Answers
 from pms_common.bus import Entry, Outbox, UpdatesWriter
 from pms_common.contracts.base import encode
-from pms_common.contracts.bus.orders import OrderUpdate
+from pms_common.contracts.bus.orders import Fill, OrderUpdate
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import OrderDone
 from pms_orders.adapters.journal import Journal
 from pms_orders.domain.order import OrderState, view
-from pms_orders.domain.reducer import Announce
+from pms_orders.domain.reducer import Announce, retold
 
 _REFUSED = frozenset({"rejected", "failed"})
 
@@ -73,6 +73,12 @@ class Publisher:
                 event_ms=announce.event_ms,
             )
             self._updates.publish(update)
+
+    def retell(self, order: OrderState, fills: list[Fill]) -> None:
+        """Tell again what may not have got out, and the answer of its request. Who has heard it keeps the first."""
+        self.repeat(order, retold(order, fills))
+        order.answered = False
+        self.answer(order)
 
     def answer(self, order: OrderState) -> None:
         """End the public request that waits for the exchange's word on this order, once that word is known."""

@@ -1,18 +1,32 @@
 """Answers to questions on the queries stream: everything the order service knows that is still true.
 
-Owns the order of a snapshot: begin, trading rules, live orders, the exchange account, readiness, end.
+Owns the order of a snapshot: begin, trading rules, live orders, the executions asked for, the exchange account,
+readiness, end. One is told at a time, in chunks between which others work. Where it cannot be told to its end, it has
+none, and the asker asks again.
 """
 
+import asyncio
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
+from typing import Any
 
 from pms_common.bus import Entry, Outbox, UpdatesWriter
-from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, snapshot_request
+from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, SnapshotRequest, snapshot_request
 from pms_common.contracts.bus.orders import OrderUpdate, Reference, SymbolSpec
+from pms_common.logging import get_logger
+from pms_orders.adapters.journal import DATABASE_ERRORS
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.readiness import Readiness
+from pms_orders.app.retelling import Retelling
 from pms_orders.domain.order import view
 from pms_orders.domain.tracker import OrderTracker
 
+log = get_logger(__name__)
+
+MAX_AGE_MS = 15_000
+"""Who asked longer ago has asked again."""
+ORDERS = 100
+"""Orders told between two turns of the event loop."""
 CHUNK = 50
 """Symbols in one Reference entry: about 25 kB."""
 
@@ -30,6 +44,9 @@ class Snapshots:
         readiness: Readiness,
         updates: UpdatesWriter,
         outbox: Outbox,
+        retelling: Retelling,
+        spawn: Callable[[Coroutine[Any, Any, None], str], object],
+        now_ms: Callable[[], int],
     ) -> None:
         self._tracker = tracker
         self._specs = specs
@@ -38,21 +55,48 @@ class Snapshots:
         self._readiness = readiness
         self._updates = updates
         self._outbox = outbox
+        self._retelling = retelling
+        self._spawn = spawn
+        self._now_ms = now_ms
+        self._one = asyncio.Lock()
+        self._newest: dict[str, str] = {}
 
     def query(self, entry: Entry) -> None:
         """A question: answered on the updates stream."""
         asked = snapshot_request.decode(entry.data)
-        publish = self._updates.publish
-        publish(SnapshotBegin(epoch=0, n=0, asker=asked.asker, token=asked.token))
+        self._newest[asked.asker] = asked.token
+        self._spawn(self._answer(asked, entry), "snapshot")
+
+    async def _answer(self, asked: SnapshotRequest, entry: Entry) -> None:
+        async with self._one:
+            if self._newest[asked.asker] == asked.token and self._now_ms() - entry.ms <= MAX_AGE_MS:
+                try:
+                    await self._tell(asked)
+                except DATABASE_ERRORS as error:
+                    log.warning("snapshot_not_told", asker=asked.asker, error=str(error))
+            self._outbox.ack(entry)
+
+    async def _tell(self, asked: SnapshotRequest) -> None:
+        if asked.fills_since_ms is not None:
+            await self._retelling.settle()
+        self._updates.publish(SnapshotBegin(epoch=0, n=0, asker=asked.asker, token=asked.token))
         self.tell_reference()
-        for order in self._tracker.live():
-            key = f"{order.client_order_id}:snapshot:{asked.token}"
-            shown = view(order)
-            publish(OrderUpdate(epoch=0, n=0, key=key, cause="snapshot", order=shown, event_ms=order.updated_ms))
+        await self._tell_orders(asked.token)
+        if asked.fills_since_ms is not None:
+            await self._retelling.fills(asked.fills_since_ms)
         self._facts.tell_all("snapshot")
         self._readiness.tell()
-        publish(SnapshotEnd(epoch=0, n=0, asker=asked.asker, token=asked.token))
-        self._outbox.ack(entry)
+        self._updates.publish(SnapshotEnd(epoch=0, n=0, asker=asked.asker, token=asked.token))
+
+    async def _tell_orders(self, token: str) -> None:
+        for number, order in enumerate(self._tracker.live(), start=1):
+            if not order.final:  # its end was told meanwhile, or is told after its executions
+                key = f"{order.client_order_id}:snapshot:{token}"
+                shown = view(order)
+                update = OrderUpdate(epoch=0, n=0, key=key, cause="snapshot", order=shown, event_ms=order.updated_ms)
+                self._updates.publish(update)
+            if number % ORDERS == 0:
+                await self._retelling.pause()
 
     def tell_reference(self) -> None:
         """Publish the trading rules of all symbols and the account's fee rates."""

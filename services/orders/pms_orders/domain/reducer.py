@@ -260,11 +260,15 @@ def already_amended(order: OrderState, now_ms: int) -> list[Action]:
     return [_announce_terms(order, now_ms)]
 
 
+def told_fill(order: OrderState, fill: Fill) -> Announce:
+    """An execution as it was told, under the same key."""
+    return Announce(f"{order.place.symbol}:{order.exchange_order_id}:{fill.trade_id}", "fill", fill.trade_ms, fill=fill)
+
+
 def retold(order: OrderState, fills: list[Fill]) -> list[Announce]:
     """What was told of an order, as far as its present state and fills show it, under the same keys."""
     place, told = order.place, order.updated_ms
-    fill_keys = [f"{place.symbol}:{order.exchange_order_id}:{fill.trade_id}" for fill in fills]
-    announces = [Announce(key, "fill", fill.trade_ms, fill=fill) for key, fill in zip(fill_keys, fills, strict=True)]
+    announces = [told_fill(order, fill) for fill in fills]
     if order.status in _CAUSES:
         key = f"{place.client_order_id}:{order.status if order.status != 'placing' else 'accepted'}"
         cause = _CAUSES[order.status]

@@ -34,6 +34,7 @@ def upgrade() -> None:
         " PRIMARY KEY (symbol, trade_id, exchange_order_id))"
     )
     op.execute("CREATE INDEX fills_order ON pms_orders.fills (client_order_id)")
+    op.execute("CREATE INDEX fills_time ON pms_orders.fills (trade_ms, symbol, trade_id, exchange_order_id)")
     op.execute(
         "CREATE TABLE pms_orders.gates ("
         " account_id text, symbol text, state text NOT NULL, PRIMARY KEY (account_id, symbol))"

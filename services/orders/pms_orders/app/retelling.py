@@ -1,0 +1,96 @@
+"""What was told before is told again: executions to who asks, all of late to another incarnation of Redis.
+
+Owns where the retelling begins and its pace. All of it comes from the journal and from memory, under the keys it had,
+so that readers drop what they know. Used by the snapshots; spawn `run`.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pms_common.bus import Outbox
+from pms_common.logging import get_logger
+from pms_orders.adapters.journal import DATABASE_ERRORS, REPEAT_MS, Journal, fills_since, orders_named
+from pms_orders.app.publisher import Publisher
+from pms_orders.domain.reducer import told_fill
+from pms_orders.domain.tracker import OrderTracker
+
+log = get_logger(__name__)
+
+CHUNK = 100
+"""Updates between two turns of the event loop, and in one MULTI: about 2 ms of work."""
+FLUSH_WITHIN_S = 10.0
+WATCH_S = 0.5
+
+
+class Retelling:
+    """Tells again."""
+
+    def __init__(
+        self,
+        *,
+        engine: AsyncEngine,
+        journal: Journal,
+        tracker: OrderTracker,
+        publisher: Publisher,
+        outbox: Outbox,
+        now_ms: Callable[[], int],
+        incarnation: Callable[[], str],
+        hears: Callable[[], bool],
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._tracker = tracker
+        self._publisher = publisher
+        self._outbox = outbox
+        self._now_ms = now_ms
+        self._incarnation = incarnation
+        self._hears = hears
+
+    async def run(self) -> None:
+        """Watch Redis until cancelled: what it was told while it was last connected, and before, it may have lost."""
+        known, heard_ms = self._incarnation(), self._now_ms()
+        while True:
+            await asyncio.sleep(WATCH_S)
+            current = self._incarnation()
+            if known and current != known:
+                try:
+                    await self.tell_since(heard_ms - REPEAT_MS)
+                except DATABASE_ERRORS as error:
+                    log.warning("not_retold", error=str(error))
+                    continue
+            known = current
+            if self._hears():
+                heard_ms = self._now_ms()
+
+    async def tell_since(self, since_ms: int) -> None:
+        """Everything: the executions, then the state of each order that has changed. Raises `DATABASE_ERRORS`."""
+        await self.settle()
+        await self.fills(since_ms)
+        changed = self._tracker.changed_since(since_ms)
+        for start in range(0, len(changed), CHUNK):
+            for order in changed[start : start + CHUNK]:
+                self._publisher.retell(order, [])
+            await self.pause()
+        log.warning("retold_to_another_redis", since_ms=since_ms, orders=len(changed))
+
+    async def settle(self) -> None:
+        """Have the journal hold all that was told so far. Raises TimeoutError where the database does not take it."""
+        async with asyncio.timeout(FLUSH_WITHIN_S):
+            await self._journal.flush()
+
+    async def fills(self, since_ms: int) -> None:
+        """The executions traded since then, each with its order as it is now. Raises `DATABASE_ERRORS`."""
+        async for page in fills_since(self._engine, since_ms, CHUNK):
+            found = {name: self._tracker.find(name) for name, _ in page}
+            elder = await orders_named(self._engine, [name for name, order in found.items() if order is None])
+            for name, fill in page:
+                order = found[name] or elder[name]
+                self._publisher.repeat(order, [told_fill(order, fill)])
+            await self.pause()
+
+    async def pause(self) -> None:
+        """Let others in, and wait while Redis has more than enough to take."""
+        await asyncio.sleep(0)
+        await self._outbox.room()
