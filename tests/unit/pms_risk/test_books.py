@@ -63,10 +63,10 @@ def test_r18_r33_books_equal_exchange_after_every_execution(mode: str, data: st.
         leg: Any = "BOTH" if mode == "oneway" else data.draw(st.sampled_from(["LONG", "SHORT"]))
         order, fill = exchange.execute(**step, leg=leg)
         booking = books.book(order, fill)
-        for entry in (*booking.account_entries, *booking.house_entries):
-            assert entry.before == ledger.get((entry.holder, entry.asset), D(0))
-            ledger[entry.holder, entry.asset] = entry.after
-            assert entry.after - entry.before == entry.amount
+        for change in (*booking.account_entries, *booking.house_entries):
+            assert change.before == ledger.get((change.holder, change.asset), D(0))
+            ledger[change.holder, change.asset] = change.after
+            assert change.after - change.before == change.amount
         assert_equal(books, exchange)
         assert books.look(order, fill) is Seen.BOOKED
     for one in books.accounts.values():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def opening(orders: list[LiveOrder], closable: Decimal) -> Decimal:
 
 
 @given(steps, st.integers(0, 30).map(Decimal))
-def test_sums_by_difference_equal_sums_made_anew(moves: list, closable: Decimal) -> None:
+def test_sums_by_difference_equal_sums_made_anew(moves: list[Any], closable: Decimal) -> None:
     side = OrderSide()
     live: dict[str, LiveOrder] = {}
     for name, move, quantity, bound, leverage in moves:

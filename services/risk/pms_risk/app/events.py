@@ -65,10 +65,10 @@ class Events:
         self.tell(f"{update.key}:order_active", OrderActive(**_order_fields(update, price)))
 
     def filled(self, update: OrderUpdate, price: Decimal, account: AccountSnapshot) -> None:
-        """One execution."""
+        """One execution, or the end of an order that was filled."""
         fields = _order_fields(update, price)
         if update.order.state == "filled":
-            self.tell(f"{update.key}:order_filled", OrderFilled(**fields, account=account))
+            self.tell(f"{update.order.client_order_id}:order_filled", OrderFilled(**fields, account=account))
         else:
             self.tell(f"{update.key}:order_partial", OrderPartial(**fields, account=account))
 

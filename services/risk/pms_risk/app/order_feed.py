@@ -6,6 +6,7 @@ committed. Everything else about it is idempotent, so a replay changes nothing. 
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
@@ -39,6 +40,14 @@ _unowned = counter("risk_fills_unowned", "Executions of no account, booked to th
 AskDatabase = Callable[[OrderUpdate, Entry], None]
 
 
+@dataclass(slots=True)
+class Ended:
+    """An order after its end: whether the world was told that the exchange had it, and that it was filled."""
+
+    placed: bool = False
+    filled: bool = False
+
+
 class OrderFeed:
     """Applies order updates."""
 
@@ -57,7 +66,7 @@ class OrderFeed:
         self._events = events
         self._waits = waits
         self._ask_database = ask_database
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: OrderedDict[str, Ended] = OrderedDict()
 
     def on_update(self, update: OrderUpdate, entry: Entry) -> None:
         """One update, new or again."""
@@ -78,7 +87,8 @@ class OrderFeed:
         """A fill that is in the books. Its events were published before it was committed."""
         account = self._state.books.accounts.get(update.order.account_id)
         if account is not None:
-            self._follow(account, update.order)
+            self._follow(account, update)
+            self._waits.progress(update, None)
         # the first booking may still be on its way to the database
         self._journal.then(partial(self._outbox.ack, entry))
 
@@ -102,42 +112,45 @@ class OrderFeed:
             if booking is None:
                 log.warning("order_of_no_account", client_order_id=view.client_order_id, account_id=view.account_id)
             return
-        live = account.orders.get(view.client_order_id)
-        was_placed = live.placed if live is not None else view.client_order_id in self._ended
-        price = self._price(view, live)
-        live = self._follow(account, view) or live
+        known = account.orders.get(view.client_order_id) or self._ended.get(view.client_order_id)
+        was_placed = known.placed if known is not None else False
+        price = self._price(view, account.orders.get(view.client_order_id))
+        order = self._follow(account, update)
         if update.cause == "snapshot":
-            placed = view.state != "placing"
+            order.placed = was_placed or view.state != "placing"
         else:
-            placed = self._tell_placed(update, price, was_placed)
-            self._tell(update, price, account, booking, was_placed)
-        if live is not None:
-            live.placed = placed
+            order.placed = self._tell_placed(update, price, was_placed)
+            if isinstance(order, Ended) and update.cause == "fill":
+                self._tell_filled(update, price, account, booking, order)
+            else:
+                self._tell(update, price, account, booking, was_placed)
         self._waits.progress(update, booking)
 
     # -- reservations
 
-    def _follow(self, account: Account, view: OrderView) -> LiveOrder | None:
-        """Bring the reservation in line with what the order may still do; the live order, if it is one."""
+    def _follow(self, account: Account, update: OrderUpdate) -> LiveOrder | Ended:
+        """Bring the reservation in line with what the order may still do; the live order, or what is known of its end.
+
+        An order that has ended stays so, whatever is told late.
+        """
+        view = update.order
         order_id = view.client_order_id
-        live = account.orders.get(order_id)
-        if view.state in FINAL_STATES:
+        ended = self._ended.get(order_id)
+        if view.state in FINAL_STATES or ended is not None:
             account.drop_order(order_id)
-            self._remember_end(order_id)
-            return None
+            return ended or self._remember_end(order_id)
+        live = account.orders.get(order_id)
         if live is None:
-            if order_id in self._ended:
-                return None
             live = self._adopted(view)
             account.put_order(live)
-        elif live.view is not None and view.version < live.view.version:
+        elif live.view is not None and (update.epoch, view.version) < (live.epoch, live.view.version):
             return live
         bound = live.bound
         if view.price is not None and view.price != live.price:
             # an algo moves inside its approved range; a person's amend is reserved for anew
             bound = max(bound, view.price) if view.parent_id is not None else self._worst(view, view.price)
             live.price = view.price
-        live.view = view
+        live.view, live.epoch = view, update.epoch
         account.change_order(live, quantity=view.quantity, bound=bound, executed=view.executed_quantity)
         return live
 
@@ -149,9 +162,11 @@ class OrderFeed:
         return mark if mark is not None else view.price or ZERO
 
     def _adopted(self, view: OrderView) -> LiveOrder:
-        """A live order that was not approved in this process's life."""
+        """A live order that was not approved in this process's life; what it was approved for is its bound again."""
         bound = self._worst(view, view.price) if view.price is not None else self._mark(view)
-        if view.parent_id is not None:
+        if view.notional_cap is not None:
+            bound = max(bound, view.notional_cap / view.quantity)
+        elif view.parent_id is not None:
             bound = max(bound * CHILD_RANGE, view.price_cap or ZERO)
         return LiveOrder(
             client_order_id=view.client_order_id,
@@ -170,10 +185,11 @@ class OrderFeed:
             approved_ms=view.created_ms,
         )
 
-    def _remember_end(self, order_id: str) -> None:
-        self._ended[order_id] = None
+    def _remember_end(self, order_id: str) -> Ended:
+        ended = self._ended[order_id] = Ended()
         if len(self._ended) > MAX_ENDED:
             self._ended.popitem(last=False)
+        return ended
 
     # -- telling
 
@@ -192,6 +208,19 @@ class OrderFeed:
             return was_placed
         self._events.placed(update, price)
         return True
+
+    def _tell_filled(
+        self, update: OrderUpdate, price: Decimal, account: Account, booking: Booking | None, ended: Ended
+    ) -> None:
+        """The end of an order that was filled is told once, with its last execution or without one; an execution that
+        is heard of after it only moves positions."""
+        shot = snapshot(account, self._state.prices.mark)
+        complete = update.order.state == "filled"
+        if not ended.filled and (complete or booking is not None):
+            self._events.filled(update, price, shot)
+            ended.filled = complete
+        if booking is not None:
+            self._events.positions(update, booking, account, shot)
 
     def _tell(
         self, update: OrderUpdate, price: Decimal, account: Account, booking: Booking | None, was_placed: bool

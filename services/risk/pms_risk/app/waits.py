@@ -29,9 +29,10 @@ UNDECIDED = ("placing", "unknown")
 
 
 class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is known of one order of a request."""
+    """What is known of one order of a request: the newest view, by the order service's epoch and its version."""
 
     view: OrderView | None = None
+    epoch: int = 0
     commission: Decimal = ZERO
     profit: Decimal = ZERO
     error_code: str | None = None
@@ -103,8 +104,8 @@ class Waits:
         if wait is None:
             return
         outcome = wait.orders[update.order.client_order_id]
-        if outcome.view is None or update.order.version >= outcome.view.version:
-            outcome.view = update.order
+        if outcome.view is None or (update.epoch, update.order.version) >= (outcome.epoch, outcome.view.version):
+            outcome.view, outcome.epoch = update.order, update.epoch
         outcome.error_code, outcome.error = update.error_code or outcome.error_code, update.error or outcome.error
         if booking is not None and update.fill is not None:
             outcome.commission += update.fill.commission if update.fill.commission_asset == "USDT" else ZERO

@@ -15,7 +15,7 @@ class LiveOrder:
     """An approved order that is not final.
 
     `bound` is the worst price for margin: the limit price, the market bound, or the highest price an algo declared.
-    `view` is the order service's last word; None while the order service has not spoken.
+    `view` is the order service's last word, in its `epoch`; None while the order service has not spoken.
     `placed` tells whether the world has been told that the exchange has it.
     """
 
@@ -35,6 +35,7 @@ class LiveOrder:
     approved_ms: int
     executed: Decimal = Decimal(0)
     view: OrderView | None = None
+    epoch: int = 0
     placed: bool = False
 
     @property
