@@ -22,6 +22,7 @@ class Watch:
         self, outbox: Outbox, names: Names, wanted: Callable[[], Iterable[str]], now_ms: Callable[[], int]
     ) -> None:
         self._outbox, self._names, self._wanted, self._now_ms = outbox, names, wanted, now_ms
+        self._owner = f"{names.namespace}:algos"  # a feed may serve several namespaces
         self._told: list[str] = []
 
     def changed(self) -> None:
@@ -38,6 +39,6 @@ class Watch:
     def _tell(self) -> None:
         symbols = sorted(set(self._wanted()))
         if symbols or self._told:
-            lease = WatchLease(owner="algos", symbols=symbols, until_ms=self._now_ms() + LIFE_MS)
+            lease = WatchLease(owner=self._owner, symbols=symbols, until_ms=self._now_ms() + LIFE_MS)
             self._outbox.add(self._names.watch, encode(lease))
         self._told = symbols
