@@ -120,6 +120,7 @@ class World:
             price=child.price,
             leverage=order.leverage,
             parent_id=order.parent_id,
+            origin=order.origin,
             state=child.state,  # type: ignore[arg-type]
             executed_quantity=child.executed,
             average_price=child.price if child.executed else None,
@@ -201,7 +202,9 @@ class World:
             self.cancels.append(work)
             if child is None:
                 self.tombstones.add(work.client_order_id)
-            elif child.alive and not self.silent:
+            elif not child.alive:
+                await self.told(work.client_order_id, "snapshot")
+            elif not self.silent:
                 await self.cancel(work.client_order_id)
         elif isinstance(work, AmendOrder) and child is not None and child.alive:
             self.amends.append(work)

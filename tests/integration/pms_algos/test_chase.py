@@ -4,7 +4,11 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from tests.integration.pms_algos.conftest import AlgosProcess, World
+from tests.integration.pms_algos.conftest import AlgosProcess, Child, World
+
+from pms_common.contracts.bus.common import watch_lease
+from pms_common.contracts.bus.risk import ChildOrder
+from pms_common.topology import ALGOS_COMMANDS
 
 D = Decimal
 
@@ -60,7 +64,8 @@ async def test_a_chase_from_command_to_fill(algos: AlgosProcess, world: World, m
     assert any(event["filledQty"] == 0.4 and event["clientOrderId"] == child_id for event in progress)
     await world.until(lambda: _gone(world))
     watched = await world.client.xrange(world.names.watch)
-    assert b"BTCUSDT" in watched[0][1][b"data"]
+    lease = watch_lease.decode(watched[0][1][b"data"])
+    assert (lease.owner, lease.symbols) == (f"{world.names.namespace}:algos", ["BTCUSDT"])
 
 
 async def _gone(world: World) -> bool:
@@ -167,10 +172,81 @@ async def test_a_halt_with_cancel_ends_the_chase_without_risk(
     await world.until(lambda: world.events("chase_cancelled"))
     assert (await world.events("chase_cancelled"))[0]["reason"] == "risk"
     await world.chase("r2")
-    await asyncio.sleep(0.5)
+    assert (await world.result("r2"))["errorCode"] == "TRADING_HALTED"
+    await world.client.xadd(world.names.op("trading_state"), {"data": b'{"state":"reducing"}'})
+    await asyncio.sleep(0.2)
+    await world.chase("r3")
+    assert (await world.result("r3"))["errorCode"] == "TRADING_REDUCING"
     assert len(world.asked) == 1
+    await world.chase("r4", reduceOnly=True)
+    assert (await world.result("r4"))["success"] is True
     await world.client.xadd(world.names.op("trading_state"), {"data": b'{"state":"active"}'})
-    assert (await world.result("r2"))["success"] is True
+    await asyncio.sleep(0.2)
+    await world.chase("r5")
+    assert (await world.result("r5"))["success"] is True
+
+
+OTHERS = [type_ for type_ in ALGOS_COMMANDS if type_ not in {"chase", "chase_cancel"}]
+COIN = {"symbol": "BTCUSDT", "leverage": 5}
+BODIES = {
+    "scalper": {**COIN, "startSide": "LONG", "longMaxPrice": 100, "longSizeUsd": 100, "shortSizeUsd": 100},
+    "twap": {**COIN, "side": "BUY", "totalSize": 100, "lots": 10, "durationMinutes": 10},
+    "twap_basket": {"legs": [{**COIN, "side": "BUY", "sizeUsdt": 100}], "lots": 10, "durationMinutes": 10},
+    "trail_stop": {"positionId": "p", "callbackPct": 1},
+}
+
+
+async def test_commands_that_are_not_carried_out_are_answered_at_once(algos: AlgosProcess, world: World) -> None:
+    algos.start()
+    for type_ in OTHERS:
+        ids = dict.fromkeys(("chaseId", "scalperId", "twapId", "twapBasketId", "trailStopId"), "x")
+        await world.send(type_, requestId=type_, subAccountId="acc", **BODIES.get(type_, ids))
+    for type_ in OTHERS:
+        refused = await world.result(type_)
+        assert (refused["success"], refused["errorCode"]) == (False, "NOT_AVAILABLE"), refused
+
+
+async def test_a_live_order_of_a_chase_that_nobody_runs_is_cancelled(
+    algos: AlgosProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    await world.chase("r1")
+    assert (await world.result("r1"))["success"] is True
+    ours = world.alive[0]
+    orphan = ChildOrder(
+        client_order_id="orphan",
+        account_id="acc",
+        parent_id="chase_gone",
+        symbol="BTCUSDT",
+        side="BUY",
+        order_type="LIMIT",
+        quantity=D(1),
+        price=D(100),
+        leverage=D(5),
+        origin="CHASE",
+    )
+    world.children["orphan"] = Child(orphan, D(100))
+    await world.told("orphan", "active")
+    await world.until(lambda: not world.children["orphan"].alive)
+    assert [cancel.client_order_id for cancel in world.cancels] == ["orphan"]
+    assert world.alive == [ours]
+
+
+async def test_a_child_that_ended_in_a_gap_is_found_by_the_snapshot_and_followed_by_the_remainder(
+    algos: AlgosProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    await world.chase("r1")
+    await world.result("r1")
+    first = world.children[world.alive[0]]
+    first.executed, first.state, first.version = D("0.4"), "cancelled", 2
+    world._n["orders"] += 2  # its end was told and lost
+    other = Child(first.order, D(100))
+    world.children["another"] = other
+    await world.told("another", "active")
+    await world.until(lambda: len(world.children) == 3)
+    del world.children["another"]
+    assert world.children[world.alive[0]].order.quantity == D("0.6")
 
 
 async def test_garbage_on_any_stream_ends_in_dead_and_nothing_else_stops(

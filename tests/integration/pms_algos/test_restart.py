@@ -10,6 +10,8 @@ from decimal import Decimal
 import pytest
 from tests.integration.pms_algos.conftest import AlgosProcess, World
 
+from pms_common.clock import now_ms
+
 D = Decimal
 
 
@@ -92,6 +94,36 @@ async def test_r19_killed_before_its_child_was_answered_asks_for_the_same_child(
     await world.client.delete(world.names.result("r1"))
     await world.chase("r1")
     assert (await world.result("r1"))["chaseId"] == result["chaseId"]
+    assert len(world.children) == 1
+
+
+async def test_killed_before_its_child_was_answered_and_started_too_late_says_so_and_places_nothing(
+    algos: AlgosProcess, world: World, market: dict[str, float]
+) -> None:
+    world.silent = True
+    algos.start()
+    await world.until(lambda: world.lookups)
+    await world.chase("r1", expiresAt=now_ms() + 1_500)
+    await world.until(lambda: world.asked)
+    algos.kill()
+    world.silent = False
+    await asyncio.sleep(1.6)
+    algos.start()
+    assert (await world.result("r1"))["errorCode"] == "EXPIRED_COMMAND"
+    assert world.children == {}
+    assert len({order.expires_at_ms for order in world.asked}) == 1
+
+
+async def test_killed_between_its_save_and_its_mark_answers_with_the_running_chase_however_late(
+    algos: AlgosProcess, world: World, market: dict[str, float]
+) -> None:
+    chase_id = await started(algos, world)
+    algos.kill()
+    await world.client.delete(world.names.marks("algos"), world.names.result("r1"))
+    await world.chase("r1", expiresAt=now_ms() - 1)
+    algos.start()
+    result = await world.result("r1")
+    assert (result["success"], result.get("chaseId")) == (True, chase_id)
     assert len(world.children) == 1
 
 

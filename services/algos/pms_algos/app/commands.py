@@ -1,6 +1,7 @@
-"""The commands of the chase: checked against rules and limits before anything leaves, then handed to the engine.
+"""The commands of algos: checked against rules and limits before anything leaves, then handed to the engine.
 
-Owns the wait for a first price and the wait of a cancel for the end. Never decides about margin; risk does, per child.
+The chase is carried out; all other commands of the contract are refused at once. Owns the wait for a first price and
+the wait of a cancel for the end. Never decides about margin; risk does, per child.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from typing import cast
 from pms_algos.app import views
 from pms_algos.app.engine import Engine
 from pms_algos.domain.actions import Market
+from pms_algos.domain.chase_child import closed
 from pms_algos.domain.chase_price import own_quote, target_price
 from pms_algos.domain.chase_state import Chase, ChasePlan
 from pms_common.answers import Answers
@@ -22,6 +24,7 @@ from pms_common.decimals import floor_to
 from pms_common.ids import object_id
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.names import Names
+from pms_common.topology import ALGOS_COMMANDS
 
 MAX_ACTIVE = 500
 """Chases that may run at once (reference, constants)."""
@@ -31,7 +34,7 @@ CANCEL_WITHIN_S = 5.0
 
 
 class ChaseCommands:
-    """Decides `chase` and `chase_cancel`."""
+    """Decides `chase` and `chase_cancel`, and answers the rest."""
 
     def __init__(
         self, engine: Engine, inlet: CommandInlet, answers: Answers, names: Names, now_ms: Callable[[], int]
@@ -43,10 +46,10 @@ class ChaseCommands:
 
     def routes(self) -> dict[str, Callable[[Entry], None]]:
         """Stream → handler."""
-        return {
-            self._names.cmd("chase"): self._inlet.route("chase", self._start),
-            self._names.cmd("chase_cancel"): self._inlet.route("chase_cancel", self._cancel),
-        }
+        routes = {type_: self._inlet.route(type_, _refuse_unavailable) for type_ in ALGOS_COMMANDS}
+        routes["chase"] = self._inlet.route("chase", self._start, self._begun)
+        routes["chase_cancel"] = self._inlet.route("chase_cancel", self._cancel)
+        return {self._names.cmd(type_): handler for type_, handler in routes.items()}
 
     @property
     def symbols(self) -> list[str]:
@@ -55,9 +58,13 @@ class ChaseCommands:
 
     # -- chase
 
+    def _begun(self, request: Request) -> bool:
+        """Whether a predecessor saved the chase, and died before the command was acknowledged."""
+        return self._engine.find(self._algo_id(request)) is not None
+
     def _start(self, request: Request) -> Taken:
         command = cast("StartChase", request.command)
-        if self._engine.find(self._algo_id(request)) is not None:  # a crash came between its save and this
+        if self._begun(request):
             asyncio.get_running_loop().call_soon(self._again, request)
             return Taken.LATER
         self._check_limits(command)
@@ -102,8 +109,9 @@ class ChaseCommands:
             anchor=own_quote(command.side, market),
             started_ms=self._now_ms(),
         )
+        _check_gate(plan, market)
         _check_filters(plan, market)
-        self._engine.start(plan, request.warnings, lambda: self._inlet.acknowledge(request))
+        self._engine.start(plan, request.expires_at_ms, request.warnings, lambda: self._inlet.acknowledge(request))
 
     def _algo_id(self, request: Request) -> str:
         return object_id("chase", self._names.namespace, request.account_id, request.request_id)
@@ -126,6 +134,8 @@ class ChaseCommands:
         for request in self._waiting.pop(symbol, ()):
             market = self._engine.markets.market(symbol, request.account_id, self._now_ms())
             try:
+                if request.expires_at_ms is not None and self._now_ms() > request.expires_at_ms:
+                    raise CommandError(ErrorCode.EXPIRED_COMMAND)
                 if market is None:
                     raise CommandError(ErrorCode.NO_PRICE)
                 self._begin(request, market)
@@ -173,6 +183,16 @@ class ChaseCommands:
             )
             error = CommandError(ErrorCode.AMBIGUOUS_RESULT, text)
             self._answers.refuse(request.request_id, request.account_id, request.type, error)
+
+
+def _refuse_unavailable(request: Request) -> Taken:
+    """Commands of the contract that this version does not carry out: nobody is left without an answer."""
+    raise CommandError(ErrorCode.NOT_AVAILABLE, f"{request.type} is not available in this version")
+
+
+def _check_gate(plan: ChasePlan, market: Market) -> None:
+    if closed(plan, market):
+        raise CommandError(ErrorCode.TRADING_HALTED if market.gate == "halted" else ErrorCode.TRADING_REDUCING)
 
 
 def _check_filters(plan: ChasePlan, market: Market) -> None:

@@ -6,7 +6,7 @@ stops leaves its algos as they are.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from pms_algos.adapters import store
@@ -27,11 +27,13 @@ from pms_algos.domain.actions import (
     Started,
     StartFailed,
 )
-from pms_algos.domain.chase_quote import PROGRESS_MS, Decision
+from pms_algos.domain.chase_child import ASK_AGAIN_MS, Decision
+from pms_algos.domain.chase_quote import PROGRESS_MS
 from pms_algos.domain.chase_state import Chase, ChasePlan
 from pms_common.bus import Entry, Outbox
+from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.common import Tick
-from pms_common.contracts.bus.orders import OrderUpdate
+from pms_common.contracts.bus.orders import OrderUpdate, OrderView
 from pms_common.contracts.bus.risk import ChildRefused
 from pms_common.contracts.errors import ErrorCode
 from pms_common.db import GroupCommit
@@ -44,8 +46,12 @@ MAX_ENDED = store.MAX_ENDED
 MAX_CHILDREN = 64
 """Names of an algo's children that are recognised; what is told of an older one is over."""
 
+MAX_ORPHANS = 10_000
+"""Live orders without a running chase whose last cancel is remembered, so that not every update cancels again."""
+
 _active = gauge("algos_active", "Running algos", ["kind"])
 _ended = counter("algos_ended", "Algos that ended", ["kind", "outcome"])
+_orphans = counter("algo_orphans", "Cancels of live orders that no running algo owns", ["kind"])
 _amends = counter("algo_amends", "Amends asked for", ["kind"])
 
 Done = Callable[[], None]
@@ -79,6 +85,7 @@ class Engine:
         self._by_symbol: dict[str, dict[str, Running]] = {}
         self._children: dict[str, tuple[str, int, int]] = {}
         self._ended: OrderedDict[str, Chase] = OrderedDict()
+        self._orphans: OrderedDict[str, int] = OrderedDict()
         self._wakes = Wakes(self._wake, now_ms)
         self.on_symbols: Callable[[], None] = lambda: None
         """Told when the set of symbols has changed."""
@@ -118,6 +125,13 @@ class Engine:
             market = self._market(running.chase, now)
             self._apply(running, plans.on_lookup_done(running.chase, market, now), f"resumed-{now}")
 
+    def snapshot_ended(self, named: Container[str]) -> None:
+        """Orders has named all orders that live: what became of children that are missing is asked."""
+        now = self._now_ms()
+        for running in list(self._running.values()):
+            if running.children[-1] not in named:
+                self._apply(running, plans.on_missing(running.chase, now), f"missing-{now}")
+
     def tell_all(self) -> None:
         """Tell readers of every running algo that was shown (a snapshot)."""
         for running in self._running.values():
@@ -126,9 +140,9 @@ class Engine:
 
     # -- commands
 
-    def start(self, plan: ChasePlan, warnings: tuple[str, ...], saved: Done) -> None:
-        """Begin a chase; `saved` is called once it is durable."""
-        chase, actions = plans.start(plan)
+    def start(self, plan: ChasePlan, expires_ms: int | None, warnings: tuple[str, ...], saved: Done) -> None:
+        """Begin a chase; `saved` is called once it is durable. Its first child expires with the command."""
+        chase, actions = plans.start(plan, expires_ms)
         running = self._add(chase, warnings)
         self._apply(running, (chase, actions), "start", saved)
 
@@ -182,10 +196,12 @@ class Engine:
         return True
 
     def order(self, update: OrderUpdate, entry: Entry) -> None:
-        """An update of an order, perhaps a child of ours."""
+        """An update of an order, perhaps a child of ours. One of a chase that nobody runs must not live."""
         named = self._children.get(update.order.client_order_id)
         running = self._running.get(named[0]) if named else None
         if named is None or running is None:
+            if update.order.origin == "CHASE":
+                self._orphan(update.order)
             self._outbox.ack(entry)
             return
         spec = self.markets.specs.get(update.order.symbol)
@@ -204,6 +220,20 @@ class Engine:
         decision = plans.on_refused(chase, *named[1:], refused.amend, refused.error_code, refused.error, now)
         cause = f"{refused.client_order_id}:refused"
         self._apply(running, decision, cause, lambda: self._outbox.ack(entry), refused.client_order_id)
+
+    def _orphan(self, order: OrderView) -> None:
+        if order.state in FINAL_STATES:
+            self._orphans.pop(order.client_order_id, None)
+            return
+        now = self._now_ms()
+        if now - self._orphans.get(order.client_order_id, 0) < ASK_AGAIN_MS:
+            return
+        self._orphans[order.client_order_id] = now
+        if len(self._orphans) > MAX_ORPHANS:
+            self._orphans.popitem(last=False)
+        _orphans.labels("chase").inc()
+        log.warning("orphan_cancelled", client_order_id=order.client_order_id, parent_id=order.parent_id)
+        self._outputs.cancel_orphan(order)
 
     def _wake(self, algo_id: str, at_ms: int) -> None:
         running = self._running.get(algo_id)

@@ -18,7 +18,7 @@ from pms_common.contracts.base import encode as encode_public
 from pms_common.contracts.bus.algos import AlgoState
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import PublicEvent
-from pms_common.contracts.bus.orders import AmendOrder, CancelOrder
+from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, OrderView
 from pms_common.contracts.bus.risk import ChildAmend, ChildOrder
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.events.chase import ChaseEvent
@@ -109,6 +109,13 @@ class Outputs:
             reason=chase.ending or "replaced",
         )
         self._outbox.add(self._names.changes("orders"), encode(order))
+
+    def cancel_orphan(self, order: OrderView) -> None:
+        """Have an order cancelled that none of our algos owns."""
+        cancel = CancelOrder(
+            client_order_id=order.client_order_id, account_id=order.account_id, symbol=order.symbol, reason="orphan"
+        )
+        self._outbox.add(self._names.changes("orders"), encode(cancel))
 
     # -- to readers
 

@@ -29,6 +29,9 @@ class Updates:
     ) -> None:
         self._engine, self._outputs, self._outbox = engine, outputs, outbox
         self._updates, self._snapshots = updates, snapshots
+        self._named: set[str] | None = None
+        """Orders named since a snapshot of theirs began; None where none is going on, or a part of it was missed."""
+        self._named_n = 0
         self._gaps = {
             service: GapDetector(lambda _epoch, _first, _last, service=service: snapshots.ask(service))  # type: ignore[misc]
             for service in ("orders", "risk")
@@ -48,14 +51,28 @@ class Updates:
         if not self._gaps["orders"].accept(update.epoch, update.n):
             self._outbox.ack(entry)
             return
+        if update.n != self._named_n + 1:
+            self._named = None
+        self._named_n = update.n
         if isinstance(update, OrderUpdate):
+            if self._named is not None:
+                self._named.add(update.order.client_order_id)
             self._engine.order(update, entry)
             return
         if isinstance(update, Reference):
             self._engine.markets.specs.update((spec.symbol, spec) for spec in update.symbols)
+        elif isinstance(update, SnapshotBegin):
+            self._named = set()
         elif isinstance(update, SnapshotEnd):
-            self._snapshots.ended("orders", update)
+            self._snapshot_ended(update)
         self._outbox.ack(entry)
+
+    def _snapshot_ended(self, end: SnapshotEnd) -> None:
+        """Whoever asked for it, it was the whole."""
+        if self._named is not None:
+            self._engine.snapshot_ended(self._named)
+            self._named = None
+        self._snapshots.ended("orders", end)
 
     def _on_risk(self, entry: Entry) -> None:
         update = risk_updates.decode(entry.data)
