@@ -34,6 +34,7 @@ class Owner:
         self.taken: list[Request] = []
         self.has_taken = asyncio.Event()
         self.outcome: Taken | Exception = Taken.NOW
+        self.begun: set[str] = set()
 
     def decide(self, request: Request) -> Taken:
         if isinstance(self.outcome, Exception):
@@ -50,7 +51,10 @@ class Owner:
     def consumer(self) -> Consumer:
         stream = self.names.cmd("trade")
         return self.bus.consumer(
-            "risk", {stream: self.inlet.route("trade", self.decide)}, public={stream}, dead=self.inlet.bury
+            "risk",
+            {stream: self.inlet.route("trade", self.decide, lambda request: request.request_id in self.begun)},
+            public={stream},
+            dead=self.inlet.bury,
         )
 
 
@@ -183,6 +187,16 @@ async def test_an_expired_command_is_refused(redis_url: str, redis: Redis, names
         await send(redis, names, {**TRADE, "requestId": "r1"})
         assert (await result(redis, names, "r1"))["errorCode"] == "EXPIRED_COMMAND"
         assert service.taken == []
+
+
+async def test_a_command_that_is_being_carried_out_is_never_too_late(
+    redis_url: str, redis: Redis, names: Names
+) -> None:
+    """Its owner's journal has it, its acknowledgement was lost with the process."""
+    async with owner(redis_url, names, now_ms=5_000_000_000_000) as service:
+        service.begun.add("r1")
+        await send(redis, names, {**TRADE, "requestId": "r1"})
+        assert (await result(redis, names, "r1"))["success"] is True
 
 
 async def test_a_refusal_is_the_first_result_too(redis_url: str, redis: Redis, names: Names) -> None:
