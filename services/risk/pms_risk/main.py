@@ -165,10 +165,10 @@ class _Service:
         return {self.names.cmd(type_): self.inlet.route(type_, decide) for type_, decide in routes.items()}
 
     async def _operator_routes(self) -> Mapping[str, Handler]:
-        keys = await self.store.operator_keys(now_ms())
+        transferred = await self.store.operator_requests(now_ms())
         tools = (self.state, self.journal, self.events, self.answers, self.inlet)
         decisions = {
-            "account": Accounts(*tools, keys).decide,
+            "account": Accounts(*tools, transferred).decide,
             "trading_state": TradingStates(*tools, self.updates).decide,
         }
         return {self.names.op(type_): self.inlet.route(type_, decide) for type_, decide in decisions.items()}

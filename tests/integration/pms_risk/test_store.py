@@ -13,7 +13,7 @@ from pms_common.db import GroupCommit, connect, create_engine, take_epoch
 from pms_common.names import Names
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.statements import ALL
-from pms_risk.adapters.postgres.store import Store
+from pms_risk.adapters.postgres.store import OPERATOR_REQUESTS_MS, Store
 from pms_risk.app.late_fills import LateFills
 from pms_risk.domain.account import SETTLEMENT_ASSET
 from pms_risk.domain.books import Books
@@ -78,7 +78,11 @@ async def test_books_come_back_as_they_were(tools: tuple[Journal, Store], databa
     assert again.house.opened_ms == books.house.opened_ms
     assert again.cash(SETTLEMENT_ASSET) == exchange.wallets[SETTLEMENT_ASSET]
     assert again.look(order, fill) is Seen.BOOKED
-    assert await store.operator_keys(0) == {"a:r1:deposit"}
+    assert await store.operator_requests(0) == {("a", "r1", "deposit")}
+    assert await store.operator_requests(credit.at_ms + OPERATOR_REQUESTS_MS) == set()
+    reused, _ = again.transfer(back, D(500), "r1", credit.at_ms + OPERATOR_REQUESTS_MS)
+    journal.ledger(reused)
+    await committed(journal)
     assert (await store.executed([order.client_order_id]))[order.client_order_id].quantity == D("0.2")
 
     connection = await connect(database)

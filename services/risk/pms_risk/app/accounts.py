@@ -4,7 +4,7 @@ Owns their rules and that each is durable before it is answered. Used by the inl
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -32,7 +32,7 @@ _ACCOUNT_IDS = uuid.UUID("6f1f0f2e-0c53-5b44-9c6a-7c2f0e8f4f11")
 
 
 class Accounts:
-    """Decides account commands. `operator_keys` are the ledger keys of what was booked before a restart."""
+    """Decides account commands. `transferred` (account, request id, cause) was booked before a restart."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class Accounts:
         events: Events,
         answers: Answers,
         inlet: CommandInlet,
-        operator_keys: set[str],
+        transferred: Set[tuple[str, str, str]],
     ) -> None:
         self._state = state
         self._journal = journal
         self._events = events
         self._answers = answers
         self._inlet = inlet
-        self._operator_keys = operator_keys
+        self._transferred = transferred
         self._actions: dict[str, Callable[[Request, AccountCommand], Account]] = {
             "create": self._create,
             "deposit": self._deposit,
@@ -158,7 +158,7 @@ class Accounts:
 
     def _booked(self, account: Account, request: Request, cause: str) -> bool:
         """Whether the transfer was committed before a crash, and not answered."""
-        return f"{account.id}:{request.request_id}:{cause}" in self._operator_keys
+        return (account.id, request.request_id, cause) in self._transferred
 
     def _transfer(self, account: Account, amount: Decimal, request: Request) -> None:
         credit, debit = self._state.books.transfer(account, amount, request.request_id, request.entry.ms)

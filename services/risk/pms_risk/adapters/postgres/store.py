@@ -21,8 +21,10 @@ from pms_risk.domain.position import Position
 from pms_risk.domain.rules import Rules
 
 OPERATOR_CAUSES = ("deposit", "withdrawal")
-OPERATOR_KEYS_MS = 24 * 3_600_000
-"""How long a repeated operator command is recognised by its ledger key: as long as by its mark."""
+OPERATOR_REQUESTS_MS = 24 * 3_600_000
+"""How long a repeated operator command is recognised by its ledger entry: as long as by its mark."""
+OperatorRequest = tuple[str, str, str]
+"""Account, request id, cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,11 @@ class Store:
         for row in await self._rows("SELECT * FROM pms_risk.gates"):
             gates.set(row["account_id"], row["symbol"], row["state"])
 
-    async def operator_keys(self, now_ms: int) -> set[str]:
-        """Ledger keys of the operators' commands of the last 24 hours."""
-        query = "SELECT key FROM pms_risk.ledger WHERE cause = ANY(:causes) AND at_ms > :since"
-        rows = await self._rows(query, causes=list(OPERATOR_CAUSES), since=now_ms - OPERATOR_KEYS_MS)
-        return {row["key"] for row in rows}
+    async def operator_requests(self, now_ms: int) -> set[OperatorRequest]:
+        """The operators' transfers of the last 24 hours."""
+        query = "SELECT account_id, reference, cause FROM pms_risk.ledger WHERE cause = ANY(:causes) AND at_ms > :since"
+        rows = await self._rows(query, causes=list(OPERATOR_CAUSES), since=now_ms - OPERATOR_REQUESTS_MS)
+        return {(row["account_id"], row["reference"], row["cause"]) for row in rows}
 
     async def is_booked(self, key: FillKey) -> bool:
         """Whether the execution is in the table."""
