@@ -171,7 +171,9 @@ def test_transfer_is_two_entries_with_one_key() -> None:
     books = opened(Exchange())
     credit, debit = books.transfer(books.accounts["a"], D("12.5"), "r1", 7)
     assert (credit.amount, debit.amount) == (D("12.5"), D("-12.5"))
-    assert credit.key == debit.key == "a:r1:deposit"
+    assert credit.key == debit.key
+    later, _ = books.transfer(books.accounts["a"], D("12.5"), "r1", 86_400_008)
+    assert later.key != credit.key, "a request id may be used again after a day, the ledger remembers for ever"
 
 
 def test_ledger_refuses_what_it_cannot_hold_exactly() -> None:
@@ -191,6 +193,20 @@ def test_a_drift_counts_when_seen_twice() -> None:
     assert reconciliation.frozen_symbols == {"BTCUSDT"}
     assert reconciliation.check(books) == frozenset(), "told once"
     assert reconciliation.confirmed
+
+
+def test_a_constant_drift_is_confirmed_while_the_symbol_is_traded() -> None:
+    exchange = Exchange()
+    books = opened(exchange)
+    reconciliation = Reconciliation()
+    exchange.execute("a", "BTCUSDT", "BUY", D(5), D(100))
+    told = []
+    for _ in range(4):
+        books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100)))
+        reconciliation.take(exchange.facts())
+        told += reconciliation.check(books)
+    assert [(drift.books, drift.exchange) for drift in told] == [(2, 7)], "told once"
+    assert reconciliation.frozen_symbols == {"BTCUSDT"}
 
 
 def test_a_cash_drift_is_told_above_the_tolerance() -> None:

@@ -56,7 +56,7 @@ class Exchange:
         for what in self._shown - confirmed.keys():
             _difference.remove(what)
         for what, drift in confirmed.items():
-            _difference.labels(what).set(float(drift.exchange - drift.books))
+            _difference.labels(what).set(float(drift.difference))
         self._shown = set(confirmed)
         _drifts.set(len(confirmed))
 
@@ -72,7 +72,7 @@ class Exchange:
             position_side=drift.leg,
             virtual_qty=drift.books,
             exchange_qty=drift.exchange,
-            difference=drift.exchange - drift.books,
+            difference=drift.difference,
             frozen=True,
         )
         self._events.tell(f"drift:{drift.what}:{now_ms}", event)

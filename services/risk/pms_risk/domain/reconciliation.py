@@ -1,7 +1,8 @@
 """Whether the books equal the exchange: positions per symbol and leg, cash per asset.
 
 Owns what the exchange last said of itself and the comparison. A difference counts once it has been seen twice in a row
-unchanged, because facts about the account arrive before the executions that explain them. Never repairs anything.
+unchanged, whatever was traded meanwhile, because facts about the account arrive before the executions that explain
+them. Never repairs anything.
 Used by the application's periodic check.
 """
 
@@ -27,6 +28,16 @@ class Drift:
     books: Decimal
     exchange: Decimal
 
+    @property
+    def difference(self) -> Decimal:
+        """By how much the exchange is above the books."""
+        return self.exchange - self.books
+
+    @property
+    def identity(self) -> tuple[str, str, Decimal]:
+        """What makes it the same difference when it is seen again."""
+        return self.kind, self.what, self.difference
+
 
 class Reconciliation:
     """The exchange's own word, and which differences are confirmed."""
@@ -39,7 +50,7 @@ class Reconciliation:
         self.confirmed: frozenset[Drift] = frozenset()
         self.frozen_symbols: frozenset[str] = frozenset()
         """Symbols with a confirmed difference: no new risk there."""
-        self._last: frozenset[Drift] = frozenset()
+        self._last: frozenset[tuple[str, str, Decimal]] = frozenset()
 
     def take(self, facts: ExchangeAccount) -> None:
         """Remember what the exchange says; a complete account replaces all that was known."""
@@ -61,11 +72,11 @@ class Reconciliation:
     def check(self, books: Books) -> frozenset[Drift]:
         """Compare; the differences that are confirmed now and were not before."""
         found = self.compare(books)
-        before = self.confirmed
-        self.confirmed = found & self._last
-        self._last = found
+        before = {drift.identity for drift in self.confirmed}
+        self.confirmed = frozenset(drift for drift in found if drift.identity in self._last)
+        self._last = frozenset(drift.identity for drift in found)
         self.frozen_symbols = frozenset(drift.symbol for drift in self.confirmed if drift.symbol)
-        return self.confirmed - before
+        return frozenset(drift for drift in self.confirmed if drift.identity not in before)
 
     def _positions(self, books: Books) -> list[Drift]:
         own = books.quantities()
