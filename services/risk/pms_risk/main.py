@@ -137,9 +137,11 @@ class _Service:
         names, state, outbox = self.names, self.state, self.bus.outbox
         public = self._public_routes()
         children = Children(state, Approvals(state, outbox, names), self.watching, outbox, self.updates)
+        snapshots = Snapshots(state, self.caches, outbox, self.updates)
+        self.life.spawn(snapshots.run(), "snapshots")
         asked = {
             names.requests(SERVICE): children.on_request,
-            names.queries(SERVICE): Snapshots(state, self.caches, outbox, self.updates).on_request,
+            names.queries(SERVICE): snapshots.on_request,
         }
         operators = await self._operator_routes()
         taken = self.bus.consumer(

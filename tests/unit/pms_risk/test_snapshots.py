@@ -1,0 +1,64 @@
+"""Answers to those who ask for everything: complete, in parts, and only while somebody waits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from pms_common.contracts.bus.base import encode
+from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, SnapshotRequest
+from pms_common.contracts.bus.risk import AccountState, TradingState
+from pms_risk.app.caches import Caches
+from pms_risk.app.snapshots import PART, TOO_OLD_MS, Snapshots
+
+from .desk import Desk, entry
+from .world import account
+
+
+@pytest.fixture
+async def asked() -> AsyncIterator[tuple[Desk, Snapshots]]:
+    desk = Desk()
+    outbox: Any = desk.paper
+    snapshots = Snapshots(desk.state, Caches(desk.state, outbox, desk.updates, desk.names), outbox, desk.updates)
+    answering = asyncio.create_task(snapshots.run())
+    yield desk, snapshots
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+
+
+def question(at_ms: int = 2_000_000) -> Any:
+    return entry(encode(SnapshotRequest(asker="gateway", token="t")), at_ms)
+
+
+async def test_many_accounts_are_told_in_parts(asked: tuple[Desk, Snapshots], monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, snapshots = asked
+    desk.state.gates.set("a", "", "halted")
+    for number in range(2 * PART):
+        account(desk.state.books, f"b{number}")
+    told: list[int] = []
+
+    async def flush() -> None:
+        told.append(len(desk.told(AccountState)))
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(desk.paper, "flush", flush)
+    snapshots.on_request(question())
+    async with asyncio.timeout(5):
+        while not desk.paper.acked:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert told == [PART, 2 * PART]
+    assert len(desk.told(AccountState)) == 2 * PART + 1
+    assert [state.state for state in desk.told(TradingState)] == ["halted"]
+    assert [desk.told(kind)[0].token for kind in (SnapshotBegin, SnapshotEnd)] == ["t", "t"]
+
+
+async def test_a_question_nobody_waits_for_any_more_is_only_acknowledged(asked: tuple[Desk, Snapshots]) -> None:
+    desk, snapshots = asked
+    old = question(desk.now_ms - TOO_OLD_MS - 1)
+    snapshots.on_request(old)
+    async with asyncio.timeout(5):
+        while not desk.paper.acked:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert desk.paper.acked == [old]
+    assert not desk.told(SnapshotBegin)
