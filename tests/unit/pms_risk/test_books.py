@@ -69,6 +69,7 @@ def test_r18_r33_books_equal_exchange_after_every_execution(mode: str, data: st.
             assert change.after - change.before == change.amount
         assert_equal(books, exchange)
         assert books.look(order, fill) is Seen.BOOKED
+        assert books.owners == {name: one for one in books.accounts.values() for name in one.positions}
     for one in books.accounts.values():
         assert one.cash == ledger[one.id, "USDT"], "a balance is the sum of its entries"
 

@@ -195,18 +195,13 @@ class Trading:
         )
 
     def _position(self, position_id: str, given_account: str | None) -> tuple[Account, Position]:
-        accounts = self._state.books.accounts
-        given = accounts.get(given_account or "")
-        if given is not None and (position := given.position(position_id)) is not None:
-            return given, position
-        for account in accounts.values():
-            position = account.position(position_id)
-            if position is None:
-                continue
-            if given_account and given_account != account.id:
-                raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, field="positionId")
-            return account, position
-        raise CommandError(ErrorCode.POSITION_NOT_FOUND, f"No open position {position_id}", field="positionId")
+        account = self._state.books.owners.get(position_id)
+        position = account.position(position_id) if account is not None else None
+        if account is None or position is None:
+            raise CommandError(ErrorCode.POSITION_NOT_FOUND, f"No open position {position_id}", field="positionId")
+        if given_account and given_account != account.id:
+            raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, field="positionId")
+        return account, position
 
     # -- what all share
 

@@ -36,13 +36,19 @@ def fill_key(order: OrderView, fill: Fill) -> FillKey:
 
 
 class Books:
-    """Accounts and house; `fills` remembers what was booked."""
+    """Accounts and house; `fills` remembers what was booked, `owners` whose each open position of an account is."""
 
     def __init__(self, position_id: PositionId) -> None:
         self.accounts: dict[str, Account] = {}
+        self.owners: dict[str, Account] = {}
         self.house = House()
         self.fills = FillMemory()
         self._position_id = position_id
+
+    def take_position(self, account: Account, position: Position) -> None:
+        """Give an account a position, as loaded or opened."""
+        account.put_position(position)
+        self.owners[position.id] = account
 
     def look(self, order: OrderView, fill: Fill) -> Seen:
         """Whether the execution was booked."""
@@ -93,8 +99,9 @@ class Books:
         booking.steps += moved.steps
         if before is not None and moved.position is not before:
             account.remove_position(holding)
+            del self.owners[before.id]
         if moved.position is not None:
-            account.put_position(moved.position)
+            self.take_position(account, moved.position)
         else:
             account.refresh(symbol, leg)
         if moved.profit:

@@ -162,4 +162,4 @@ def _take_position(books: Books, row: Mapping[str, Any]) -> None:
     if row["owner"] == HOUSE:
         books.house.positions[position.symbol, position.leg] = position
     else:
-        books.accounts[row["owner"]].put_position(position)
+        books.take_position(books.accounts[row["owner"]], position)
