@@ -20,7 +20,14 @@ import redis.asyncio
 from tests.unit.pms_risk.world import Exchange, spec
 
 from pms_common.contracts.bus.base import FINAL_STATES, encode
-from pms_common.contracts.bus.common import PublicEvent, SnapshotBegin, SnapshotEnd, Tick, snapshot_request
+from pms_common.contracts.bus.common import (
+    PublicEvent,
+    SnapshotBegin,
+    SnapshotEnd,
+    SnapshotRequest,
+    Tick,
+    snapshot_request,
+)
 from pms_common.contracts.bus.orders import (
     AssetBalance,
     ExchangeAccount,
@@ -57,6 +64,9 @@ class Rig:
         self.prices: dict[str, tuple[float, float]] = {"BTCUSDT": (60_000.0, 60_000.1)}
         self.consume = True
         """Whether approved orders are acknowledged when they are read."""
+        self.losing = False
+        """Whether what the order service tells is lost with Redis' last second."""
+        self.fills: list[OrderUpdate] = []
         self.placed: list[PlaceOrder] = []
         self.process: asyncio.subprocess.Process | None = None
         self.probe = free_port()
@@ -131,16 +141,20 @@ class Rig:
             for _, entries in await self.redis.xread({self.names.queries("orders"): last}, block=50):
                 for entry_id, fields in entries:
                     last = entry_id.decode()
-                    await self._snapshot(snapshot_request.decode(fields[b"data"]).token)
+                    await self._snapshot(snapshot_request.decode(fields[b"data"]))
             await asyncio.sleep(0)
 
-    async def _snapshot(self, token: str) -> None:
+    async def _snapshot(self, asked: SnapshotRequest) -> None:
+        token, since_ms = asked.token, asked.fills_since_ms
         await self.tell(SnapshotBegin(epoch=0, n=0, asker="risk", token=token))
         symbols = [spec("BTCUSDT"), spec("ETHUSDT")]
         await self.tell(Reference(epoch=0, n=0, symbols=symbols, maker_fee=D("0.0002"), taker_fee=D("0.0005")))
         for view in self.orders.values():
             if view.state not in FINAL_STATES:
                 await self.update(view, "snapshot")
+        for known in self.fills:
+            if since_ms is not None and known.fill is not None and known.fill.trade_ms >= since_ms:
+                await self.tell(msgspec.structs.replace(known, order=self.orders[known.order.client_order_id]))
         await self.tell(self.exchange.facts())
         await self.tell(OrdersReady(epoch=0, n=0, ready=True))
         await self.tell(SnapshotEnd(epoch=0, n=0, asker="risk", token=token))
@@ -161,6 +175,8 @@ class Rig:
 
     async def tell(self, message: Any) -> None:
         message = msgspec.structs.replace(message, epoch=1, n=next(self._n))
+        if self.losing:
+            return
         await self.redis.xadd(self.names.updates("orders"), {"data": encode(message)})
 
     async def update(self, view: OrderView, cause: Any, **fields: Any) -> OrderUpdate:
@@ -220,7 +236,8 @@ class Rig:
         )
         await self.facts()
         key = f"{view.symbol}:{view.exchange_order_id}:{fill.trade_id}"
-        return await self.update(view, "fill", fill=fill, key=key)
+        self.fills.append(await self.update(view, "fill", fill=fill, key=key))
+        return self.fills[-1]
 
     async def facts(self) -> None:
         """ACCOUNT_UPDATE: only what a fill has changed, before the fill itself."""

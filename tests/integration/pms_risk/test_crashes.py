@@ -70,6 +70,30 @@ async def test_r08_a_fill_told_again_changes_nothing(rig: Rig) -> None:
     ]
 
 
+async def test_executions_lost_from_the_stream_are_booked_after_a_gap_and_after_a_start(rig: Rig) -> None:
+    """The order service knows them, Redis has lost their entries: while risk lives, and while it is away."""
+    account = await rig.create("one")
+    await rig.send("trade", subAccountId=account, **TRADE)
+    placed = await rig.order()
+    await rig.fill(placed, "60000", "0.001")
+    await rig.committed(1)
+    rig.losing = True
+    await rig.fill(placed, "60001", "0.002")
+    await rig.fill(placed, "60002", "0.003")
+    rig.losing = False
+    await rig.fill(placed, "60003", "0.001")
+    await rig.committed(4)
+    await rig.assert_equal()
+    await rig.kill()
+    rig.losing = True
+    await rig.fill(placed, "60004", "0.003")
+    rig.losing = False
+    await rig.start()
+    await rig.committed(5)
+    await rig.assert_equal()
+    await rig.event("order_filled")
+
+
 async def test_books_survive_kills_at_random_moments(rig: Rig) -> None:
     """Two accounts trade against each other while risk is killed again and again."""
     accounts = [await rig.create("one"), await rig.create("two")]
