@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 import redis.asyncio
 from tests.integration.pms_gateway.conftest import GatewayProcess, Service
 
+from pms_cli.embedded import start_valkey
+from pms_cli.embedded.process import Child
 from pms_common.names import Names
 
 
@@ -135,3 +140,51 @@ async def test_a_restored_log_begins_a_new_epoch(
     assert restored[1][1]["epoch"] > found[1][1]["epoch"]
     assert restored[1][0] > found[1][0]
     assert restored[1][1]["seq"] == 2
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Child]:
+    """A Redis of the test's own."""
+    child = start_valkey(tmp_path / "valkey")
+    yield child
+    child.stop()
+
+
+@pytest.mark.parametrize("alive", [True, False])
+async def test_another_life_of_redis_that_lost_the_newest_events_is_another_epoch(
+    server: Child, environment: dict[str, str], names: Names, tmp_path: Path, alive: bool
+) -> None:
+    """Numbers 3 to 5 were told and are lost. Whatever is written next is not of the same epoch, gateway up or not."""
+    gateway = GatewayProcess({**environment, "PMS_REDIS_URL": server.url}, tmp_path / "gateway.log")
+    gateway.start()
+    client = redis.asyncio.Redis.from_url(server.url)
+    risk = Service(client, names, "risk")
+    for n in range(5):
+        await risk.event("a", f"k{n}")
+    before = await until(client, names, 5)
+    if not alive:
+        gateway.kill()
+    else:
+        await asyncio.sleep(1.2)  # its position is kept once a second
+    await client.xdel(names.events, *(entry_id for entry_id, _, _ in before[2:]))
+    if not alive:
+        await client.hset(names.own("gateway", "seq"), "a", "2")
+    await client.aclose()
+    server.process.kill()
+    server.process.wait()
+    again = start_valkey(tmp_path / "valkey", server.port)
+    try:
+        client = redis.asyncio.Redis.from_url(again.url)
+        risk.client = client
+        if not alive:
+            gateway.start()
+            await gateway.healthy()
+        await risk.event("a", "after")
+        found = await until(client, names, 3)
+        assert found[2][1]["epoch"] > before[0][1]["epoch"]
+        assert found[2][1]["eventId"] > before[-1][0]
+        assert int(await client.get(names.own("gateway", "epoch"))) == found[2][1]["epoch"]
+        await client.aclose()
+    finally:
+        gateway.stop()
+        again.stop()

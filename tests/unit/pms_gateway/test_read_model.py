@@ -78,3 +78,36 @@ def test_an_open_gate_is_not_kept() -> None:
     assert model.trading_states == {("", ""): "halted"}
     model.trading_state(TradingState(epoch=1, n=2, state="active"))
     assert model.trading_states == {}
+
+
+def algo(algo_id: str) -> AlgoState:
+    return AlgoState(
+        epoch=1, n=1, algo_id=algo_id, kind="chase", account_id="acc", symbol="S", version=1, item=msgspec.Raw(b"{}")
+    )
+
+
+def test_what_a_whole_snapshot_does_not_name_leaves_and_what_others_own_stays() -> None:
+    model = ReadModel()
+    for name in ("kept", "gone"):
+        model.order(order(1, client_order_id=name))
+        model.algo(algo(name))
+    model.account(account(1))
+    model.snapshot_begins("orders")
+    model.order(order(1, client_order_id="kept"))  # a repeat changes nothing and names it all the same
+    model.order(order(1, client_order_id="new"))
+    model.snapshot_ends("orders")
+    assert sorted(model.orders) == ["kept", "new"]
+    assert sorted(model.algos) == ["gone", "kept"]
+    model.snapshot_begins("risk")
+    model.trading_state(TradingState(epoch=1, n=1, state="halted"))
+    model.snapshot_ends("risk")
+    assert (model.accounts, list(model.trading_states)) == ({}, [("", "")])
+
+
+def test_a_snapshot_with_a_hole_removes_nothing() -> None:
+    model = ReadModel()
+    model.order(order(1))
+    model.snapshot_begins("orders")
+    model.snapshot_broken("orders")
+    model.snapshot_ends("orders")
+    assert list(model.orders) == ["o1"]

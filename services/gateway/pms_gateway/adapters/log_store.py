@@ -41,6 +41,11 @@ class LogStore:
         seqs = {account.decode(): int(seq) for account, seq in raw_seqs.items()}
         return LogPosition(await self.last_id(), await self.epoch(), seqs, await self._newest_keys())
 
+    async def life(self) -> str:
+        """Which life of Redis this is, as the bus names it: run id and replication id."""
+        server, replication = await self._redis.info("server"), await self._redis.info("replication")
+        return f"{server['run_id']}/{replication['master_replid']}"
+
     async def epoch(self) -> int:
         """The epoch Redis knows; 0 where it knows none."""
         return int(await self._redis.get(self.epoch_key) or 0)

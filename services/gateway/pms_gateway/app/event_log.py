@@ -21,6 +21,8 @@ from pms_gateway.domain.sequencer import Sequencer, parse_id
 log = get_logger(__name__)
 
 WATCH_S = 1.0
+LIFE = "life"
+"""Beside the log's position: the life of Redis in which it was reached."""
 
 _events = counter("events", "Public events written", ["type"])
 _repeats = counter("event_repeats", "Events whose key was seen before")
@@ -44,21 +46,24 @@ class EventLog:
         self._store, self._cursors = store, cursors
         self._outbox, self._hub, self._names = outbox, hub, names
         self._incarnation, self._now_ms = incarnation, now_ms
+        self._life = ""
         self._written: list[LiveEvent] = []
         self._wake = asyncio.Event()
         self._durable = self._sequencer.last_id
 
     async def open(self) -> None:
-        """Go on where the log stands; in a new epoch where Redis knows less of it than was written."""
-        position = await self._store.position()
-        saved = parse_id((await self._cursors.load(READER)).get(self._names.events, "0-0"))
-        if position.epoch == 0 or position.last_id < saved:
+        """Go on where the log stands; in a new epoch where another life of Redis may know less than was written."""
+        position, self._life = await self._store.position(), await self._store.life()
+        kept = await self._cursors.load(READER)
+        saved = parse_id(kept.get(self._names.events, "0-0"))
+        if position.epoch == 0 or position.last_id < saved or kept.get(LIFE) != self._life:
             epoch = max(position.epoch + 1, self._now_ms())
             log.warning("event_log_epoch", epoch=epoch, known=position.last_id, written=saved)
             await self._store.set_epoch(epoch)
             position.epoch = epoch
         self._sequencer = Sequencer(position.epoch, max(position.last_id, saved), position.seqs, position.keys)
         self._durable = self._sequencer.last_id
+        await self._keep()
 
     @property
     def epoch(self) -> int:
@@ -67,6 +72,7 @@ class EventLog:
 
     def take(self, event: PublicEvent) -> None:
         """Write an event, unless it is a repeat. Synchronous: leaves with the acknowledgement of its entry."""
+        self._check_life()
         key = f"{event.type}|{event.account_id}|{event.key}"
         stamp = self._sequencer.take(key, event.account_id, self._now_ms())
         if stamp is None:
@@ -92,22 +98,28 @@ class EventLog:
             self._durable = written[-1].event_id
 
     async def watch(self) -> None:
-        """Begin another epoch where another life of Redis knows less than was written; keep the position."""
-        life, saved = self._incarnation(), self._durable
+        """Keep the position, and begin another epoch also where nothing is written after a loss."""
+        saved = (self._life, self._durable)
         while True:
             await asyncio.sleep(WATCH_S)
-            if self._incarnation() != life:
-                life = self._incarnation()
-                await self._check_epoch()
-            if self._durable != saved:
-                saved = self._durable
-                await self._cursors.save(READER, {self._names.events: f"{saved[0]}-{saved[1]}"})
+            self._check_life()
+            if (self._life, self._durable) != saved:
+                saved = (self._life, self._durable)
+                await self._keep()
 
-    async def _check_epoch(self) -> None:
-        durable = self._durable
-        if await self._store.epoch() == self.epoch and await self._store.last_id() >= durable:
+    async def _keep(self) -> None:
+        last_ms, last_n = self._durable
+        await self._cursors.save(READER, {self._names.events: f"{last_ms}-{last_n}", LIFE: self._life})
+
+    def _check_life(self) -> None:
+        """Another life of Redis may have lost its last events: their numbers are never told again in their epoch.
+
+        What the log holds cannot tell: the newest events are written before anybody has looked.
+        """
+        life = self._incarnation()
+        if life in ("", self._life):  # empty before the bus has looked
             return
         epoch = max(self.epoch + 1, self._now_ms())
-        log.error("event_log_lost", before=self.epoch, epoch=epoch)
-        await self._store.set_epoch(epoch)
-        self._sequencer.epoch = epoch
+        log.error("event_log_life", before=self.epoch, epoch=epoch)
+        self._life, self._sequencer.epoch = life, epoch
+        self._outbox.command("SET", self._store.epoch_key, epoch)

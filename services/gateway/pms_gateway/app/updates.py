@@ -11,7 +11,7 @@ import msgspec
 from pms_common.bus import Entry, GapDetector, Outbox
 from pms_common.contracts.bus.algos import AlgoState
 from pms_common.contracts.bus.base import Update
-from pms_common.contracts.bus.common import PublicEvent, RequestDone, SnapshotEnd
+from pms_common.contracts.bus.common import PublicEvent, RequestDone, SnapshotBegin, SnapshotEnd
 from pms_common.contracts.bus.orders import OrderUpdate
 from pms_common.contracts.bus.risk import AccountState, TradingState
 from pms_common.contracts.bus.streams import algos_updates, orders_updates, risk_updates
@@ -41,6 +41,7 @@ class Updates:
         self._log, self._model, self._waiters, self._snapshots = event_log, model, waiters, snapshots
         self.last_ms: dict[str, int] = {}
         """When each service was last heard, by the clock of Redis."""
+        self._heard_n: dict[str, int] = {}
         self._apply: dict[type[Update], Callable[..., None]] = {
             PublicEvent: event_log.take,
             OrderUpdate: model.order,
@@ -61,13 +62,24 @@ class Updates:
     def _handle(self, service: str, decode: Callable[[bytes], Update], gaps: GapDetector, entry: Entry) -> None:
         update = decode(entry.data)
         if gaps.accept(update.epoch, update.n):
+            if update.n != self._heard_n.get(service, 0) + 1:
+                self._model.snapshot_broken(service)
+            self._heard_n[service] = update.n
             self.last_ms[service] = entry.ms
             apply = self._apply.get(type(update))
             if apply is not None:
                 apply(update)
-            elif isinstance(update, SnapshotEnd):
-                self._snapshots.ended(service, update)
+            else:
+                self._snapshot(service, update)
         self._outbox.ack(entry)
+
+    def _snapshot(self, service: str, update: Update) -> None:
+        """Whoever asked for it, it is the whole."""
+        if isinstance(update, SnapshotBegin):
+            self._model.snapshot_begins(service)
+        elif isinstance(update, SnapshotEnd):
+            self._model.snapshot_ends(service)
+            self._snapshots.ended(service, update)
 
     def _request_done(self, done: RequestDone) -> None:
         self._waiters.done(done.request_id, done.account_id, bytes(msgspec.Raw(done.body)))

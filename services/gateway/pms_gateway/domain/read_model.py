@@ -1,10 +1,12 @@
 """The gateway's picture of accounts, live orders and running algos, from what their owners tell.
 
 Owns nothing that cannot be told again. Applies only higher (epoch, version), so a repeat or a late snapshot never
-takes it back. What has ended leaves it. Used by the GET routes.
+takes it back. What has ended leaves it, and so does what a complete snapshot of its owner does not name. Used by the
+GET routes.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from pms_common.contracts.bus.algos import AlgoState
 from pms_common.contracts.bus.base import FINAL_STATES
@@ -22,9 +24,37 @@ class ReadModel:
     orders: dict[str, tuple[Rank, OrderView]] = field(default_factory=dict)
     algos: dict[str, AlgoState] = field(default_factory=dict)
     trading_states: dict[tuple[str, str], str] = field(default_factory=dict)
+    _named: dict[str, set[str | tuple[str, str]]] = field(default_factory=dict)
+
+    def snapshot_begins(self, service: str) -> None:
+        """All that `service` owns follows."""
+        self._named[service] = set()
+
+    def snapshot_ends(self, service: str) -> None:
+        """All of it has been told since the beginning: what was not named has ended unseen."""
+        named = self._named.pop(service, None)
+        if named is None:
+            return
+        owned: dict[str, tuple[dict[Any, Any], ...]] = {
+            "orders": (self.orders,),
+            "risk": (self.accounts, self.trading_states),
+            "algos": (self.algos,),
+        }
+        for objects in owned[service]:
+            for gone in objects.keys() - named:
+                del objects[gone]
+
+    def snapshot_broken(self, service: str) -> None:
+        """A part of it was missed: it says nothing about what it did not name."""
+        self._named.pop(service, None)
+
+    def _name(self, service: str, key: str | tuple[str, str]) -> None:
+        if service in self._named:
+            self._named[service].add(key)
 
     def account(self, state: AccountState) -> None:
         """An account after a change."""
+        self._name("risk", state.account_id)
         known = self.accounts.get(state.account_id)
         if known is None or (known.epoch, known.version) < (state.epoch, state.version):
             self.accounts[state.account_id] = state
@@ -32,6 +62,7 @@ class ReadModel:
     def order(self, update: OrderUpdate) -> None:
         """An order after a change."""
         order, rank = update.order, (update.epoch, update.order.version)
+        self._name("orders", order.client_order_id)
         known = self.orders.get(order.client_order_id)
         if known is not None and rank <= known[0]:
             return
@@ -42,6 +73,7 @@ class ReadModel:
 
     def algo(self, state: AlgoState) -> None:
         """An algo after a change."""
+        self._name("algos", state.algo_id)
         known = self.algos.get(state.algo_id)
         if known is not None and (state.epoch, state.version) < (known.epoch, known.version):
             return
@@ -53,6 +85,7 @@ class ReadModel:
     def trading_state(self, state: TradingState) -> None:
         """The gate of an account and symbol; an open one is not kept."""
         scope = (state.account_id, state.symbol)
+        self._name("risk", scope)
         if state.state == "active":
             self.trading_states.pop(scope, None)
         else:
