@@ -100,3 +100,16 @@ def test_a_later_epoch_counts_more_than_a_higher_version() -> None:
     desk.hear(update("active", view(version=10), 2, epoch=1), redelivered=True)
     assert desk.account.orders["X"].executed == D("0.4")
     assert outcome.view.version == 2
+
+
+def test_a_child_asked_for_again_after_its_end_is_released_when_its_end_is_told_again() -> None:
+    desk = desk_with()
+    desk.ask()
+    ended = view(client_order_id="K", parent_id="algo", state="cancelled", version=2)
+    desk.hear(update("cancelled", ended, 1))
+    desk.ask()
+    assert desk.account.reserved_margin
+    told = len(desk.events_told())
+    desk.hear(update("snapshot", ended, 2))
+    assert not desk.account.reserved_margin
+    assert len(desk.events_told()) == told
