@@ -135,6 +135,13 @@ def test_r03_an_absence_proves_nothing_before_the_lag_of_queries_has_passed() ->
     assert conclusion(order, False, NOW + RECV_WINDOW_MS + QUERY_LAG_MS, case) is Kind.ABSENT
 
 
+def test_r03_an_order_that_the_exchange_has_named_is_never_concluded_to_be_absent() -> None:
+    order = sent()
+    order.exchange_order_id = 7
+    case = open_case(order, NOW)
+    assert conclusion(order, False, case.conclusive_ms, case) is None
+
+
 def test_r04_a_cancel_is_given_up_only_on_proof() -> None:
     order = sent()
     order.status = "cancelling"

@@ -63,13 +63,15 @@ def settled(order: OrderState) -> bool:
 def conclusion(order: OrderState, found_open: bool, asked_ms: int, case: Case) -> Kind | None:
     """What a query asked at `asked_ms` proves beyond its report; None where it proves nothing yet.
 
-    Absent and conclusive: not executed. Still open and conclusive: the cancel, or the lost amendment, was not executed;
-    an amendment that was answered was, whatever its event.
+    Absent and conclusive: not executed, unless the exchange has named the order, for then its queries lag. Still open
+    and conclusive: the cancel, or the lost amendment, was not executed; an amendment that was answered was, whatever
+    its event.
     """
     if asked_ms < case.conclusive_ms:
         return None
     if not found_open:
-        return Kind.ABSENT if order.status in ("placing", "unknown") else None
+        never_taken = order.exchange_order_id is None and order.status in ("placing", "unknown")
+        return Kind.ABSENT if never_taken else None
     if order.status == "cancelling" and order.flight is None:
         return Kind.CANCEL_REFUSED
     if order.status == "amending" and order.flight is None:
