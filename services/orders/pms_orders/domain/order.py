@@ -151,6 +151,7 @@ def view(order: OrderState) -> OrderView:
         request_id=place.request_id,
         command=place.command,
         price_cap=place.price_cap,
+        notional_cap=place.notional_cap,
         state=order.status,
         exchange_order_id=order.exchange_order_id,
         executed_quantity=order.executed,
