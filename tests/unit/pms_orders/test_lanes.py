@@ -127,3 +127,15 @@ def test_an_order_waits_at_most_once_a_lane(steps: list[tuple[int, str]]) -> Non
             order.wanted_cancel = "requested"
         lanes.enter(order)
         assert len(lanes) <= 10 and sum(lanes.depth(lane) for lane in Lane) == len(lanes)
+
+
+def test_what_waits_to_be_sent_is_found_and_what_was_withdrawn_is_dropped() -> None:
+    lanes = Lanes()
+    waiting, withdrawn, amended = (register(place(name), NOW) for name in ("w", "x", "y"))
+    for order in (waiting, withdrawn):
+        lanes.enter(order)
+    amended.sent_ms, amended.wanted_amend = NOW, Terms(Decimal(101), Decimal(1))
+    lanes.enter(amended)
+    withdrawn.status = "cancelled"
+    assert lanes.unsent() == [waiting] and len(lanes) == 2
+    assert lanes.pop(lambda lane: True) == (Lane.NEW, Operation.PLACE, waiting)

@@ -49,6 +49,23 @@ class Lanes:
         self._waiting[lane].append(order)
         return True
 
+    def unsent(self) -> list[OrderState]:
+        """The orders whose placement waits. Drops, in all lanes, what is no longer its order's next step."""
+        found: list[OrderState] = []
+        for lane in Lane:
+            waiting = self._waiting[lane]
+            for _ in range(len(waiting)):
+                order = waiting.popleft()
+                operation = step(order)
+                if operation is not None and lane_of(order, operation) is lane:
+                    waiting.append(order)
+                    if operation is Operation.PLACE:
+                        found.append(order)
+                else:
+                    self._entered.discard((lane, order.client_order_id))
+                    self.enter(order)
+        return found
+
     def pop(self, admits: Callable[[Lane], bool]) -> tuple[Lane, Operation, OrderState] | None:
         """The most urgent request that may go now. What is no longer the order's next step is dropped on the way."""
         for lane in Lane:
