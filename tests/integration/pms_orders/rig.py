@@ -34,6 +34,7 @@ from pms_orders.app.readiness import Readiness
 from pms_orders.app.retelling import Retelling
 from pms_orders.app.sender import Sender
 from pms_orders.app.snapshots import Snapshots
+from pms_orders.app.startup import last_heard_ms, recover
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.rate import Budget, Window
@@ -54,7 +55,7 @@ class Rig:
         self._tasks: list[asyncio.Task[Any]] = []
         self._ready: dict[str, bool] = {}
 
-    async def start(self, reading: bool = True) -> "Rig":
+    async def start(self) -> "Rig":
         self.bus = await Bus.connect(
             self.redis_url, SERVICE, self.names, lambda part, ok, why: self._ready.__setitem__(part, ok)
         )
@@ -88,14 +89,17 @@ class Rig:
             up=lambda ok, why: None,
         )
         self.manager.sender = Sender(budget, self.gates, self.socket, self.manager.bar, now_ms)
-        if reading:
-            await self.read()
+        heard = partial(last_heard_ms, self.bus.redis, self.names.updates(SERVICE))
+        await recover(self.engine, self.manager, self.gates, self.publisher, heard)
+        await self.read()
         return self
 
     async def read(self) -> None:
         """Begin to read the streams."""
         intake = Intake(self.manager, self.gates, self.publisher, self.journal)
-        self.cancels = Cancels(self.manager, self.gates, self.inlet, self.answers, self.engine, self.spawn)
+        self.cancels = Cancels(
+            self.manager, self.gates, self.inlet, self.answers, self.journal, self.marks, self.engine, self.spawn
+        )
         handlers = {
             self.names.urgent(SERVICE): intake.work,
             self.names.changes(SERVICE): intake.work,
@@ -127,6 +131,7 @@ class Rig:
             facts=ExchangeFacts(self.updates, now_ms),
             readiness=Readiness(self.updates, lambda part, ok, why: None),
             updates=self.updates,
+            publisher=self.publisher,
             outbox=self.bus.outbox,
             retelling=self.retelling,
             spawn=self.spawn,

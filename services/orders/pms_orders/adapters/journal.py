@@ -18,7 +18,10 @@ from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import Fill, PlaceOrder
 from pms_common.db import GroupCommit, Statement
 from pms_common.decimals import ZERO
+from pms_common.logging import get_logger
 from pms_orders.domain.order import OrderState, exchange_number
+
+log = get_logger(__name__)
 
 _STATE = {
     "client_order_id": "text",
@@ -108,8 +111,9 @@ class Journal:
         self._commits.add(REGISTERED, (*row, order.price, order.quantity))
 
     def changed(self, order: OrderState) -> None:
-        """The order as it is now."""
-        row = (order.place.client_order_id, order.status, order.version, order.exchange_order_id, order.price)
+        """The order as it is now; one that is to be cancelled as cancelling, whatever has been sent."""
+        status = "cancelling" if order.wanted_cancel and not order.final else order.status
+        row = (order.place.client_order_id, status, order.version, order.exchange_order_id, order.price)
         quantities = (order.quantity, order.executed, order.average_price)
         times = (order.terms_ms, order.sent_ms, order.updated_ms)
         self._commits.add(CHANGED, (*row, *quantities, *times, order.error_code, order.error))
@@ -134,7 +138,7 @@ class Restored:
     ended: list[OrderState]
     gates: list[tuple[str, str, str]]
     recent_fills: dict[str, list[Fill]]
-    """Fills of the orders that changed in the last `REPEAT_MS` of the journal, by client order id."""
+    """Fills of the orders that have changed since `recent_since_ms`, by client order id."""
     recent_since_ms: int
 
 
@@ -169,11 +173,17 @@ _RECENT = text(
     " WHERE o.updated_ms >= :since ORDER BY f.trade_id"
 )
 REPEAT_MS = 60_000
-"""The journal may hold what a killed writer had not got out to Redis; Redis away for longer than this is an alarm."""
+"""How much before Redis last heard of the journal is told again: the clocks of exchange and machines differ, and a
+killed writer had not got all of it out."""
+MAX_REPEAT_MS = 3_600_000
+"""Redis behind the journal by more than this is an alarm; what is older its readers have to ask for."""
 
 
-async def restore(engine: AsyncEngine, max_ended: int) -> Restored:
-    """Read back the live orders with their fills, the last ended ones, the gates, and what changed last."""
+async def restore(engine: AsyncEngine, max_ended: int, heard_ms: int) -> Restored:
+    """Read back the live orders with their fills, the last ended ones, the gates, and what Redis may not have heard.
+
+    `heard_ms` is when Redis was last told something.
+    """
     async with engine.connect() as connection:
         live = [_order(row) for row in (await connection.execute(_LIVE)).mappings()]
         ended = [_order(row) for row in (await connection.execute(_ENDED, {"bound": max_ended})).mappings()]
@@ -181,11 +191,20 @@ async def restore(engine: AsyncEngine, max_ended: int) -> Restored:
         fills = await connection.execute(_FILLS, {"names": list(both)})
         _book(both, fills.mappings())
         gates = [(row.account_id, row.symbol, row.state) for row in await connection.execute(_GATES)]
-        since_ms = (await connection.execute(_NEWEST)).scalar_one() - REPEAT_MS
+        since_ms = _recent_since((await connection.execute(_NEWEST)).scalar_one(), heard_ms)
         recent: dict[str, list[Fill]] = {}
         for row in (await connection.execute(_RECENT, {"since": since_ms})).mappings():
             recent.setdefault(row["client_order_id"], []).append(_fill(row))
     return Restored(live, ended[::-1], gates, recent, since_ms)
+
+
+def _recent_since(newest_ms: int, heard_ms: int) -> int:
+    bound_ms = newest_ms - MAX_REPEAT_MS
+    since_ms = min(newest_ms, heard_ms) - REPEAT_MS
+    if newest_ms and since_ms < bound_ms:
+        log.error("redis_far_behind_journal", heard_ms=heard_ms, journal_ms=newest_ms, retold_since_ms=bound_ms)
+        return bound_ms
+    return since_ms
 
 
 async def find_one(engine: AsyncEngine, order_id: str) -> OrderState | None:

@@ -5,6 +5,7 @@ AMBIGUITY saying how to ask. Uses the manager for the cancelling itself.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -15,10 +16,11 @@ from pms_common.answers import Answers
 from pms_common.contracts.base import encode
 from pms_common.contracts.commands.orders import Cancel, CancelAll
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_common.contracts.results import CancelAllDone
+from pms_common.contracts.results import CancelAllDone, failure
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.logging import get_logger
-from pms_orders.adapters.journal import DATABASE_ERRORS, find_one
+from pms_common.marks import Marks
+from pms_orders.adapters.journal import DATABASE_ERRORS, Journal, find_one
 from pms_orders.app.manager import Ended, OrderManager
 from pms_orders.app.publisher import order_done
 from pms_orders.domain.gates import Gates
@@ -42,6 +44,8 @@ class Cancels:
         gates: Gates,
         inlet: CommandInlet,
         answers: Answers,
+        journal: Journal,
+        marks: Marks,
         engine: AsyncEngine,
         spawn: Spawn,
     ) -> None:
@@ -49,6 +53,8 @@ class Cancels:
         self._gates = gates
         self._inlet = inlet
         self._answers = answers
+        self._journal = journal
+        self._marks = marks
         self._engine = engine
         self._spawn = spawn
         self._loop = asyncio.get_running_loop()
@@ -136,12 +142,20 @@ class Cancels:
         self._end(request, CommandError(ErrorCode.ORDER_ALREADY_FINAL, text, details=_details(order)))
 
     def _end(self, request: Request, outcome: OrderState | CommandError) -> None:
-        self._inlet.acknowledge(request)
-        end = (request.request_id, request.account_id, request.type)
         if isinstance(outcome, CommandError):
-            self._answers.fail(*end, outcome)
+            body = encode(failure(outcome, request.request_id, request.warnings))
         else:
-            self._answers.end(*end, encode(order_done(outcome, request.request_id, ended=True)))
+            body = encode(order_done(outcome, request.request_id, ended=True, warnings=request.warnings))
+        self._tell(request, body)
+
+    def _tell(self, request: Request, body: bytes) -> None:
+        """Answer now. The request has ended when the journal has its cancels: until then a successor repeats it."""
+        self._answers.tell(request.request_id, request.account_id, request.type, body)
+        self._journal.then(partial(self._close, request, body))
+
+    def _close(self, request: Request, body: bytes) -> None:
+        self._inlet.acknowledge(request)
+        self._marks.end(request.account_id, request.request_id, body)
 
     # -- cancel_all
 
@@ -160,27 +174,34 @@ class Cancels:
         return Taken.LATER
 
     async def _cancel_them(self, request: Request, orders: list[OrderState]) -> None:
-        if orders:
-            await asyncio.wait([self._cancelled(order) for order in orders], timeout=WAIT_S)
+        await self._cancelled([order for order in orders if not order.final])
         cancelled = sum(order.status in _CANCELLED for order in orders)
-        self._inlet.acknowledge(request)
-        self._answers.succeed(
-            request.request_id,
-            request.account_id,
-            request.type,
-            CancelAllDone(
-                request_id=request.request_id,
-                cancelled=cancelled,
-                failed=len(orders) - cancelled,
-                total=len(orders),
-            ),
+        done = CancelAllDone(
+            request_id=request.request_id,
+            cancelled=cancelled,
+            failed=len(orders) - cancelled,
+            total=len(orders),
+            warnings=request.warnings or None,
         )
+        self._tell(request, encode(done))
 
-    def _cancelled(self, order: OrderState) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._manager.watch(order, partial(_resolve, done))
-        self._manager.cancel(order, "requested")
-        return done
+    async def _cancelled(self, orders: list[OrderState]) -> None:
+        """Cancel these and wait for their ends, `WAIT_S` at most."""
+        waiting, all_ended = set(orders), asyncio.Event()
+
+        def ended(order: OrderState, _refused: Announce | None) -> None:
+            waiting.discard(order)
+            if not waiting:
+                all_ended.set()
+
+        for order in orders:
+            self._manager.watch(order, ended)
+            self._manager.cancel(order, "requested")
+        if waiting:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(all_ended.wait(), WAIT_S)
+        for order in waiting:
+            self._manager.unwatch(order, ended)
 
 
 class _Wait:
@@ -203,11 +224,6 @@ class _Wait:
 def _check_owner(request: Request, order: OrderState) -> None:
     if request.account_id and request.account_id != order.place.account_id:
         raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN)
-
-
-def _resolve(done: asyncio.Future[None], _order: OrderState, _refused: Announce | None) -> None:
-    if not done.done():
-        done.set_result(None)
 
 
 def _details(order: OrderState) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Intake:
         elif type(message) is AmendOrder:
             self._manager.amend(order, Terms(message.price, message.quantity), entry)
         else:
-            self._manager.cancel(order, message.reason, entry)
+            self._manager.cancel(order, message.reason)
+            self._publisher.acknowledge(entry)
 
     def trading_state(self, entry: Entry) -> None:
         """An operator's trading state, and with `cancel` the end of what rests there. Risk answers it."""

@@ -63,7 +63,7 @@ class OrderManager:
         self.now_ms = now_ms
         self._ages_ms = ages_ms
         self._resting = RestingPrices()
-        self._held: defaultdict[str, list[tuple[Operation, Entry]]] = defaultdict(list)
+        self._amending: dict[str, Entry] = {}
         self._watchers: defaultdict[str, list[Ended]] = defaultdict(list)
         self._expecting: dict[str, int] = {}
         self._hints: dict[tuple[str, int], tuple[OrderState, int]] = {}
@@ -74,6 +74,7 @@ class OrderManager:
         """Register an approved order and have it sent; what may have been sent before is asked for first."""
         known = self.tracker.find(place.client_order_id)
         if known is not None:
+            self._publisher.show(known, entry.id)  # who asks again may not have heard what became of it
             known.answered = known.answered and not entry.suspect  # its answer may have been lost with a predecessor
             self._publisher.answer(known)
             self._publisher.acknowledge(entry)
@@ -115,32 +116,37 @@ class OrderManager:
         self.cases.open(order, self._ages_ms(), doubted)
 
     def restore(self, order: OrderState) -> None:
-        """Take over a live order of the last writer. What it did not see confirmed is suspect."""
+        """Take over an order of the last writer: a live one, or an ended one of which executions are missing.
+
+        What the writer did not see confirmed is suspect.
+        """
         self.tracker.add(order)
+        if order.final:
+            self.clear_up(order)
+            return
+        if order.status == "cancelling":
+            order.wanted_cancel = "requested"
         if order.exchange_order_id is None:
+            order.status = "placing"
             self.suspect(order)
             return
         order.answered = True
-        if order.status == "cancelling":
-            order.wanted_cancel = "requested"
         if order.status in ("cancelling", "amending"):
             order.status = "active"
         self._rest(order)
 
-    def cancel(self, order: OrderState, reason: str, entry: Entry | None = None) -> None:
-        """Have an order cancelled. `entry` is acknowledged when the cancel has an outcome."""
+    def cancel(self, order: OrderState, reason: str) -> None:
+        """Have an order cancelled. Once the journal has it, a successor cancels what this process did not."""
         if order.final:
-            if entry is not None:
-                self._publisher.acknowledge(entry)
             return
-        if entry is not None:
-            self._held[order.client_order_id].append((Operation.CANCEL, entry))
         if not order.sent_ms:
             self.withdraw(order, reason)
             return
         order.wanted_amend = None
         if order.status != "cancelling":
             order.wanted_cancel = order.wanted_cancel or reason
+        self._settle_amendment(order)
+        self._journal.changed(order)
         self.sender.enter(order)
 
     def amend(self, order: OrderState, terms: Terms, entry: Entry) -> None:
@@ -148,8 +154,9 @@ class OrderManager:
         if order.final:
             self._publisher.acknowledge(entry)  # its end was told, and nothing more will be
             return
-        self._release(order, Operation.AMEND)
-        self._held[order.client_order_id].append((Operation.AMEND, entry))
+        if replaced := self._amending.pop(order.client_order_id, None):
+            self._publisher.acknowledge(replaced)
+        self._amending[order.client_order_id] = entry
         try:
             self._check_amend(order, terms)
         except CommandError as refusal:
@@ -253,21 +260,17 @@ class OrderManager:
         self._rest(order)
         if announces:
             self._publisher.tell(order, announces)
-            self._settle_entries(order, announces)
+            self._tell_watchers(order, announces)
+        if order.client_order_id in self._amending:
+            self._settle_amendment(order)
         if order.final:
             if order.whole:
                 self.tracker.retire(order)
         else:
             self.sender.enter(order)
 
-    def _settle_entries(self, order: OrderState, announces: list[Announce]) -> None:
+    def _tell_watchers(self, order: OrderState, announces: list[Announce]) -> None:
         client_order_id = order.client_order_id
-        if client_order_id in self._held:
-            causes = {announce.cause for announce in announces}
-            if order.final or "amended" in causes or "amend_failed" in causes:
-                self._release(order, Operation.AMEND)
-            if order.final or "cancel_failed" in causes:
-                self._release(order, Operation.CANCEL)
         if client_order_id not in self._watchers:
             return
         refused = next((announce for announce in announces if announce.cause == "cancel_failed"), None)
@@ -275,15 +278,14 @@ class OrderManager:
             for ended in self._watchers.pop(client_order_id):
                 ended(order, refused)
 
-    def _release(self, order: OrderState, operation: Operation) -> None:
-        held = self._held.pop(order.client_order_id, None)
-        if held is None:
-            return
-        for what, entry in held:
-            if what is operation:
+    def _settle_amendment(self, order: OrderState) -> None:
+        """Acknowledge the newest amendment once it, and not an earlier one, has an outcome."""
+        flying = order.flight is not None and order.flight.operation is Operation.AMEND
+        open_ = flying or order.wanted_amend is not None or order.status == "amending"
+        if order.final or not open_:
+            entry = self._amending.pop(order.client_order_id, None)
+            if entry is not None:
                 self._publisher.acknowledge(entry)
-        if kept := [item for item in held if item[0] is not operation]:
-            self._held[order.client_order_id] = kept
 
     def watch(self, order: OrderState, ended: Ended) -> None:
         """Have `ended` called once, when the order ends or a cancel of it is refused."""
@@ -343,7 +345,7 @@ class OrderManager:
             self._expire_waiting(now_ms)
 
     def _expire_waiting(self, now_ms: int) -> None:
-        for order in self.tracker.live():
+        for order in self.sender.lanes.unsent():
             expires_ms = order.place.expires_at_ms
-            if not order.sent_ms and expires_ms is not None and now_ms > expires_ms:
+            if expires_ms is not None and now_ms > expires_ms:
                 self.bar(order, Operation.PLACE, CommandError(ErrorCode.EXPIRED_COMMAND))

@@ -19,7 +19,7 @@ from pms_orders.domain.reducer import Announce, retold
 _REFUSED = frozenset({"rejected", "failed"})
 
 
-def order_done(order: OrderState, request_id: str, *, ended: bool) -> OrderDone:
+def order_done(order: OrderState, request_id: str, *, ended: bool, warnings: tuple[str, ...] = ()) -> OrderDone:
     """The order as the result of a request; with its fills where its end was waited for."""
     place = order.place
     number = order.exchange_order_id
@@ -35,6 +35,7 @@ def order_done(order: OrderState, request_id: str, *, ended: bool) -> OrderDone:
         price=order.price,
         filled_qty=order.executed if ended else None,
         avg_fill_price=order.average_price if ended else None,
+        warnings=warnings or None,
     )
 
 
@@ -74,6 +75,10 @@ class Publisher:
             )
             self._updates.publish(update)
 
+    def show(self, order: OrderState, asked: str) -> None:
+        """Publish the order as it is, to who has asked (`asked` names the question)."""
+        self.repeat(order, [Announce(f"{order.client_order_id}:snapshot:{asked}", "snapshot", order.updated_ms)])
+
     def retell(self, order: OrderState, fills: list[Fill]) -> None:
         """Tell again what may not have got out, and the answer of its request. Who has heard it keeps the first."""
         self.repeat(order, retold(order, fills))
@@ -85,7 +90,7 @@ class Publisher:
         place = order.place
         if not place.answer or order.answered or order.status == "unknown":
             return
-        if order.status == "placing" and order.exchange_order_id is None:
+        if order.exchange_order_id is None and not order.final:
             return
         order.answered = True
         if order.status in _REFUSED:

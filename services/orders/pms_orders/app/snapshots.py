@@ -12,13 +12,13 @@ from typing import Any
 
 from pms_common.bus import Entry, Outbox, UpdatesWriter
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, SnapshotRequest, snapshot_request
-from pms_common.contracts.bus.orders import OrderUpdate, Reference, SymbolSpec
+from pms_common.contracts.bus.orders import Reference, SymbolSpec
 from pms_common.logging import get_logger
 from pms_orders.adapters.journal import DATABASE_ERRORS
 from pms_orders.app.account import ExchangeFacts
+from pms_orders.app.publisher import Publisher
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.retelling import Retelling
-from pms_orders.domain.order import view
 from pms_orders.domain.tracker import OrderTracker
 
 log = get_logger(__name__)
@@ -43,6 +43,7 @@ class Snapshots:
         facts: ExchangeFacts,
         readiness: Readiness,
         updates: UpdatesWriter,
+        publisher: Publisher,
         outbox: Outbox,
         retelling: Retelling,
         spawn: Callable[[Coroutine[Any, Any, None], str], object],
@@ -54,6 +55,7 @@ class Snapshots:
         self._facts = facts
         self._readiness = readiness
         self._updates = updates
+        self._publisher = publisher
         self._outbox = outbox
         self._retelling = retelling
         self._spawn = spawn
@@ -91,10 +93,7 @@ class Snapshots:
     async def _tell_orders(self, token: str) -> None:
         for number, order in enumerate(self._tracker.live(), start=1):
             if not order.final:  # its end was told meanwhile, or is told after its executions
-                key = f"{order.client_order_id}:snapshot:{token}"
-                shown = view(order)
-                update = OrderUpdate(epoch=0, n=0, key=key, cause="snapshot", order=shown, event_ms=order.updated_ms)
-                self._updates.publish(update)
+                self._publisher.show(order, token)
             if number % ORDERS == 0:
                 await self._retelling.pause()
 

@@ -5,12 +5,16 @@ Owns the asking and its repetition: a venue that is down makes the service not r
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import cast
 
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pms_common.bus.ids import id_ms
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance.clock import VenueClock
@@ -21,7 +25,6 @@ from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import Publisher
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget
-from pms_orders.domain.reducer import retold
 from pms_orders.domain.tracker import MAX_ENDED
 
 log = get_logger(__name__)
@@ -59,19 +62,36 @@ async def learn(rest: ExchangeClient, clock: VenueClock, budget: Budget, report:
         return Rules(specs, fees.maker_commission_rate, fees.taker_commission_rate, hedge_mode)
 
 
-async def recover(engine: AsyncEngine, manager: OrderManager, gates: Gates, publisher: Publisher) -> None:
+async def last_heard_ms(redis: Redis, stream: str) -> int:
+    """When Redis last took an entry of this stream, trimmed ones included; 0 where it knows no such stream."""
+    try:
+        info = cast("dict[str, bytes]", await redis.xinfo_stream(stream))
+    except ResponseError as error:
+        if "no such key" not in str(error):
+            raise
+        return 0
+    return id_ms(info["last-generated-id"].decode())
+
+
+async def recover(
+    engine: AsyncEngine, manager: OrderManager, gates: Gates, publisher: Publisher, heard: Callable[[], Awaitable[int]]
+) -> None:
     """Take over what the last writer left. What it may have sent and nobody has confirmed is suspect.
 
-    What it journalled last is told again, with the same keys, because it may not have got out before its end.
+    What it journalled since Redis last heard of it (`heard` tells when), and shortly before, is told again with the
+    same keys, and answered again, because it may not have got out before its end.
     """
-    restored = await restore(engine, MAX_ENDED)
+    restored = await restore(engine, MAX_ENDED, await heard())
     for order in (*restored.live, *restored.ended):
         if order.updated_ms >= restored.recent_since_ms and order.version:
-            publisher.repeat(order, retold(order, restored.recent_fills.get(order.client_order_id, [])))
+            publisher.retell(order, restored.recent_fills.get(order.client_order_id, []))
     for account_id, symbol, state in restored.gates:
         gates.set(account_id, symbol, state)
     for order in restored.ended:
-        manager.tracker.remember(order)
+        if order.whole:
+            manager.tracker.remember(order)
+        else:
+            manager.restore(order)
     for order in restored.live:
         manager.restore(order)
     log.info("recovered", live=len(restored.live), ended=len(restored.ended))

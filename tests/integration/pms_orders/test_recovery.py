@@ -1,0 +1,54 @@
+"""What a successor makes of what the journal and Redis have."""
+
+from typing import Any
+
+from tests.integration.pms_orders.rig import Rig
+from tests.unit.pms_orders.orders import report, trade
+
+from pms_common.clock import now_ms
+from pms_orders.domain.table import Kind
+
+NAME = "PMS_a_LMT_1"
+
+
+async def successor(rig: Rig) -> Rig:
+    await rig.kill()
+    return await rig.start()
+
+
+async def test_r09_an_ended_order_whose_fills_are_missing_is_cleared_up_by_the_successor(rig: Rig) -> None:
+    order = await rig.accepted(quantity="5")
+    rig.manager.report([trade(1, "3", "3"), report(Kind.CANCELLED, executed=order.quantity, event_ms=now_ms())])
+    await rig.commits.flush()
+    assert order.final and not order.whole
+    await successor(rig)
+    restored = rig.tracker.find(NAME)
+    assert restored is not None and restored.final and [case.order for case in rig.manager.cases] == [restored]
+    rig.manager.report([trade(2, "2", "5")])
+    assert restored.whole and len(rig.tracker) == 0 and rig.tracker.find(NAME) is restored
+
+
+async def test_an_answer_that_did_not_get_out_is_given_by_the_successor(rig: Rig) -> None:
+    await rig.accepted(answer=True, request_id="r1", command="limit")
+    rig.manager.report([report(Kind.NEW, event_ms=now_ms())])
+    await rig.commits.flush()
+    await rig.bus.outbox.flush()
+    lost: Any = rig.bus.redis
+    assert await lost.delete(rig.names.result("r1"))
+    await successor(rig)
+    answer = await rig.result("r1")
+    assert answer["success"] and answer["state"] == "active"
+
+
+async def test_an_order_without_an_outcome_is_not_answered_at_a_start(rig: Rig) -> None:
+    order = await rig.accepted(answer=True, request_id="r1", command="limit")
+    order.exchange_order_id, order.wanted_cancel, order.version = None, "requested", 1
+    rig.journal.changed(order)
+    await rig.commits.flush()
+    await rig.bus.outbox.flush()
+    await rig.bus.redis.delete(rig.names.result("r1"))
+    await successor(rig)
+    await rig.bus.outbox.flush()
+    restored = rig.tracker.find(NAME)
+    assert restored is not None and restored.status == "unknown" and restored.wanted_cancel
+    assert await rig.bus.redis.get(rig.names.result("r1")) is None
