@@ -69,3 +69,12 @@ def topology(names: Names) -> tuple[Stream, ...]:
         *(Stream(name, Kind.WORK, groups) for name, groups in work),
         *(Stream(name, Kind.UPDATES, groups) for name, groups in updates),
     )
+
+
+def kept_by(names: Names, service: str) -> list[Stream]:
+    """The streams that `service` trims: the work it is the first reader of, and the updates it writes."""
+    return [
+        stream
+        for stream in topology(names)
+        if (stream.name == names.updates(service) if stream.kind is Kind.UPDATES else stream.groups[0] == service)
+    ]

@@ -20,7 +20,7 @@ from pms_common.inlet import CommandInlet
 from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_common.service import Lifecycle, run
-from pms_common.topology import topology
+from pms_common.topology import kept_by, topology
 
 
 async def wire(life: Lifecycle) -> None:
@@ -87,10 +87,8 @@ async def wire(life: Lifecycle) -> None:
 
 def _keep(life: Lifecycle, bus: Bus, names: Names, read: set[str]) -> None:
     """Trim and measure the streams that are ours: those only we read, and our updates."""
-    updates = names.updates("algos")
-    ours = [stream for stream in topology(names) if stream.name in {*read, updates}]
-    trimmed = [stream for stream in ours if stream.groups == ("algos",) or stream.name == updates]
-    life.spawn(Trimmer(bus.redis, trimmed).run(), "trimmer")
+    ours = [stream for stream in topology(names) if stream.name in {*read, names.updates("algos")}]
+    life.spawn(Trimmer(bus.redis, kept_by(names, "algos")).run(), "trimmer")
     life.spawn(LagSampler(bus.redis, ours).run(), "lag")
 
 

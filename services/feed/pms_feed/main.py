@@ -2,9 +2,10 @@
 
 import functools
 
-from pms_common.bus import Bus
+from pms_common.bus import Bus, LagSampler, Trimmer
 from pms_common.names import Names
 from pms_common.service import Lifecycle, run
+from pms_common.topology import kept_by
 from pms_feed.adapters.rest import PublicRest
 from pms_feed.adapters.socket import connect
 from pms_feed.app.frames import Frames
@@ -54,6 +55,9 @@ async def wire(life: Lifecycle) -> None:
     life.spawn(publisher.cache_prices(), "prices")
     life.spawn(consumer.run(), "leases")
     life.spawn(pulse.run(), "pulse")
+    leases = kept_by(names, "feed")
+    life.spawn(Trimmer(bus.redis, leases).run(), "trimmer")
+    life.spawn(LagSampler(bus.redis, leases).run(), "lag")
 
 
 def main() -> None:

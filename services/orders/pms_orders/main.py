@@ -2,13 +2,16 @@
 
 import asyncio
 import gc
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.answers import Answers
-from pms_common.bus import Bus, Consumer, UpdatesWriter
+from pms_common.bus import Bus, Consumer, LagSampler, Trimmer, UpdatesWriter
 from pms_common.clock import monotonic_ms, now_ms
 from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.db.cursors import PgCursorStore
@@ -17,6 +20,7 @@ from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_common.service import Lifecycle, run
 from pms_common.settings import Settings
+from pms_common.topology import kept_by, topology
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient
 from pms_orders.adapters.binance.signing import Signer
@@ -36,13 +40,16 @@ from pms_orders.app.retelling import Retelling
 from pms_orders.app.sender import Sender
 from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
-from pms_orders.app.startup import ClockKeeper, last_heard_ms, learn, recover
+from pms_orders.app.startup import ClockKeeper, Rules, learn, recover
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget, Window
 from pms_orders.domain.tracker import OrderTracker
 
 SERVICE = "orders"
+URGENT, WORK = CONSUMERS = "orders:urgent", "orders:work"
+"""What is read beside each other: cancels, closes and gates; and everything else."""
 TICK_S = 0.2
+RETRY_S = 1.0
 MAX_JOURNAL_LAG_S = 5.0
 """Past it no new risk is sent, so that what a crash would have to recover stays small."""
 
@@ -55,24 +62,24 @@ async def wire(life: Lifecycle) -> None:
     life.on_stop(bus.close)
     life.spawn(bus.run(), "bus")
     engine = _engine(life)
-    epoch = await take_epoch(engine, SERVICE)
+    epoch = await _there(life, lambda: take_epoch(engine, SERVICE))
     journal = Journal(_commits(life, epoch))
 
     updates = UpdatesWriter(bus.outbox, names.updates(SERVICE), epoch)
     marks = Marks(bus, names, SERVICE)
-    await marks.load(now_ms())
+    await _there(life, lambda: marks.load(now_ms()))
     answers = Answers(names, bus.outbox, updates, marks)
     inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
     publisher = Publisher(updates, bus.outbox, answers, journal)
     readiness = Readiness(updates, life.ready)
-    life.ready(f"consumer:{SERVICE}", False, "waits for the first reconciliation")
+    for part in CONSUMERS:
+        life.ready(f"consumer:{part}", False, "waits for the first reconciliation")
 
     signer, clock, budget = _venue(settings)
     rest = ExchangeClient(settings.binance_rest_url, signer, clock, budget, now_ms)
     life.on_stop(rest.close)
     rules = await learn(rest, clock, budget, partial(readiness.set, "clock"))
-    same_mode = rules.hedge_mode == (settings.position_mode == "hedge")
-    life.ready("position_mode", same_mode, "" if same_mode else "PMS_POSITION_MODE differs from the exchange account's")
+    _check_mode(life, rules)
 
     tracker, gates = OrderTracker(), Gates()
     manager = OrderManager(
@@ -114,41 +121,86 @@ async def wire(life: Lifecycle) -> None:
         facts=facts,
         readiness=readiness,
         updates=updates,
-        publisher=publisher,
         outbox=bus.outbox,
         retelling=retelling,
         spawn=life.spawn,
         now_ms=now_ms,
     )
     intake = Intake(manager, gates, publisher, journal)
-    cancels = Cancels(manager, gates, inlet, answers, journal, marks, engine, life.spawn)
+    cancels = Cancels(manager, gates, inlet, answers, engine, life.spawn)
     commands = {
         names.cmd("cancel"): inlet.route("cancel", cancels.cancel),
         names.cmd("cancel_all"): inlet.route("cancel_all", cancels.cancel_all),
     }
-    consumer = bus.consumer(
+    # The bound on what is unacknowledged is each consumer's own: while the journal is away, changes that fill theirs
+    # must not shut out cancels and closes.
+    urgent = bus.consumer(
         SERVICE,
-        {
-            names.urgent(SERVICE): intake.work,
-            names.changes(SERVICE): intake.work,
-            names.requests(SERVICE): intake.work,
-            **commands,
-            names.op("trading_state"): intake.trading_state,
-            names.queries(SERVICE): snapshots.query,
-        },
+        {names.urgent(SERVICE): intake.work, **commands, names.op("trading_state"): intake.trading_state},
         cursors=PgCursorStore(engine, SERVICE),
         public=frozenset(commands),
         dead=inlet.bury,
+        part=URGENT,
+    )
+    work = bus.consumer(
+        SERVICE,
+        {
+            names.changes(SERVICE): intake.work,
+            names.requests(SERVICE): intake.work,
+            names.queries(SERVICE): snapshots.query,
+        },
+        cursors=PgCursorStore(engine, SERVICE),
+        dead=inlet.bury,
+        part=WORK,
     )
 
     # Orders are kept and have no cycles: with the default thresholds, looking for some costs a fifth of the time.
     gc.set_threshold(20_000, 20, 50)
-    await recover(engine, manager, gates, publisher, partial(last_heard_ms, bus.redis, names.updates(SERVICE)))
+    await _there(life, lambda: recover(engine, manager, gates, publisher))
     snapshots.tell_reference()
-    _begin(life, trading_socket=socket, user_stream=stream, session=session, resolver=resolver)
-    _begin(life, clock=keeper, retelling=retelling)
+    _begin(
+        life,
+        trading_socket=socket,
+        user_stream=stream,
+        session=session,
+        resolver=resolver,
+        clock=keeper,
+        retelling=retelling,
+    )
     life.spawn(_tick(manager, socket, journal, readiness), "tick")
-    life.spawn(_consume(life, consumer, session), "consumer")
+    _keep(life, bus, names)
+    for consumer in (urgent, work):
+        life.spawn(_consume(life, consumer, session), "consumer")
+
+
+T = TypeVar("T")
+
+
+async def _there(life: Lifecycle, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask Redis or PostgreSQL until they are there: one that is down makes the service not ready, not dead."""
+    while True:
+        try:
+            found = await ask()
+        except ProgrammingError:  # it is there, and not what it should be
+            raise
+        except (OSError, DBAPIError, RedisError) as error:
+            life.ready("servers", False, str(error))
+            await asyncio.sleep(RETRY_S)
+        else:
+            life.ready("servers", True)
+            return found
+
+
+def _keep(life: Lifecycle, bus: Bus, names: Names) -> None:
+    """Trim what is ours to trim, and measure what is ours to read."""
+    life.spawn(Trimmer(bus.redis, kept_by(names, SERVICE)).run(), "trimmer")
+    read = [stream for stream in topology(names) if SERVICE in stream.groups or stream.name == names.updates(SERVICE)]
+    life.spawn(LagSampler(bus.redis, read).run(), "lag")
+
+
+def _check_mode(life: Lifecycle, rules: Rules) -> None:
+    same = rules.hedge_mode == (life.settings.position_mode == "hedge")
+    life.ready("position_mode", same, "" if same else "PMS_POSITION_MODE differs from the exchange account's")
 
 
 def _engine(life: Lifecycle) -> AsyncEngine:
@@ -167,7 +219,7 @@ def _commits(life: Lifecycle, epoch: int) -> GroupCommit:
 
 def _hears(life: Lifecycle) -> bool:
     """Whether Redis is connected for reading and for writing."""
-    parts = [life.parts.get(name) for name in ("outbox", f"consumer:{SERVICE}")]
+    parts = [life.parts.get(name) for name in ("outbox", *(f"consumer:{part}" for part in CONSUMERS))]
     return all(part is not None and part.ok for part in parts)
 
 

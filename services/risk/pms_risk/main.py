@@ -15,7 +15,7 @@ from pms_common.marks import Marks
 from pms_common.metrics import gauge
 from pms_common.names import Names
 from pms_common.service import Lifecycle, run
-from pms_common.topology import RISK_COMMANDS, Kind, topology
+from pms_common.topology import RISK_COMMANDS, kept_by, topology
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.statements import ALL
 from pms_risk.adapters.postgres.store import Cursors, Store
@@ -192,10 +192,8 @@ def _journal(life: Lifecycle, bus: Bus, epoch: int) -> Journal:
 
 def _measure(life: Lifecycle, bus: Bus, names: Names) -> LagSampler:
     """Trim and measure what risk reads and writes; measure the stream it must not overfill."""
-    written, filled = names.updates(SERVICE), names.requests("orders")
-    streams = topology(names)
-    own = [s for s in streams if s.name == written or (s.kind is Kind.WORK and SERVICE in s.groups)]
-    sampler = LagSampler(bus.redis, [*own, *(stream for stream in streams if stream.name == filled)])
+    own, filled = kept_by(names, SERVICE), names.requests("orders")
+    sampler = LagSampler(bus.redis, [*own, *(stream for stream in topology(names) if stream.name == filled)])
     life.spawn(sampler.run(), "lag")
     life.spawn(Trimmer(bus.redis, own).run(), "trim")
     return sampler

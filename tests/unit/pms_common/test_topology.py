@@ -1,7 +1,13 @@
 """The table of streams and groups, and the names it is made of."""
 
+from pathlib import Path
+
+import pytest
+
 from pms_common.names import Names
-from pms_common.topology import topology
+from pms_common.topology import kept_by, topology
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_every_stream_is_listed_once_and_has_a_reader() -> None:
@@ -9,6 +15,20 @@ def test_every_stream_is_listed_once_and_has_a_reader() -> None:
     names = [stream.name for stream in streams]
     assert len(names) == len(set(names))
     assert all(stream.groups for stream in streams)
+
+
+def test_r26_every_stream_is_trimmed_by_exactly_one_service() -> None:
+    names = Names("{acct1}pms", "{feed}pms")
+    services = ("risk", "orders", "algos", "feed", "gateway")
+    kept = [stream.name for service in services for stream in kept_by(names, service)]
+    assert sorted(kept) == sorted(stream.name for stream in topology(names))
+    assert names.op("trading_state") in [stream.name for stream in kept_by(names, "risk")]
+
+
+@pytest.mark.parametrize("service", ["risk", "orders", "algos", "feed"])
+def test_r26_every_service_trims_what_it_keeps(service: str) -> None:
+    wiring = (ROOT / f"services/{service}/pms_{service}/main.py").read_text(encoding="utf-8")
+    assert "kept_by(names, " in wiring and "Trimmer(bus.redis, " in wiring and "LagSampler(bus.redis, " in wiring
 
 
 def test_every_public_command_has_exactly_its_owner_as_reader() -> None:

@@ -68,8 +68,13 @@ class Bus:
         public: Set[str] = frozenset(),
         dead: OnDead | None = None,
         max_unacked: int = MAX_UNACKED,
+        part: str = "",
     ) -> Consumer:
-        """A consumer of `handlers`' streams. `public` are those with limited tries; `dead` answers what is given up."""
+        """A consumer of `handlers`' streams. `public` are those with limited tries; `dead` answers what is given up.
+
+        Streams that must not shut each other out by `max_unacked` take a consumer each, told apart in the service's
+        readiness by `part`.
+        """
         return Consumer(
             group,
             handlers,
@@ -84,6 +89,7 @@ class Bus:
             on_dead=dead,
             cursors=cursors,
             max_unacked=max_unacked,
+            part=part,
         )
 
     def ticks_writer(self, stream: str) -> TicksWriter:

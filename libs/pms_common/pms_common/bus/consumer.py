@@ -51,8 +51,10 @@ class Consumer:
         on_dead: OnDead | None = None,
         cursors: CursorStore | None = None,
         max_unacked: int = MAX_UNACKED,
+        part: str = "",
     ) -> None:
         self.group = group
+        self._part = f"consumer:{part or group}"
         self.role = role
         self.stopping = False
         self.failed = False
@@ -139,7 +141,7 @@ class Consumer:
         """Whether this reader reads (`why` is empty); the consumer is ready when all do."""
         self._not_reading[reader] = why
         whys = [text for text in self._not_reading.values() if text]
-        self._ready(f"consumer:{self.group}", not whys, "; ".join(whys))
+        self._ready(self._part, not whys, "; ".join(whys))
 
     # -- inside
 

@@ -1,0 +1,101 @@
+"""Servers that are away: the order service waits for them, and what changes orders does not shut out what ends them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.engine import make_url
+from tests.integration.pms_orders.desk import Desk, Simulator, free_port
+
+from pms_common.bus.consumer import MAX_UNACKED
+from pms_common.contracts.bus.base import encode
+from pms_common.contracts.bus.orders import CancelOrder
+from pms_common.names import Names
+
+
+class Line:
+    """A line to the database that can be cut."""
+
+    def __init__(self, database: str) -> None:
+        self._far = make_url(database)
+        self._port = free_port()
+        self.url = self._far.set(host="127.0.0.1", port=self._port).render_as_string(hide_password=False)
+        self._server: asyncio.Server | None = None
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+
+    async def cut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for end in self._ends:
+            end.transport.abort()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(self._far.host, self._far.port)
+        self._ends |= {writer, far_writer}
+        for source, target in ((reader, far_writer), (far_reader, writer)):
+            task = asyncio.create_task(self._pass_on(source, target))
+            self._tasks.add(task)
+
+    async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                target.write(data)
+        target.close()
+
+
+@pytest.fixture
+async def line(database: str) -> AsyncIterator[Line]:
+    made = Line(database)
+    yield made
+    await made.cut()
+
+
+@pytest.fixture
+async def far_desk(names: Names, redis_url: str, line: Line, exchange: dict[str, str]) -> AsyncIterator[Desk]:
+    """An order service that is not started, with its database at the end of the line."""
+    sim = Simulator(exchange)
+    await sim.reset()
+    made = Desk(names, redis_url, line.url, sim)
+    yield made
+    await made.stop()
+    await sim.close()
+
+
+async def test_r18_a_database_that_is_down_at_start_is_waited_for(far_desk: Desk, line: Line) -> None:
+    starting = asyncio.create_task(far_desk.start())
+    await asyncio.sleep(4)
+    assert not starting.done() and far_desk.process is not None and far_desk.process.returncode is None
+    await line.mend()
+    await starting
+
+
+async def test_r18_what_fills_the_changes_while_the_journal_is_away_shuts_no_cancel_out(
+    far_desk: Desk, line: Line
+) -> None:
+    await line.mend()
+    await far_desk.start()
+    order = await far_desk.place("r1")
+    await far_desk.until_state(order, "active")
+    await far_desk.drained()
+    await line.cut()
+    late = await far_desk.place("r2", price="60001.0")
+    await far_desk.until_state(late, "active")
+    stream = far_desk.names.changes("orders")
+    pipe = far_desk.redis.pipeline(transaction=False)
+    for n in range(MAX_UNACKED + 500):
+        unknown = CancelOrder(client_order_id=f"u{n}", account_id=order.account_id, symbol=order.symbol)
+        pipe.xadd(stream, {"data": encode(unknown)})
+    await pipe.execute()
+    async with asyncio.timeout(20):
+        while (await far_desk.redis.xpending(stream, "orders"))["pending"] < MAX_UNACKED:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    await far_desk.cancel(order)
+    await far_desk.until_state(order, "cancelled", seconds=5)
+    await line.mend()
+    await far_desk.drained()
