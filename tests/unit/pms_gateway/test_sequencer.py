@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pms_gateway.domain.sequencer import Sequencer, parse_id
+from pms_gateway.domain.sequencer import MAX_KEYS, Sequencer, parse_id
 
 accounts = st.sampled_from(["a", "b", "*"])
 events = st.lists(st.tuples(st.text("xyz", min_size=1, max_size=3), accounts, st.integers(0, 5)))
@@ -44,3 +44,13 @@ def test_the_clock_may_go_back() -> None:
     assert second is not None
     assert first.event_id == "100-4"
     assert second.event_id == "101-0"
+
+
+def test_a_minute_of_the_largest_load_is_remembered_and_no_more() -> None:
+    minute = 60 * 3_000
+    assert minute <= MAX_KEYS
+    sequencer = Sequencer(1, (0, 0), {})
+    for n in range(MAX_KEYS + 10):
+        assert sequencer.take(f"k{n}", "a", n) is not None
+    assert all(sequencer.take(f"k{n}", "a", n) is None for n in range(MAX_KEYS + 10 - minute, MAX_KEYS + 10))
+    assert sequencer.take("k9", "a", 1) is not None
