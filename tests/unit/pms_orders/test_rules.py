@@ -1,5 +1,6 @@
 """Filters, self-trade index, gates, tracker and resolution."""
 
+import time
 from collections import Counter
 from decimal import Decimal
 
@@ -117,6 +118,27 @@ def test_r26_ended_orders_and_tombstones_are_bounded() -> None:
     for n in range(20_000):
         tracker.bury(f"u{n}", NOW)
     assert not tracker.buried("t0", NOW) and tracker.buried("u19999", NOW)
+
+
+def test_an_exchange_order_id_is_found_among_many_and_only_where_one_symbol_has_it() -> None:
+    tracker = OrderTracker(max_ended=1)
+    btc, eth, other = sent("btc"), sent("eth", symbol="ETHUSDT"), sent("other")
+    btc.exchange_order_id = eth.exchange_order_id = 7
+    other.exchange_order_id = 8
+    for order in (btc, eth, other):
+        tracker.add(order)
+    assert tracker.find_by_exchange_id(7) is None and tracker.find_by_exchange_id(8) is other
+    assert tracker.find_reported("ETHUSDT", 7, "x") is eth and tracker.find_reported("BTCUSDT", 7, "x") is btc
+    for order in (btc, other):
+        order.status = "filled"
+        tracker.retire(order)
+    assert tracker.find_by_exchange_id(7) is eth
+    for number in range(10, 20_010):
+        tracker._by_number[number] = (other,)
+    begun = time.perf_counter()
+    for _ in range(1_000):
+        tracker.find_by_exchange_id(7)
+    assert time.perf_counter() - begun < 0.1
 
 
 def test_a_tombstone_is_forgotten_after_its_time() -> None:

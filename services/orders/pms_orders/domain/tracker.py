@@ -24,7 +24,7 @@ class OrderTracker:
         self._max_ended = max_ended
         self._live: dict[str, OrderState] = {}
         self._ended: OrderedDict[str, OrderState] = OrderedDict()
-        self._by_exchange_id: dict[tuple[str, int], OrderState] = {}
+        self._by_number: dict[int, tuple[OrderState, ...]] = {}
         self._by_account: defaultdict[str, dict[str, OrderState]] = defaultdict(dict)
         self._tombstones: OrderedDict[str, int] = OrderedDict()
 
@@ -41,8 +41,9 @@ class OrderTracker:
 
     def named(self, order: OrderState) -> None:
         """The exchange order id has become known."""
-        if order.exchange_order_id is not None:
-            self._by_exchange_id[order.place.symbol, order.exchange_order_id] = order
+        number = order.exchange_order_id
+        if number is not None:
+            self._by_number[number] = (order, *self._others(number, order.place.symbol))
 
     def find(self, client_order_id: str) -> OrderState | None:
         """An order, live or ended of late, by client order id."""
@@ -50,13 +51,17 @@ class OrderTracker:
 
     def find_reported(self, symbol: str, exchange_order_id: int, client_order_id: str) -> OrderState | None:
         """The order an exchange report is about."""
-        return self._live.get(client_order_id) or (
-            self._by_exchange_id.get((symbol, exchange_order_id)) or self._ended.get(client_order_id)
-        )
+        live = self._live.get(client_order_id)
+        if live is not None:
+            return live
+        for order in self._by_number.get(exchange_order_id, ()):
+            if order.place.symbol == symbol:
+                return order
+        return self._ended.get(client_order_id)
 
     def find_by_exchange_id(self, exchange_order_id: int) -> OrderState | None:
-        """An order by exchange order id alone; None where two symbols have the id. Not for hot paths."""
-        found = [order for (_, number), order in self._by_exchange_id.items() if number == exchange_order_id]
+        """An order by exchange order id alone; None where two symbols have the id."""
+        found = self._by_number.get(exchange_order_id, ())
         return found[0] if len(found) == 1 else None
 
     def live(self) -> Iterator[OrderState]:
@@ -88,8 +93,17 @@ class OrderTracker:
         self.named(order)
         if len(self._ended) > self._max_ended:
             _, oldest = self._ended.popitem(last=False)
-            if oldest.exchange_order_id is not None:
-                self._by_exchange_id.pop((oldest.place.symbol, oldest.exchange_order_id), None)
+            number = oldest.exchange_order_id
+            if number is not None:
+                others = self._others(number, oldest.place.symbol)
+                if others:
+                    self._by_number[number] = others
+                else:
+                    self._by_number.pop(number, None)
+
+    def _others(self, number: int, symbol: str) -> tuple[OrderState, ...]:
+        """The orders of other symbols that have this number: the exchange counts each symbol's orders alone."""
+        return tuple([order for order in self._by_number.get(number, ()) if order.place.symbol != symbol])
 
     def revive(self, order: OrderState) -> None:
         """Late truth: an order that was given up lives."""
