@@ -40,7 +40,7 @@ from pms_orders.app.retelling import Retelling
 from pms_orders.app.sender import Sender
 from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
-from pms_orders.app.startup import ClockKeeper, Rules, learn, recover
+from pms_orders.app.startup import ClockKeeper, Rules, last_heard_ms, learn, recover
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget, Window
 from pms_orders.domain.tracker import OrderTracker
@@ -121,13 +121,14 @@ async def wire(life: Lifecycle) -> None:
         facts=facts,
         readiness=readiness,
         updates=updates,
+        publisher=publisher,
         outbox=bus.outbox,
         retelling=retelling,
         spawn=life.spawn,
         now_ms=now_ms,
     )
     intake = Intake(manager, gates, publisher, journal)
-    cancels = Cancels(manager, gates, inlet, answers, engine, life.spawn)
+    cancels = Cancels(manager, gates, inlet, answers, journal, marks, engine, life.spawn)
     commands = {
         names.cmd("cancel"): inlet.route("cancel", cancels.cancel),
         names.cmd("cancel_all"): inlet.route("cancel_all", cancels.cancel_all),
@@ -156,7 +157,10 @@ async def wire(life: Lifecycle) -> None:
 
     # Orders are kept and have no cycles: with the default thresholds, looking for some costs a fifth of the time.
     gc.set_threshold(20_000, 20, 50)
-    await _there(life, lambda: recover(engine, manager, gates, publisher))
+    await _there(
+        life,
+        lambda: recover(engine, manager, gates, publisher, partial(last_heard_ms, bus.redis, names.updates(SERVICE))),
+    )
     snapshots.tell_reference()
     _begin(
         life,
