@@ -40,7 +40,7 @@ from pms_orders.app.retelling import Retelling
 from pms_orders.app.sender import Sender
 from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
-from pms_orders.app.startup import ClockKeeper, Rules, last_heard_ms, learn, recover
+from pms_orders.app.startup import ClockKeeper, Rules, learn, recover, tombstones
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget, Window
 from pms_orders.domain.tracker import OrderTracker
@@ -70,7 +70,7 @@ async def wire(life: Lifecycle) -> None:
     await _there(life, lambda: marks.load(now_ms()))
     answers = Answers(names, bus.outbox, updates, marks)
     inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
-    publisher = Publisher(updates, bus.outbox, answers, journal)
+    publisher = Publisher(updates, bus.outbox, answers, journal, tombstones(names))
     readiness = Readiness(updates, life.ready)
     for part in CONSUMERS:
         life.ready(f"consumer:{part}", False, "waits for the first reconciliation")
@@ -157,10 +157,7 @@ async def wire(life: Lifecycle) -> None:
 
     # Orders are kept and have no cycles: with the default thresholds, looking for some costs a fifth of the time.
     gc.set_threshold(20_000, 20, 50)
-    await _there(
-        life,
-        lambda: recover(engine, manager, gates, publisher, partial(last_heard_ms, bus.redis, names.updates(SERVICE))),
-    )
+    await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))
     snapshots.tell_reference()
     _begin(
         life,

@@ -34,7 +34,7 @@ from pms_orders.app.readiness import Readiness
 from pms_orders.app.retelling import Retelling
 from pms_orders.app.sender import Sender
 from pms_orders.app.snapshots import Snapshots
-from pms_orders.app.startup import last_heard_ms, recover
+from pms_orders.app.startup import recover, tombstones
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.rate import Budget, Window
@@ -68,7 +68,8 @@ class Rig:
         await self.marks.load(now_ms())
         self.answers = Answers(self.names, self.bus.outbox, self.updates, self.marks)
         self.inlet = CommandInlet(self.bus.outbox, self.marks, self.answers, now_ms)
-        self.publisher = Publisher(self.updates, self.bus.outbox, self.answers, self.journal)
+        buried = tombstones(self.names)
+        self.publisher = Publisher(self.updates, self.bus.outbox, self.answers, self.journal, buried)
         self.tracker, self.gates = OrderTracker(), Gates()
         self.manager = OrderManager(
             tracker=self.tracker,
@@ -89,8 +90,7 @@ class Rig:
             up=lambda ok, why: None,
         )
         self.manager.sender = Sender(budget, self.gates, self.socket, self.manager.bar, now_ms)
-        heard = partial(last_heard_ms, self.bus.redis, self.names.updates(SERVICE))
-        await recover(self.engine, self.manager, self.gates, self.publisher, heard)
+        await recover(self.engine, self.bus.redis, self.names, self.manager, self.gates, self.publisher)
         await self.read()
         return self
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from tests.integration.pms_orders.rig import Rig
+from tests.integration.pms_orders.rig import SERVICE, Rig
 from tests.unit.pms_orders.orders import report, trade
 
 from pms_common.clock import now_ms
+from pms_common.contracts.bus.orders import CancelOrder
 from pms_orders.domain.table import Kind
 
 NAME = "PMS_a_LMT_1"
@@ -52,3 +53,14 @@ async def test_an_order_without_an_outcome_is_not_answered_at_a_start(rig: Rig) 
     restored = rig.tracker.find(NAME)
     assert restored is not None and restored.status == "unknown" and restored.wanted_cancel
     assert await rig.bus.redis.get(rig.names.result("r1")) is None
+
+
+async def test_r03_an_order_cancelled_before_it_came_is_not_sent_by_the_successor_either(rig: Rig) -> None:
+    cancel = CancelOrder(client_order_id=NAME, account_id="a", symbol="BTCUSDT")
+    await rig.ask(rig.names.urgent(SERVICE), cancel)
+    await rig.until(lambda: rig.tracker.buried(NAME, now_ms()))
+    await rig.drained()
+    await successor(rig)
+    await rig.place()
+    order = rig.tracker.find(NAME)
+    assert order is not None and order.status == "cancelled" and not order.sent_ms

@@ -68,7 +68,7 @@ class Cancels:
         order_id = command.client_order_id or ""
         order = self._find(order_id)
         if order is None:
-            self._manager.tracker.bury(order_id, self._manager.now_ms())  # should it still arrive, it is not sent
+            self._manager.bury(order_id)  # should it still arrive, it is not sent
             self._spawn(self._look_up(request, order_id), "cancel_look_up")
         else:
             _check_owner(request, order)

@@ -36,7 +36,7 @@ class Intake:
             return
         order = self._manager.tracker.find(message.client_order_id)
         if order is None:
-            self._manager.tracker.bury(message.client_order_id, self._manager.now_ms())
+            self._manager.bury(message.client_order_id)
             self._publisher.acknowledge(entry)
         elif order.place.account_id != message.account_id:
             raise Malformed(f"order {message.client_order_id} belongs to another account")

@@ -149,6 +149,11 @@ class OrderManager:
         self._journal.changed(order)
         self.sender.enter(order)
 
+    def bury(self, client_order_id: str) -> None:
+        """A cancel has come before its order, which is not to be sent, by a successor neither."""
+        self.tracker.bury(client_order_id, self.now_ms())
+        self._publisher.keep_tombstone(client_order_id)
+
     def amend(self, order: OrderState, terms: Terms, entry: Entry) -> None:
         """Have an order's price and quantity changed; the newest target replaces one that still waits."""
         if order.final:

@@ -1,7 +1,7 @@
 """What the order service tells: updates to the other services, answers to requests, rows to the journal.
 
-Owns the order in which one happening is told: update, fill row, answer. Publishing never waits for the journal; the
-entry of a request is acknowledged after its row is committed. Used by the order manager.
+Owns the order in which one happening is told (update, fill row, answer) and the stream of tombstones. Publishing never
+waits for the journal; the entry of a request is acknowledged after its row is committed. Used by the order manager.
 """
 
 from functools import partial
@@ -15,6 +15,7 @@ from pms_common.contracts.results import OrderDone
 from pms_orders.adapters.journal import Journal
 from pms_orders.domain.order import OrderState, view
 from pms_orders.domain.reducer import Announce, retold
+from pms_orders.domain.tracker import MAX_TOMBSTONES
 
 _REFUSED = frozenset({"rejected", "failed"})
 
@@ -42,7 +43,10 @@ def order_done(order: OrderState, request_id: str, *, ended: bool, warnings: tup
 class Publisher:
     """Tells what happened to orders."""
 
-    def __init__(self, updates: UpdatesWriter, outbox: Outbox, answers: Answers, journal: Journal) -> None:
+    def __init__(
+        self, updates: UpdatesWriter, outbox: Outbox, answers: Answers, journal: Journal, tombstones: str
+    ) -> None:
+        self._tombstones = tombstones
         self._updates = updates
         self._outbox = outbox
         self._answers = answers
@@ -116,6 +120,11 @@ class Publisher:
         details = {"clientOrderId": place.client_order_id, "symbol": place.symbol}
         error = CommandError(ErrorCode.AMBIGUOUS_RESULT, text, details=details)
         self._answers.fail(place.request_id, place.account_id, place.command, error)
+
+    def keep_tombstone(self, client_order_id: str) -> None:
+        """Write down that this order is not to be sent, in the MULTI that acknowledges its cancel."""
+        words = ("MAXLEN", "~", MAX_TOMBSTONES, "*", "id", client_order_id)
+        self._outbox.command("XADD", self._tombstones, *words)
 
     def acknowledge(self, entry: Entry) -> None:
         """Acknowledge an entry once all that was journalled so far is committed."""

@@ -5,7 +5,7 @@ Owns the asking and its repetition: a venue that is down makes the service not r
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pms_common.bus.ids import id_ms
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.logging import get_logger
+from pms_common.names import Names
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused, VenueUnreachable
 from pms_orders.adapters.binance.exchange_info import apply_limits, symbol_spec
@@ -25,7 +26,7 @@ from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import Publisher
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget
-from pms_orders.domain.tracker import MAX_ENDED
+from pms_orders.domain.tracker import MAX_ENDED, TOMBSTONE_MS
 
 log = get_logger(__name__)
 
@@ -62,7 +63,7 @@ async def learn(rest: ExchangeClient, clock: VenueClock, budget: Budget, report:
         return Rules(specs, fees.maker_commission_rate, fees.taker_commission_rate, hedge_mode)
 
 
-async def last_heard_ms(redis: Redis, stream: str) -> int:
+async def _last_heard_ms(redis: Redis, stream: str) -> int:
     """When Redis last took an entry of this stream, trimmed ones included; 0 where it knows no such stream."""
     try:
         info = cast("dict[str, bytes]", await redis.xinfo_stream(stream))
@@ -73,15 +74,23 @@ async def last_heard_ms(redis: Redis, stream: str) -> int:
     return id_ms(info["last-generated-id"].decode())
 
 
+def tombstones(names: Names) -> str:
+    """The stream of the orders that are not to be sent, should they still arrive."""
+    return names.own("orders", "tombstones")
+
+
 async def recover(
-    engine: AsyncEngine, manager: OrderManager, gates: Gates, publisher: Publisher, heard: Callable[[], Awaitable[int]]
+    engine: AsyncEngine, redis: Redis, names: Names, manager: OrderManager, gates: Gates, publisher: Publisher
 ) -> None:
     """Take over what the last writer left. What it may have sent and nobody has confirmed is suspect.
 
-    What it journalled since Redis last heard of it (`heard` tells when), and shortly before, is told again with the
-    same keys, and answered again, because it may not have got out before its end.
+    What it journalled since Redis last heard of it, and shortly before, is told again with the same keys, and answered
+    again, because it may not have got out before its end.
     """
-    restored = await restore(engine, MAX_ENDED, await heard())
+    restored = await restore(engine, MAX_ENDED, await _last_heard_ms(redis, names.updates("orders")))
+    buried = await redis.xrange(tombstones(names), min=str(manager.now_ms() - TOMBSTONE_MS))
+    for entry_id, fields in cast("list[tuple[bytes, dict[bytes, bytes]]]", buried):
+        manager.tracker.bury(fields[b"id"].decode(), id_ms(entry_id.decode()))
     for order in (*restored.live, *restored.ended):
         if order.updated_ms >= restored.recent_since_ms and order.version:
             publisher.retell(order, restored.recent_fills.get(order.client_order_id, []))
