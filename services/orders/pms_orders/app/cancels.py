@@ -107,7 +107,7 @@ class Cancels:
             return
         if request.wait_for == "ack":
             self._manager.cancel(order, "requested")
-            self._end(request, order)
+            self._tell_early(request, order)
             return
         wait = _Wait(self, request, order)
         self._manager.watch(order, wait.ended)
@@ -128,7 +128,7 @@ class Cancels:
             f"The cancel of {order.client_order_id} is on its way and its outcome not known yet;"
             " a cancel with a new request id, or the order's events, tell it."
         )
-        self._end(request, CommandError(ErrorCode.AMBIGUOUS_RESULT, text, details=_details(order)))
+        self._tell_early(request, CommandError(ErrorCode.AMBIGUOUS_RESULT, text, details=_details(order)))
 
     def forget(self, order: OrderState, ended: Ended) -> None:
         """Nobody waits for this order any more."""
@@ -142,20 +142,18 @@ class Cancels:
         self._end(request, CommandError(ErrorCode.ORDER_ALREADY_FINAL, text, details=_details(order)))
 
     def _end(self, request: Request, outcome: OrderState | CommandError) -> None:
-        if isinstance(outcome, CommandError):
-            body = encode(failure(outcome, request.request_id, request.warnings))
-        else:
-            body = encode(order_done(outcome, request.request_id, ended=True, warnings=request.warnings))
-        self._tell(request, body)
+        self._answers.end(request.request_id, request.account_id, request.type, _body(request, outcome))
+        self._inlet.acknowledge(request)
 
-    def _tell(self, request: Request, body: bytes) -> None:
-        """Answer now. The request has ended when the journal has its cancels: until then a successor repeats it."""
+    def _tell_early(self, request: Request, outcome: OrderState | CommandError | CancelAllDone) -> None:
+        """Answer now. The request ends when the journal has its cancels: until then a successor carries it out anew."""
+        body = _body(request, outcome)
         self._answers.tell(request.request_id, request.account_id, request.type, body)
         self._journal.then(partial(self._close, request, body))
 
     def _close(self, request: Request, body: bytes) -> None:
-        self._inlet.acknowledge(request)
         self._marks.end(request.account_id, request.request_id, body)
+        self._inlet.acknowledge(request)
 
     # -- cancel_all
 
@@ -183,7 +181,7 @@ class Cancels:
             total=len(orders),
             warnings=request.warnings or None,
         )
-        self._tell(request, encode(done))
+        self._tell_early(request, done)
 
     async def _cancelled(self, orders: list[OrderState]) -> None:
         """Cancel these and wait for their ends, `WAIT_S` at most."""
@@ -224,6 +222,14 @@ class _Wait:
 def _check_owner(request: Request, order: OrderState) -> None:
     if request.account_id and request.account_id != order.place.account_id:
         raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN)
+
+
+def _body(request: Request, outcome: OrderState | CommandError | CancelAllDone) -> bytes:
+    if isinstance(outcome, CommandError):
+        return encode(failure(outcome, request.request_id, request.warnings))
+    if isinstance(outcome, CancelAllDone):
+        return encode(outcome)
+    return encode(order_done(outcome, request.request_id, ended=True, warnings=request.warnings))
 
 
 def _details(order: OrderState) -> dict[str, Any]:
