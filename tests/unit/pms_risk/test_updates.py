@@ -1,6 +1,8 @@
 """The order service's stream: what was lost is asked for, with the executions that may be missing."""
 
-from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, SnapshotRequest, snapshot_request
+import msgspec
+
+from pms_common.contracts.bus.common import RequestDone, SnapshotBegin, SnapshotEnd, SnapshotRequest, snapshot_request
 from pms_risk.domain.books import UNSURE_MS
 
 from .desk import Desk, fill, update, view
@@ -75,3 +77,13 @@ def test_an_execution_told_again_is_no_sign_of_life() -> None:
     desk.hear(update("fill", view(client_order_id="Y"), 6, fill=fill(5, "0.1", TRADED)))
     desk.hear(SnapshotEnd(epoch=1, n=7, asker="risk", token=token))
     assert not desk.account.orders
+
+
+def test_a_cancel_under_the_request_id_of_a_trade_does_not_end_the_trade() -> None:
+    desk = begun()
+    desk.marks.hold("a", "r1", "hash")
+    done = {"epoch": 1, "account_id": "a", "request_id": "r1"}
+    desk.hear(RequestDone(**done, n=4, command="cancel", body=msgspec.Raw(b'{"cancel":1}')))
+    assert desk.marks.find("a", "r1").result is None
+    desk.hear(RequestDone(**done, n=5, command="trade", body=msgspec.Raw(b'{"trade":1}')))
+    assert desk.marks.find("a", "r1").result == b'{"trade":1}'

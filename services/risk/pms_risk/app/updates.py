@@ -15,6 +15,7 @@ from pms_common.contracts.bus.streams import orders_updates
 from pms_common.logging import get_logger
 from pms_common.marks import Marks
 from pms_common.names import Names
+from pms_common.topology import ORDERS_COMMANDS
 from pms_risk.app.exchange import Exchange
 from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.state import RiskState
@@ -97,7 +98,8 @@ class OrdersUpdates:
             self._feed.on_update(update, entry)
             return
         if isinstance(update, RequestDone):
-            self._marks.end(update.account_id, update.request_id, bytes(update.body))
+            if update.command not in ORDERS_COMMANDS:  # a cancel may bear the request id of a trade that has not ended
+                self._marks.end(update.account_id, update.request_id, bytes(update.body))
         elif isinstance(update, ExchangeAccount):
             self._exchange.on_facts(update)
         elif isinstance(update, Reference):
