@@ -11,6 +11,7 @@ from tests.integration.pms_orders.rig import SERVICE, Rig
 from tests.unit.pms_orders.orders import report
 
 from pms_common.clock import now_ms
+from pms_common.contracts.bus.orders import CancelOrder
 from pms_common.db import connect
 from pms_orders.domain.order import Operation
 from pms_orders.domain.table import Kind
@@ -123,6 +124,16 @@ async def test_a_known_order_that_is_asked_for_again_is_told_again(rig: Rig) -> 
     last = (await rig.told_of(NAME))[-1]
     assert (last.cause, last.key) == ("snapshot", f"{NAME}:snapshot:{entry}")
     assert last.order.state == "active" and last.order.notional_cap == 1100
+
+
+async def test_a_cancel_of_an_order_that_has_ended_is_told_how(rig: Rig) -> None:
+    await active(rig)
+    rig.manager.report([report(Kind.CANCELLED)])
+    cancel = CancelOrder(client_order_id=NAME, account_id="a", symbol="BTCUSDT")
+    entry = await rig.ask(rig.names.changes(SERVICE), cancel)
+    await rig.drained()
+    last = (await rig.told_of(NAME))[-1]
+    assert (last.key, last.order.state) == (f"{NAME}:snapshot:{entry}", "cancelled")
 
 
 async def test_cancel_all_does_not_wait_for_what_has_ended_and_names_its_warnings(rig: Rig) -> None:

@@ -43,6 +43,8 @@ class Intake:
         elif type(message) is AmendOrder:
             self._manager.amend(order, Terms(message.price, message.quantity), entry)
         else:
+            if order.final:
+                self._publisher.show(order, entry.id)  # who cancels it has not heard of its end
             self._manager.cancel(order, message.reason)
             self._publisher.acknowledge(entry)
 
