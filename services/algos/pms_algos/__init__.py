@@ -5,10 +5,11 @@ never changes an order except by asking: risk for a child, orders for an amend o
 takes the end of its process for a user's cancel.
 
     domain/actions        what a plan asks the engine to do, and the market it decides on
-    domain/chase          chase: state and event → state and actions; chase_quote (ticks), chase_price, chase_state
+    domain/chase          chase: state and event → state and actions; chase_quote (ticks),
+                          chase_child (the order under way), chase_price, chase_state
     app/engine            the one engine: runs plans, saves before it acts, wakes them
     app/outputs           actions → messages                    app/views       what readers are shown
-    app/commands          chase, chase_cancel                   app/updates     what the other services tell
+    app/commands          all commands of algos                 app/updates     what the other services tell
     app/markets           prices, symbol rules, gates           app/watch       leases on symbols
     adapters/store        pms_algos.algos
 """
