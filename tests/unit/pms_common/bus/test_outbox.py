@@ -39,7 +39,8 @@ class Model:
         return connection
 
     def execute(self, commands):
-        queued, replies = None, []
+        queued: list | None = None
+        replies = []
         for words in commands:
             name = words[0]
             if name == b"MULTI":
