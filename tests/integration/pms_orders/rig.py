@@ -96,6 +96,7 @@ class Rig:
 
     async def read(self) -> None:
         """Begin to read the streams."""
+        self.snapshots = self._snapshots()
         intake = Intake(self.manager, self.gates, self.publisher, self.journal)
         self.cancels = Cancels(
             self.manager, self.gates, self.inlet, self.answers, self.journal, self.marks, self.engine, self.spawn
@@ -107,7 +108,7 @@ class Rig:
             self.names.cmd("cancel"): self.inlet.route("cancel", self.cancels.cancel),
             self.names.cmd("cancel_all"): self.inlet.route("cancel_all", self.cancels.cancel_all),
             self.names.op("trading_state"): intake.trading_state,
-            self.names.queries(SERVICE): self._snapshots().query,
+            self.names.queries(SERVICE): self.snapshots.query,
         }
         self._streams = list(handlers)
         self.spawn(self.bus.consumer(SERVICE, handlers).run(), "consumer")
