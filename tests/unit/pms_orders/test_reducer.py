@@ -14,6 +14,7 @@ from pms_orders.domain.reducer import (
     Heal,
     Odd,
     Report,
+    accepted,
     acknowledge,
     apply_own,
     apply_report,
@@ -39,8 +40,9 @@ def departed() -> OrderState:
 
 def test_the_feed_moves_the_order_and_the_acknowledgement_only_names_it() -> None:
     order = departed()
-    assert causes(acknowledge(order, 7, NOW)) == ["accepted"]
+    assert acknowledge(order, 7, NOW) == []
     assert state(order) == "placing" and order.exchange_order_id == 7
+    assert causes(accepted(order, NOW)) == ["accepted"]
     assert causes(apply_report(order, report(Kind.NEW))) == ["active"]
     assert causes(apply_report(order, trade(1, "4", "4"))) == ["fill"]
     assert causes(apply_report(order, trade(2, "6", "10", Kind.FILLED))) == ["fill"]
@@ -50,7 +52,7 @@ def test_the_feed_moves_the_order_and_the_acknowledgement_only_names_it() -> Non
 def test_a_late_acknowledgement_is_a_no_op() -> None:
     order = departed()
     apply_report(order, report(Kind.NEW))
-    assert acknowledge(order, 7, NOW) == []
+    assert acknowledge(order, 7, NOW) == accepted(order, NOW) == []
     assert state(order) == "active"
 
 

@@ -113,6 +113,7 @@ class GroupCommit:
         statements: Sequence[Statement],
         report: Callable[[bool, str], None] | None = None,
         max_rows: int = MAX_ROWS,
+        gather_s: float = GATHER_S,
     ) -> None:
         self._url = url
         self._service = service
@@ -120,6 +121,7 @@ class GroupCommit:
         self._statements = tuple(statements)
         self._report = report or (lambda ok, why: None)
         self._max_rows = max_rows
+        self._gather_s = gather_s
         self._queue: deque[_Batch] = deque([_Batch(1)])
         self._committing: _Batch | None = None
         self._depth = 0
@@ -214,7 +216,7 @@ class GroupCommit:
     async def _gather(self) -> None:
         if len(self._queue) == 1 and not self._hurry.is_set():
             try:
-                async with asyncio.timeout(GATHER_S):
+                async with asyncio.timeout(self._gather_s):
                     await self._hurry.wait()
             except TimeoutError:
                 pass

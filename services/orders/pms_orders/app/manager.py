@@ -8,6 +8,7 @@ and the reconciliation (the same reports).
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 
 from pms_common import metrics
 from pms_common.bus import Entry
@@ -21,7 +22,17 @@ from pms_orders.app.sender import Sender
 from pms_orders.domain.filters import check_order
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Operation, OrderState, Terms, may_rest_at, register
-from pms_orders.domain.reducer import Action, Announce, Heal, Odd, Report, already_amended, apply_own, apply_report
+from pms_orders.domain.reducer import (
+    Action,
+    Announce,
+    Heal,
+    Odd,
+    Report,
+    accepted,
+    already_amended,
+    apply_own,
+    apply_report,
+)
 from pms_orders.domain.resolution import SPOKEN_WITHIN_MS, Cases, settled
 from pms_orders.domain.resting import RestingPrices
 from pms_orders.domain.table import Kind
@@ -30,6 +41,7 @@ from pms_orders.domain.tracker import OrderTracker
 log = get_logger(__name__)
 
 AMBIGUOUS_AFTER_MS = 5_000
+ACCEPTED_AFTER_MS = 100
 MAX_HINTS = 10_000
 
 _odd = metrics.counter("order_odd_transitions", "Happenings that contradicted what was known", ["kind", "state"])
@@ -66,6 +78,7 @@ class OrderManager:
         self._amending: dict[str, Entry] = {}
         self._watchers: defaultdict[str, list[Ended]] = defaultdict(list)
         self._expecting: dict[str, int] = {}
+        self._unspoken: dict[str, int] = {}
         self._hints: dict[tuple[str, int], tuple[OrderState, int]] = {}
 
     # -- requests
@@ -143,6 +156,7 @@ class OrderManager:
             self.withdraw(order, reason)
             return
         order.wanted_amend = None
+        self._speak(order)
         if order.status != "cancelling":
             order.wanted_cancel = order.wanted_cancel or reason
         self._settle_amendment(order)
@@ -167,6 +181,7 @@ class OrderManager:
         except CommandError as refusal:
             self.bar(order, Operation.AMEND, refusal)
             return
+        self._speak(order)
         order.wanted_amend = terms
         self._rest(order)
         self.sender.enter(order)
@@ -243,6 +258,25 @@ class OrderManager:
         order = self.tracker.find_reported(symbol, exchange_order_id, client_order_id)
         if order is not None and trade_id not in order.trades and len(self._hints) < MAX_HINTS:
             self._hints[symbol, trade_id] = (order, self._ages_ms() + SPOKEN_WITHIN_MS)
+
+    def acknowledged(self, order: OrderState, actions: list[Action]) -> None:
+        """The exchange took the order: its request is answered, and the feed tells the rest within milliseconds.
+
+        Telling it twice would cost every reader a message an order, so it is told here only where the feed is late or
+        the order is to be changed before it has spoken.
+        """
+        self.follow(order, actions)
+        self.expect(order)
+        if order.status != "placing":
+            return
+        self._publisher.answer(order)
+        self._unspoken[order.client_order_id] = self._ages_ms() + ACCEPTED_AFTER_MS
+        if order.wanted_cancel or order.wanted_amend is not None:
+            self._speak(order)
+
+    def _speak(self, order: OrderState) -> None:
+        if self._unspoken.pop(order.client_order_id, None) is not None:
+            self.follow(order, accepted(order, self.now_ms()))
 
     def expect(self, order: OrderState) -> None:
         """The exchange took a request of this order: its feed is to speak soon."""
@@ -328,12 +362,10 @@ class OrderManager:
     def tick(self) -> None:
         """Look for orders about which somebody should have spoken by now. Called a few times a second."""
         now_ms, age_ms = self.now_ms(), self._ages_ms()
-        while self._expecting:
-            client_order_id, due_ms = next(iter(self._expecting.items()))
-            if due_ms > age_ms:
-                break
-            del self._expecting[client_order_id]
-            order = self.tracker.find(client_order_id)
+        for order in map(self.tracker.find, _take_due(self._unspoken, age_ms)):
+            if order is not None:
+                self.follow(order, accepted(order, now_ms))
+        for order in map(self.tracker.find, _take_due(self._expecting, age_ms)):
             if order is not None and not settled(order):
                 self.clear_up(order)
         while self._hints:
@@ -354,3 +386,11 @@ class OrderManager:
             expires_ms = order.place.expires_at_ms
             if expires_ms is not None and now_ms > expires_ms:
                 self.bar(order, Operation.PLACE, CommandError(ErrorCode.EXPIRED_COMMAND))
+
+
+def _take_due(due: dict[str, int], age_ms: int) -> list[str]:
+    """Take away and return what is due; the earliest stand first."""
+    taken = list(takewhile(lambda name: due[name] <= age_ms, due))
+    for name in taken:
+        del due[name]
+    return taken

@@ -72,8 +72,7 @@ class Outcomes:
             actions = acknowledge(order, exchange_order_id, now_ms)
             if unnamed:
                 self._manager.tracker.named(order)
-            self._manager.follow(order, actions)
-            self._manager.expect(order)
+            self._manager.acknowledged(order, actions)
             return
         current = order.flight is sent.flight
         if outcome is Outcome.UNKNOWN or outcome is Outcome.NO_OP:

@@ -218,12 +218,17 @@ def apply_own(
 
 
 def acknowledge(order: OrderState, exchange_order_id: int, now_ms: int) -> list[Action]:
-    """The exchange took the placement. A no-op once the feed has spoken."""
+    """The exchange took the placement. A no-op once the feed has spoken; until then `accepted` may tell it."""
     if order.exchange_order_id is None:
         order.exchange_order_id = exchange_order_id
     if order.flight is not None and order.flight.operation is Operation.PLACE:
         order.flight = None
-    return apply_own(order, Kind.ACKNOWLEDGED, now_ms)
+    return [] if order.status == "placing" else apply_own(order, Kind.ACKNOWLEDGED, now_ms)
+
+
+def accepted(order: OrderState, now_ms: int) -> list[Action]:
+    """An acknowledged placement of which the feed has not spoken; nothing where it has."""
+    return apply_own(order, Kind.ACKNOWLEDGED, now_ms) if order.status == "placing" else []
 
 
 def depart(order: OrderState, operation: Operation, now_ms: int) -> list[Action]:

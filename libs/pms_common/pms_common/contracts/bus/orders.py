@@ -15,7 +15,7 @@ OrderType = Literal["MARKET", "LIMIT"]
 TimeInForce = Literal["GTC", "IOC", "FOK", "GTX", "GTD"]
 SelfTradePrevention = Literal["EXPIRE_TAKER", "EXPIRE_MAKER"]
 Cause = Literal[
-    "accepted",  # the exchange took the order (its acknowledgement, before the feed spoke)
+    "accepted",  # the exchange took the order (its acknowledgement, where the feed has not spoken soon after)
     "active",  # the feed says it rests
     "fill",  # one execution, `fill` tells which
     "amended",
