@@ -39,7 +39,7 @@ class Model:
         return connection
 
     def execute(self, commands):
-        queued: list | None = None
+        queued: list[list[bytes]] | None = None
         replies = []
         for words in commands:
             name = words[0]
