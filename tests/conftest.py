@@ -127,6 +127,16 @@ def _wait_for(url: str) -> None:
     _run(answers())
 
 
+@pytest.fixture(autouse=True)
+def _settings_stay() -> Iterator[None]:
+    """What a test or the code under it sets among `PMS_*` ends with it."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("PMS_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("PMS_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def names(redis_url: str) -> Iterator[Names]:
     """A namespace nobody else uses; its keys are deleted after the test."""
