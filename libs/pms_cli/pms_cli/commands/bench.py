@@ -88,11 +88,11 @@ def _table(results: "Sequence[Result]") -> "Table":
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 1, 0, 0))
-    for heading in ("figure", "p50", "p95", "p99", "unit", "n", "ratio", "to"):
+    for heading in ("figure", "p50", "p99", "unit", "ratio", "to"):
         words = heading in ("figure", "unit", "to")
         table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=heading != "to")
     for result in results:
-        figures = [f"{value:,.0f}" for value in (result.p50, result.p95, result.p99)]
+        figures = [f"{value:,.0f}" for value in (result.p50, result.p99)]
         ratio = "" if result.ratio is None else f"{result.ratio:.2f}"
-        table.add_row(result.name, *figures, result.unit, str(result.n), ratio, result.ratio_to)
+        table.add_row(result.name, *figures, result.unit, ratio, result.ratio_to)
     return table
