@@ -33,7 +33,7 @@ demo: setup ## the main job once, against the simulated exchange (ARGS="--speed 
 	$(BIN)/pms demo $(ARGS)
 
 test: setup ## the whole test suite, on real servers (ARGS="-k word …")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --timeout 300 $(ARGS)
 
 test-fast: setup ## the tests without slow ones
 	$(BIN)/python -m pytest -m "not slow and not chaos and not data" $(ARGS)

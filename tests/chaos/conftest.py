@@ -7,18 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chaos.trading import Trading, pids
+from tests.chaos.trading import pids
 
 from pms_cli.system.place import READY_FILE, Place
 from pms_cli.system.running import running_system
 
 
 class Broken:
-    """A running system with its trading, and `kill`."""
+    """A running system, and `kill`."""
 
     def __init__(self, place: Place, ready_file: Path) -> None:
         self.place = place
-        self.trading = Trading(place)
         self._ready_file = ready_file
 
     def kill(self, service: str) -> None:
@@ -27,10 +26,11 @@ class Broken:
             os.kill(pids(self._ready_file)[service], signal.SIGKILL)
 
 
-@pytest.fixture
-def broken(tmp_path: Path) -> Iterator[Broken]:
-    """A system on a synthetic market, for one test."""
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
+    """A system on a synthetic market, broken by one test after the other."""
+    folder = tmp_path_factory.mktemp("broken")
     env = {"PMS_SIM_SYMBOLS": "BTCUSDT,ETHUSDT", "PMS_SIM_LIMIT_ORDERS_PER_MINUTE": "100000"}
     env["PMS_SIM_LIMIT_ORDERS_PER_TEN_SECONDS"] = env["PMS_SIM_LIMIT_WEIGHT_PER_MINUTE"] = "100000"
-    with running_system(tmp_path, env) as (place, _):
-        yield Broken(place, tmp_path / READY_FILE)
+    with running_system(folder, env) as (place, _):
+        yield Broken(place, folder / READY_FILE)

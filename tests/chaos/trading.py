@@ -45,8 +45,10 @@ class Trading:
 
     async def open_accounts(self) -> None:
         """The accounts, with rules wide enough."""
-        for n in range(3):
-            created = await self.command("account", action="create", name=f"chaos-{n}", balance=20_000)
+        for _ in range(3):
+            created = await self.command(
+                "account", action="create", name=f"chaos-{uuid.uuid4().hex[:8]}", balance=20_000
+            )
             account = created["subAccountId"]
             await self.command(
                 "account",
