@@ -37,8 +37,9 @@ await step("badQuantity", pms.send("trade", { ...order, quantity: -1 }));
 await step("badSide", pms.send("trade", { ...order, quantity: 1, side: "UP" }));
 await step("tooLarge", pms.send("trade", { ...order, quantity: 500 }));
 
-const risk = (report.risk = JSON.parse(await pms.redis.get(`${pms.namespace}:risk:${subAccountId}`)));
-await step("close", pms.send("close", { positionId: risk.positions[0].id, subAccountId }));
+const held = (await pms.until((e) => e.type === "position_updated" && e.subAccountId === subAccountId)).positionId;
+report.risk = await pms.cached(`risk:${subAccountId}`, (risk) => risk.positions.length > 0);
+await step("close", pms.send("close", { positionId: held, subAccountId }));
 await pms.until((e) => e.type === "position_closed" && e.subAccountId === subAccountId);
 await new Promise((resolve) => setTimeout(resolve, 200));
 
