@@ -12,6 +12,8 @@ from tests.chaos.trading import pids
 from pms_cli.system.place import READY_FILE, Place
 from pms_cli.system.running import running_system
 
+LIMITS = ("ORDERS_PER_MINUTE", "ORDERS_PER_TEN_SECONDS", "WEIGHT_PER_MINUTE")
+
 
 class Broken:
     """A running system, and `kill`."""
@@ -30,7 +32,7 @@ class Broken:
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
     """A system on a synthetic market, broken by one test after the other."""
     folder = tmp_path_factory.mktemp("broken")
-    env = {"PMS_SIM_SYMBOLS": "BTCUSDT,ETHUSDT", "PMS_SIM_LIMIT_ORDERS_PER_MINUTE": "100000"}
-    env["PMS_SIM_LIMIT_ORDERS_PER_TEN_SECONDS"] = env["PMS_SIM_LIMIT_WEIGHT_PER_MINUTE"] = "100000"
+    env = {"PMS_SIM_SYMBOLS": "BTCUSDT,ETHUSDT", "PMS_SIM_BALANCE": "1000000"}
+    env |= dict.fromkeys((f"PMS_SIM_LIMIT_{name}" for name in LIMITS), "100000")
     with running_system(folder, env) as (place, _):
         yield Broken(place, folder / READY_FILE)

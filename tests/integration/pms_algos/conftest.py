@@ -339,11 +339,11 @@ async def market(world: World) -> AsyncIterator[dict[str, float]]:
     prices = {"bid": 100.0, "ask": 100.1}
 
     async def repeat() -> None:
-        while True:
+        while not world.stopping:
             await world.tick(prices["bid"], prices["ask"])
             await asyncio.sleep(0.05)
 
     task = asyncio.create_task(repeat())
     yield prices
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    world.stopping = True  # not a cancel: the Redis client may swallow one that meets a reply
+    await task
