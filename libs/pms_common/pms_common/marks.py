@@ -17,7 +17,7 @@ from pms_common.names import Names
 
 KEEP_MS = 24 * 3_600_000
 MAX_MARKS = 200_000
-"""A bound on memory, results included. Past it the oldest requests are forgotten before their 24 h, which is counted."""
+"""A bound on memory. Past it the oldest requests are forgotten before their 24 h, which is counted."""
 _PAGE = 5_000
 
 
