@@ -8,7 +8,7 @@ import random
 from decimal import Decimal
 
 import pytest
-from tests.integration.pms_algos.conftest import AlgosProcess, World
+from tests.integration.pms_algos.conftest import PATIENCE_S, SPEC, AlgosProcess, World
 
 from pms_common.clock import now_ms
 
@@ -174,7 +174,7 @@ async def test_r19_killed_again_and_again_while_the_market_moves(
             market["ask"] = round(market["bid"] + 0.1, 1)
             for child_id in world.alive:
                 left = world.children[child_id].order.quantity - world.children[child_id].executed
-                if chance.random() < 0.06:
+                if chance.random() < 0.06 and left * D("90") > SPEC.min_notional:  # less would end it as dust
                     await world.cancel(child_id)
                 elif chance.random() < 0.2:
                     await world.fill(child_id, str(min(left, D(chance.randint(1, 60)) / 1000)))
@@ -186,7 +186,7 @@ async def test_r19_killed_again_and_again_while_the_market_moves(
         algos.start()
         await world.until(lambda lookups=lookups: world.lookups > lookups)
         await asyncio.sleep(chance.uniform(0, 1.2))
-    await living
+    await asyncio.wait_for(living, PATIENCE_S)
     await world.until(lambda: world.events("chase_filled"))
     assert world.most_alive == 1
     assert world.executed == D(1)
