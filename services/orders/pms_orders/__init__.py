@@ -12,6 +12,8 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     domain/filters, resting, gates, tracker
                         what may not be sent; who would meet whom; trading states; every order by every name
     app/manager         the one place where orders change (OrderManager)
+    app/amendments, expectations, watchers
+                        what it waits for: outcomes of amendments, words of the exchange, who waits for an end
     app/sender          lanes -> checks -> signature -> one write
     app/outcomes        answers and losses of trading requests
     app/resolver, reconciler, session

@@ -142,7 +142,7 @@ async def test_cancel_all_does_not_wait_for_what_has_ended_and_names_its_warning
     assert order is not None
     rig.manager.report([report(Kind.CANCELLED)])
     await asyncio.wait_for(rig.cancels._cancelled([item for item in [order] if not item.final]), 0.5)
-    assert not rig.manager._watchers
+    assert not rig.manager.watchers
     await rig.ask(rig.names.cmd("cancel_all"), {"requestId": "c2", "subAccountId": "a", "colour": "red"})
     assert (await rig.result("c2"))["warnings"]
     await rig.drained()

@@ -6,7 +6,8 @@ import pytest
 from tests.unit.pms_orders.orders import NOW, place, report
 
 from pms_orders.adapters.binance.trading_socket import Sent
-from pms_orders.app.manager import ACCEPTED_AFTER_MS, OrderManager
+from pms_orders.app.expectations import ACCEPTED_AFTER_MS
+from pms_orders.app.manager import OrderManager
 from pms_orders.app.outcomes import Outcomes
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Operation, OrderState, register

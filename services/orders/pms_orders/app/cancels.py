@@ -21,8 +21,9 @@ from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.logging import get_logger
 from pms_common.marks import Marks
 from pms_orders.adapters.journal import DATABASE_ERRORS, Journal, find_one
-from pms_orders.app.manager import Ended, OrderManager
+from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import order_done
+from pms_orders.app.watchers import Ended
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import OrderState, exchange_number
 from pms_orders.domain.reducer import Announce
@@ -110,7 +111,7 @@ class Cancels:
             self._tell_early(request, order)
             return
         wait = _Wait(self, request, order)
-        self._manager.watch(order, wait.ended)
+        self._manager.watchers.watch(order, wait.ended)
         wait.timer = self._loop.call_later(WAIT_S, wait.too_late)
         self._manager.cancel(order, "requested")
 
@@ -132,7 +133,7 @@ class Cancels:
 
     def forget(self, order: OrderState, ended: Ended) -> None:
         """Nobody waits for this order any more."""
-        self._manager.unwatch(order, ended)
+        self._manager.watchers.unwatch(order, ended)
 
     def _answer(self, request: Request, order: OrderState) -> None:
         if order.status in _CANCELLED:
@@ -193,13 +194,13 @@ class Cancels:
                 all_ended.set()
 
         for order in orders:
-            self._manager.watch(order, ended)
+            self._manager.watchers.watch(order, ended)
             self._manager.cancel(order, "requested")
         if waiting:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(all_ended.wait(), WAIT_S)
         for order in waiting:
-            self._manager.unwatch(order, ended)
+            self._manager.watchers.unwatch(order, ended)
 
 
 class _Wait:

@@ -1,14 +1,13 @@
 """The order manager: the one place where orders change.
 
-Owns the tracker and what happens around every transition: telling it, the self-trade index, the entries that wait for
-an outcome, the next request. Synchronous throughout: nothing here waits for Redis, the database or the exchange.
+Owns the tracker and what happens around every transition: telling it, the self-trade index, the next request; what is
+awaited is kept by `amendments`, `expectations` and `watchers`. Synchronous throughout: nothing here waits for Redis,
+the database or the exchange.
 Used by the bus handlers (place, amend, cancel), the user stream and the trading socket (reports, answers), the resolver
 and the reconciliation (the same reports).
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
-from itertools import takewhile
 
 from pms_common import metrics
 from pms_common.bus import Entry
@@ -17,8 +16,11 @@ from pms_common.contracts.bus.orders import PlaceOrder, SymbolSpec
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.logging import get_logger
 from pms_orders.adapters.journal import Journal
+from pms_orders.app.amendments import Amendments
+from pms_orders.app.expectations import Expectations
 from pms_orders.app.publisher import Publisher
 from pms_orders.app.sender import Sender
+from pms_orders.app.watchers import Watchers
 from pms_orders.domain.filters import check_order
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Operation, OrderState, Terms, may_rest_at, register
@@ -33,7 +35,7 @@ from pms_orders.domain.reducer import (
     apply_own,
     apply_report,
 )
-from pms_orders.domain.resolution import SPOKEN_WITHIN_MS, Cases, settled
+from pms_orders.domain.resolution import Cases, settled
 from pms_orders.domain.resting import RestingPrices
 from pms_orders.domain.table import Kind
 from pms_orders.domain.tracker import OrderTracker
@@ -41,14 +43,9 @@ from pms_orders.domain.tracker import OrderTracker
 log = get_logger(__name__)
 
 AMBIGUOUS_AFTER_MS = 5_000
-ACCEPTED_AFTER_MS = 100
-MAX_HINTS = 10_000
 
 _odd = metrics.counter("order_odd_transitions", "Happenings that contradicted what was known", ["kind", "state"])
 _foreign = metrics.counter("order_foreign_reports", "Reports about orders that are not ours")
-
-Ended = Callable[[OrderState, Announce | None], None]
-"""Told when an order has ended, or when a cancel of it was refused."""
 
 
 class OrderManager:
@@ -75,11 +72,9 @@ class OrderManager:
         self.now_ms = now_ms
         self._ages_ms = ages_ms
         self._resting = RestingPrices()
-        self._amending: dict[str, Entry] = {}
-        self._watchers: defaultdict[str, list[Ended]] = defaultdict(list)
-        self._expecting: dict[str, int] = {}
-        self._unspoken: dict[str, int] = {}
-        self._hints: dict[tuple[str, int], tuple[OrderState, int]] = {}
+        self.watchers = Watchers()
+        self._amendments = Amendments(gates, specs, self._resting, publisher)
+        self._expectations = Expectations()
 
     # -- requests
 
@@ -159,7 +154,7 @@ class OrderManager:
         self._speak(order)
         if order.status != "cancelling":
             order.wanted_cancel = order.wanted_cancel or reason
-        self._settle_amendment(order)
+        self._amendments.settle(order)
         self._journal.changed(order)
         self.sender.enter(order)
 
@@ -173,11 +168,9 @@ class OrderManager:
         if order.final:
             self._publisher.acknowledge(entry)  # its end was told, and nothing more will be
             return
-        if replaced := self._amending.pop(order.client_order_id, None):
-            self._publisher.acknowledge(replaced)
-        self._amending[order.client_order_id] = entry
+        self._amendments.want(order, entry)
         try:
-            self._check_amend(order, terms)
+            self._amendments.check(order, terms)
         except CommandError as refusal:
             self.bar(order, Operation.AMEND, refusal)
             return
@@ -185,24 +178,6 @@ class OrderManager:
         order.wanted_amend = terms
         self._rest(order)
         self.sender.enter(order)
-
-    def _check_amend(self, order: OrderState, terms: Terms) -> None:
-        place = order.place
-        if order.wanted_cancel or order.status == "cancelling":
-            raise CommandError(ErrorCode.ORDER_ALREADY_FINAL, f"the order is {order.status} or being cancelled")
-        if order.price is None:
-            raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, "only limit orders can be amended")
-        self._gates.check(place)
-        spec = self._specs.get(place.symbol)
-        check_order(spec, place.symbol, terms.price, terms.quantity, place.reduce_only_on_venue)
-        cap = place.price_cap
-        if cap is not None and (terms.price > cap if place.side == "BUY" else terms.price < cap):
-            raise CommandError(ErrorCode.APPROVAL_EXCEEDED, f"the price is beyond the approved {cap}")
-        if place.notional_cap is not None and terms.price * terms.quantity > place.notional_cap:
-            raise CommandError(ErrorCode.APPROVAL_EXCEEDED, f"the notional is beyond the approved {place.notional_cap}")
-        if place.time_in_force != "GTX" and self._resting.would_meet(place.symbol, place.side, terms.price):
-            # The venue's modify drops self-trade prevention; an order that is cancelled and placed anew keeps it.
-            raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, "an own order rests at that price: cancel and place")
 
     # -- decisions on this side
 
@@ -245,9 +220,9 @@ class OrderManager:
                 self._note_foreign(report)
                 continue
             unnamed = order.exchange_order_id is None
-            self._expecting.pop(order.client_order_id, None)
-            if report.fill is not None and self._hints:
-                self._hints.pop((report.symbol, report.fill.trade_id), None)
+            self._expectations.heard(order)
+            if report.fill is not None:
+                self._expectations.came(report.symbol, report.fill.trade_id)
             actions = apply_report(order, report)
             if unnamed:
                 self.tracker.named(order)
@@ -256,8 +231,8 @@ class OrderManager:
     def hint(self, symbol: str, exchange_order_id: int, client_order_id: str, trade_id: int) -> None:
         """TRADE_LITE: a fill is on its way. Should it not come, it is fetched."""
         order = self.tracker.find_reported(symbol, exchange_order_id, client_order_id)
-        if order is not None and trade_id not in order.trades and len(self._hints) < MAX_HINTS:
-            self._hints[symbol, trade_id] = (order, self._ages_ms() + SPOKEN_WITHIN_MS)
+        if order is not None and trade_id not in order.trades:
+            self._expectations.hint(order, symbol, trade_id, self._ages_ms())
 
     def acknowledged(self, order: OrderState, actions: list[Action]) -> None:
         """The exchange took the order: its request is answered, and the feed tells the rest within milliseconds.
@@ -270,19 +245,17 @@ class OrderManager:
         if order.status != "placing":
             return
         self._publisher.answer(order)
-        self._unspoken[order.client_order_id] = self._ages_ms() + ACCEPTED_AFTER_MS
+        self._expectations.accepted(order, self._ages_ms())
         if order.wanted_cancel or order.wanted_amend is not None:
             self._speak(order)
 
     def _speak(self, order: OrderState) -> None:
-        if self._unspoken.pop(order.client_order_id, None) is not None:
+        if self._expectations.told(order):
             self.follow(order, accepted(order, self.now_ms()))
 
     def expect(self, order: OrderState) -> None:
         """The exchange took a request of this order: its feed is to speak soon."""
-        self._expecting.pop(order.client_order_id, None)
-        if not settled(order):
-            self._expecting[order.client_order_id] = self._ages_ms() + SPOKEN_WITHIN_MS
+        self._expectations.expect(order, self._ages_ms())
 
     # -- after every transition
 
@@ -299,42 +272,13 @@ class OrderManager:
         self._rest(order)
         if announces:
             self._publisher.tell(order, announces)
-            self._tell_watchers(order, announces)
-        if order.client_order_id in self._amending:
-            self._settle_amendment(order)
+            self.watchers.tell(order, announces)
+        self._amendments.settle(order)
         if order.final:
             if order.whole:
                 self.tracker.retire(order)
         else:
             self.sender.enter(order)
-
-    def _tell_watchers(self, order: OrderState, announces: list[Announce]) -> None:
-        client_order_id = order.client_order_id
-        if client_order_id not in self._watchers:
-            return
-        refused = next((announce for announce in announces if announce.cause == "cancel_failed"), None)
-        if order.final or refused is not None:
-            for ended in self._watchers.pop(client_order_id):
-                ended(order, refused)
-
-    def _settle_amendment(self, order: OrderState) -> None:
-        """Acknowledge the newest amendment once it, and not an earlier one, has an outcome."""
-        flying = order.flight is not None and order.flight.operation is Operation.AMEND
-        open_ = flying or order.wanted_amend is not None or order.status == "amending"
-        if order.final or not open_:
-            entry = self._amending.pop(order.client_order_id, None)
-            if entry is not None:
-                self._publisher.acknowledge(entry)
-
-    def watch(self, order: OrderState, ended: Ended) -> None:
-        """Have `ended` called once, when the order ends or a cancel of it is refused."""
-        self._watchers[order.client_order_id].append(ended)
-
-    def unwatch(self, order: OrderState, ended: Ended) -> None:
-        """No longer."""
-        kept = [item for item in self._watchers.pop(order.client_order_id, ()) if item != ended]
-        if kept:
-            self._watchers[order.client_order_id] = kept
 
     def _rest(self, order: OrderState) -> None:
         prices = may_rest_at(order)
@@ -362,19 +306,14 @@ class OrderManager:
     def tick(self) -> None:
         """Look for orders about which somebody should have spoken by now. Called a few times a second."""
         now_ms, age_ms = self.now_ms(), self._ages_ms()
-        for order in map(self.tracker.find, _take_due(self._unspoken, age_ms)):
+        for order in map(self.tracker.find, self._expectations.take_untold(age_ms)):
             if order is not None:
                 self.follow(order, accepted(order, now_ms))
-        for order in map(self.tracker.find, _take_due(self._expecting, age_ms)):
+        for order in map(self.tracker.find, self._expectations.take_silent(age_ms)):
             if order is not None and not settled(order):
                 self.clear_up(order)
-        while self._hints:
-            key, (order, due_ms) = next(iter(self._hints.items()))
-            if due_ms > age_ms:
-                break
-            del self._hints[key]
-            if key[1] not in order.trades:
-                self.clear_up(order, doubted=True)
+        for missed in self._expectations.take_missed(age_ms):
+            self.clear_up(missed, doubted=True)
         for case in self.cases:
             if case.order.status == "unknown" and now_ms > case.order.sent_ms + AMBIGUOUS_AFTER_MS:
                 self._publisher.answer_ambiguous(case.order)
@@ -386,11 +325,3 @@ class OrderManager:
             expires_ms = order.place.expires_at_ms
             if expires_ms is not None and now_ms > expires_ms:
                 self.bar(order, Operation.PLACE, CommandError(ErrorCode.EXPIRED_COMMAND))
-
-
-def _take_due(due: dict[str, int], age_ms: int) -> list[str]:
-    """Take away and return what is due; the earliest stand first."""
-    taken = list(takewhile(lambda name: due[name] <= age_ms, due))
-    for name in taken:
-        del due[name]
-    return taken
