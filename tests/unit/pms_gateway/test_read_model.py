@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pms_common.contracts.bus.algos import AlgoState
+from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.orders import OrderUpdate, OrderView
 from pms_common.contracts.bus.risk import AccountState, TradingState
 from pms_gateway.domain.read_model import ReadModel
@@ -29,6 +30,10 @@ def order(version: int, state: str = "active", epoch: int = 1, client_order_id: 
     return OrderUpdate(epoch=epoch, n=1, key="k", cause="active", order=view, event_ms=1)
 
 
+def told(version: int, state: str = "active", epoch: int = 1, client_order_id: str = "o1") -> bytes:
+    return encode(order(version, state, epoch, client_order_id))
+
+
 def account(version: int, epoch: int = 1) -> AccountState:
     return AccountState(
         epoch=epoch, n=1, account_id="acc", name="A", status="ACTIVE", version=version, snapshot=msgspec.Raw(b"{}")
@@ -40,15 +45,15 @@ def test_an_order_never_goes_back(versions: list[int]) -> None:
     model = ReadModel()
     highest = 0
     for version in versions:
-        model.order(order(version))
+        model.order(told(version))
         highest = max(highest, version)
         assert model.orders_of("acc")[0].version == highest
 
 
 def test_a_final_order_leaves() -> None:
     model = ReadModel()
-    model.order(order(1))
-    model.order(order(2, "filled"))
+    model.order(told(1))
+    model.order(told(2, "filled"))
     assert model.orders_of(None) == []
 
 
@@ -89,12 +94,12 @@ def algo(algo_id: str) -> AlgoState:
 def test_what_a_whole_snapshot_does_not_name_leaves_and_what_others_own_stays() -> None:
     model = ReadModel()
     for name in ("kept", "gone"):
-        model.order(order(1, client_order_id=name))
+        model.order(told(1, client_order_id=name))
         model.algo(algo(name))
     model.account(account(1))
     model.snapshot_begins("orders")
-    model.order(order(1, client_order_id="kept"))  # a repeat changes nothing and names it all the same
-    model.order(order(1, client_order_id="new"))
+    model.order(told(1, client_order_id="kept"))  # a repeat changes nothing and names it all the same
+    model.order(told(1, client_order_id="new"))
     model.snapshot_ends("orders")
     assert sorted(model.orders) == ["kept", "new"]
     assert sorted(model.algos) == ["gone", "kept"]
@@ -106,7 +111,7 @@ def test_what_a_whole_snapshot_does_not_name_leaves_and_what_others_own_stays() 
 
 def test_a_snapshot_with_a_hole_removes_nothing() -> None:
     model = ReadModel()
-    model.order(order(1))
+    model.order(told(1))
     model.snapshot_begins("orders")
     model.snapshot_broken("orders")
     model.snapshot_ends("orders")

@@ -21,7 +21,7 @@ from pms_common.bus.lag import LagSampler
 from pms_common.bus.outbox import Outbox
 from pms_common.bus.ticks import TicksReader, TicksWriter
 from pms_common.bus.trim import Trimmer
-from pms_common.bus.updates import GapDetector, UpdatesWriter
+from pms_common.bus.updates import GapDetector, UpdatesWriter, peek
 
 __all__ = [
     "Bus",
@@ -40,4 +40,5 @@ __all__ = [
     "TicksWriter",
     "Trimmer",
     "UpdatesWriter",
+    "peek",
 ]

@@ -10,7 +10,7 @@ from pms_algos.app.engine import Engine
 from pms_algos.app.outputs import Outputs
 from pms_algos.app.snapshots import Snapshots
 from pms_algos.domain.actions import Gate
-from pms_common.bus import Entry, GapDetector, Outbox, UpdatesWriter
+from pms_common.bus import Entry, GapDetector, Outbox, UpdatesWriter, peek
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, snapshot_request
 from pms_common.contracts.bus.orders import OrderUpdate, Reference
 from pms_common.contracts.bus.risk import AccountState, ChildRefused, TradingState
@@ -19,6 +19,9 @@ from pms_common.contracts.commands.admin import SetTradingState
 from pms_common.contracts.errors import CommandError, NotJson
 from pms_common.contracts.parse import parse_command
 from pms_common.names import Names
+
+_ORDER, _PARENT = b"order", b'"parent_id":'
+_OF_NO_USE = frozenset({b"exchange_account", b"done"})
 
 
 class Updates:
@@ -47,13 +50,17 @@ class Updates:
         }
 
     def _on_orders(self, entry: Entry) -> None:
-        update = orders_updates.decode(entry.data)
-        if not self._gaps["orders"].accept(update.epoch, update.n):
+        tag, epoch, n = peek(entry.data)
+        if not self._gaps["orders"].accept(epoch, n):
             self._outbox.ack(entry)
             return
-        if update.n != self._named_n + 1:
+        if n != self._named_n + 1:
             self._named = None
-        self._named_n = update.n
+        self._named_n = n
+        if tag in _OF_NO_USE or (tag == _ORDER and self._named is None and _PARENT not in entry.data):
+            self._outbox.ack(entry)  # most orders are nobody's children: not decoding them is most of the cost
+            return
+        update = orders_updates.decode(entry.data)
         if isinstance(update, OrderUpdate):
             if self._named is not None:
                 self._named.add(update.order.client_order_id)

@@ -8,11 +8,10 @@ from functools import partial
 
 import msgspec
 
-from pms_common.bus import Entry, GapDetector, Outbox
+from pms_common.bus import Entry, GapDetector, Outbox, peek
 from pms_common.contracts.bus.algos import AlgoState
 from pms_common.contracts.bus.base import Update
 from pms_common.contracts.bus.common import PublicEvent, RequestDone, SnapshotBegin, SnapshotEnd
-from pms_common.contracts.bus.orders import OrderUpdate
 from pms_common.contracts.bus.risk import AccountState, TradingState
 from pms_common.contracts.bus.streams import algos_updates, orders_updates, risk_updates
 from pms_common.logging import get_logger
@@ -29,6 +28,8 @@ _DECODERS: dict[str, Callable[[bytes], Update]] = {
     "risk": risk_updates.decode,
     "algos": algos_updates.decode,
 }
+_ORDER, _FACTS = b"order", b"exchange_account"
+"""Tags of what comes with every fill, and is read only as far as it is of use here."""
 
 
 class Updates:
@@ -44,7 +45,6 @@ class Updates:
         self._heard_n: dict[str, int] = {}
         self._apply: dict[type[Update], Callable[..., None]] = {
             PublicEvent: event_log.take,
-            OrderUpdate: model.order,
             AccountState: model.account,
             AlgoState: model.algo,
             TradingState: model.trading_state,
@@ -60,18 +60,24 @@ class Updates:
         return partial(self._handle, service, _DECODERS[service], gaps)
 
     def _handle(self, service: str, decode: Callable[[bytes], Update], gaps: GapDetector, entry: Entry) -> None:
-        update = decode(entry.data)
-        if gaps.accept(update.epoch, update.n):
-            if update.n != self._heard_n.get(service, 0) + 1:
+        tag, epoch, n = peek(entry.data)
+        if gaps.accept(epoch, n):
+            if n != self._heard_n.get(service, 0) + 1:
                 self._model.snapshot_broken(service)
-            self._heard_n[service] = update.n
+            self._heard_n[service] = n
             self.last_ms[service] = entry.ms
-            apply = self._apply.get(type(update))
-            if apply is not None:
-                apply(update)
-            else:
-                self._snapshot(service, update)
+            if tag == _ORDER:
+                self._model.order(entry.data)
+            elif tag != _FACTS:
+                self._take(service, decode(entry.data))
         self._outbox.ack(entry)
+
+    def _take(self, service: str, update: Update) -> None:
+        apply = self._apply.get(type(update))
+        if apply is not None:
+            apply(update)
+        else:
+            self._snapshot(service, update)
 
     def _snapshot(self, service: str, update: Update) -> None:
         """Whoever asked for it, it is the whole."""

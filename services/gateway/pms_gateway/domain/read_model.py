@@ -8,12 +8,47 @@ GET routes.
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from pms_common.contracts.bus.algos import AlgoState
 from pms_common.contracts.bus.base import FINAL_STATES
-from pms_common.contracts.bus.orders import OrderUpdate, OrderView
+from pms_common.contracts.bus.orders import OrderView
 from pms_common.contracts.bus.risk import AccountState, TradingState
 
 Rank = tuple[int, int]
+
+
+class _Order(msgspec.Struct):
+    client_order_id: str
+    account_id: str
+    state: str
+    version: int
+
+
+class _Glance(msgspec.Struct):
+    epoch: int
+    order: _Order
+
+
+class _Whole(msgspec.Struct):
+    order: OrderView
+
+
+_glance = msgspec.json.Decoder(_Glance)
+_whole = msgspec.json.Decoder(_Whole)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOrder:
+    """A live order, its last update not yet read: few orders are ever asked for."""
+
+    rank: Rank
+    account_id: str
+    update: bytes
+
+    def view(self) -> OrderView:
+        """The order in full."""
+        return _whole.decode(self.update).order
 
 
 @dataclass(slots=True)
@@ -21,7 +56,7 @@ class ReadModel:
     """Objects by id. Bounded by what is alive: accounts, live orders, running algos."""
 
     accounts: dict[str, AccountState] = field(default_factory=dict)
-    orders: dict[str, tuple[Rank, OrderView]] = field(default_factory=dict)
+    orders: dict[str, HeldOrder] = field(default_factory=dict)
     algos: dict[str, AlgoState] = field(default_factory=dict)
     trading_states: dict[tuple[str, str], str] = field(default_factory=dict)
     _named: dict[str, set[str | tuple[str, str]]] = field(default_factory=dict)
@@ -59,17 +94,18 @@ class ReadModel:
         if known is None or (known.epoch, known.version) < (state.epoch, state.version):
             self.accounts[state.account_id] = state
 
-    def order(self, update: OrderUpdate) -> None:
-        """An order after a change."""
-        order, rank = update.order, (update.epoch, update.order.version)
+    def order(self, update: bytes) -> None:
+        """An order after a change: an encoded `OrderUpdate`, of which only what decides is read now."""
+        glance = _glance.decode(update)
+        order, rank = glance.order, (glance.epoch, glance.order.version)
         self._name("orders", order.client_order_id)
         known = self.orders.get(order.client_order_id)
-        if known is not None and rank <= known[0]:
+        if known is not None and rank <= known.rank:
             return
         if order.state in FINAL_STATES:
             self.orders.pop(order.client_order_id, None)
         else:
-            self.orders[order.client_order_id] = (rank, order)
+            self.orders[order.client_order_id] = HeldOrder(rank, order.account_id, update)
 
     def algo(self, state: AlgoState) -> None:
         """An algo after a change."""
@@ -93,7 +129,7 @@ class ReadModel:
 
     def orders_of(self, account_id: str | None) -> list[OrderView]:
         """Live orders, of one account or of all, oldest first."""
-        found = [order for _, order in self.orders.values() if account_id in (None, order.account_id)]
+        found = [held.view() for held in self.orders.values() if account_id in (None, held.account_id)]
         return sorted(found, key=lambda order: (order.created_ms, order.client_order_id))
 
     def algos_of(self, account_id: str | None) -> list[AlgoState]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pms_common.bus.errors import Malformed
 from pms_common.bus.updates import LATE_S, MAX_GAPS, GapDetector, UpdatesWriter, peek
 from pms_common.contracts.bus.base import Update
 from pms_common.contracts.bus.common import RequestDone
@@ -164,5 +165,5 @@ def test_peek_reads_the_head_and_refuses_what_no_writer_wrote():
         b'["t",1,2,3]',
         b'{"t":"done","epoch":x,"n":1,"a":1}',
     ):
-        with pytest.raises(ValueError):
+        with pytest.raises(Malformed):
             peek(garbage)
