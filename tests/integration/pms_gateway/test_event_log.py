@@ -127,6 +127,7 @@ async def test_a_restored_log_begins_a_new_epoch(
     gateway.start()
     await services["risk"].event("a", "one")
     await until(client, names, 1)
+    await asyncio.sleep(1.5)  # numbers and position are kept once a second
     copy = [(key, await client.dump(key)) for key in (names.events, names.own("gateway", "seq"))]
     await services["risk"].event("a", "two")
     found = await until(client, names, 2)

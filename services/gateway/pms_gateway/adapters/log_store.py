@@ -3,9 +3,11 @@
 Owns the private keys beside the log: `seq` (hash, by account) and `epoch`. The hot writes go through the outbox.
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import cast
 
+import msgspec
 import redis.asyncio
 from redis.exceptions import ResponseError
 
@@ -14,6 +16,14 @@ from pms_gateway.domain.sequencer import MAX_KEYS, LogId, parse_id
 
 PAGE = 1_000
 Page = list[tuple[bytes, dict[bytes, bytes]]]
+
+
+class _Numbered(msgspec.Struct, rename={"account_id": "subAccountId"}):
+    seq: int
+    account_id: str
+
+
+_numbered = msgspec.json.Decoder(_Numbered)
 
 
 @dataclass(slots=True)
@@ -36,10 +46,16 @@ class LogStore:
         self.epoch_key = names.own("gateway", "epoch")
 
     async def position(self) -> LogPosition:
-        """Where to go on after a start."""
+        """Where to go on after a start. The hash of numbers is a second behind the log; the log's newest are right."""
         raw_seqs = cast("dict[bytes, bytes]", await self._redis.hgetall(self.seq_key))
         seqs = {account.decode(): int(seq) for account, seq in raw_seqs.items()}
-        return LogPosition(await self.last_id(), await self.epoch(), seqs, await self._newest_keys())
+        position = LogPosition(await self.last_id(), await self.epoch(), seqs)
+        async for key, data in self._newest():
+            position.keys.append(key)
+            event = _numbered.decode(data)
+            position.seqs[event.account_id] = max(position.seqs.get(event.account_id, 0), event.seq)
+        position.keys.reverse()
+        return position
 
     async def life(self) -> str:
         """Which life of Redis this is, as the bus names it: run id and replication id."""
@@ -70,15 +86,14 @@ class LogStore:
         entries = cast("Page", await self._redis.xrange(self._events, min=start, count=count))
         return [(parse_id(entry_id.decode()), fields[b"data"]) for entry_id, fields in entries]
 
-    async def _newest_keys(self) -> list[str]:
-        """The newest keys, oldest first."""
-        keys: list[str] = []
-        end = "+"
-        while len(keys) < MAX_KEYS:
+    async def _newest(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Keys and payloads of the newest events, newest first."""
+        end, found = "+", 0
+        while found < MAX_KEYS:
             page = cast("Page", await self._redis.xrevrange(self._events, max=end, count=PAGE))
-            keys += [fields[b"key"].decode() for _, fields in page if b"key" in fields]
+            for _, fields in page:
+                yield fields[b"key"].decode(), fields[b"data"]
+            found += len(page)
             if len(page) < PAGE:
                 break
             end = "(" + page[-1][0].decode()
-        keys.reverse()
-        return keys

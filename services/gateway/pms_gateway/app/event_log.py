@@ -48,6 +48,7 @@ class EventLog:
         self._incarnation, self._now_ms = incarnation, now_ms
         self._life = ""
         self._written: list[LiveEvent] = []
+        self._unsaved: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._durable = self._sequencer.last_id
 
@@ -82,7 +83,7 @@ class EventLog:
         fields = ("type", event.type, "data", payload, "key", key)
         self._outbox.command("XADD", self._names.events, stamp.event_id, *fields)
         self._outbox.publish(self._names.event_channel(event.type), payload)
-        self._outbox.command("HSET", self._store.seq_key, event.account_id, stamp.seq)
+        self._unsaved[event.account_id] = stamp.seq
         _events.labels(event.type).inc()
         self._written.append(LiveEvent(parse_id(stamp.event_id), payload))
         self._wake.set()
@@ -103,9 +104,16 @@ class EventLog:
         while True:
             await asyncio.sleep(WATCH_S)
             self._check_life()
+            self._save_numbers()
             if (self._life, self._durable) != saved:
                 saved = (self._life, self._durable)
                 await self._keep()
+
+    def _save_numbers(self) -> None:
+        """For accounts whose events leave the log one day; until then the log itself tells their numbers."""
+        unsaved, self._unsaved = self._unsaved, {}
+        for account_id, seq in unsaved.items():
+            self._outbox.command("HSET", self._store.seq_key, account_id, seq)
 
     async def _keep(self) -> None:
         last_ms, last_n = self._durable
