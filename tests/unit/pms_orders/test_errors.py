@@ -2,7 +2,9 @@
 
 import pytest
 
-from pms_orders.domain.errors import CLASSES, Outcome, VenueError, judge
+from pms_common.contracts.errors import ErrorCode
+from pms_common.contracts.exchange_codes import MEANINGS, Outcome, from_exchange
+from pms_orders.domain.errors import VenueError, judge
 
 
 @pytest.mark.parametrize(
@@ -40,12 +42,56 @@ from pms_orders.domain.errors import CLASSES, Outcome, VenueError, judge
         (400, -2011, "Unknown order sent.", Outcome.GONE),
         (400, -2013, "Order does not exist.", Outcome.GONE),
         (400, -5027, "No need to modify the order.", Outcome.NO_OP),
-        (400, -9999, "something new", Outcome.NOT_EXECUTED),
+        (503, -1001, "Unknown error, please check your request or try again later.", Outcome.UNKNOWN),
+        (400, -9999, "something new", Outcome.UNKNOWN),
+        (404, 0, "<html>", Outcome.UNKNOWN),
+        (504, 0, "Gateway timeout", Outcome.UNKNOWN),
+        (503, 0, "", Outcome.UNKNOWN),
     ],
 )
 def test_r02_each_code_has_its_class(status: int, code: int, message: str, outcome: Outcome) -> None:
     assert judge(VenueError(status, code, message)) is outcome
 
 
+# The venue's list of November 2026, as its documentation groups it.
+DOCUMENTED = {
+    Outcome.UNKNOWN: (-1006, -1007),
+    Outcome.AGAIN: (-1001, -1008),
+    Outcome.RATE: (-1003, -1015),
+    Outcome.CLOCK: (-1021, -5028),
+    Outcome.FATAL: (-1016, -1002, -1022, -2014, -2015, -2017, -1011, -1099),
+    Outcome.NO_OP: (-4046, -4059, -4171, -5027),
+    Outcome.GONE: (-2011, -2012, -2013, -1125),
+    Outcome.NOT_EXECUTED: (
+        *range(-1106, -1099), -1111, -1114, -1115, -1116, -1117, -1121, -1128, -1130, -1136, -4015, -4060, -4061, -4062,
+        -2010, -2018, -2019, -2020, -2021, -2022, -2023, -2024, -2025, -2026, -2027, -2028, -4001, -4002, -4003, -4004,
+        -4005, -4013, -4014, -4016, -4024, -4023, -4045, -4087, -4088, -4105, -4106, -4107, -4109, -4117, -4118, -4120,
+        -4131, -4135, -4137, -4138, -4140, -4141, -4142, -4164, -4183, -4184, -4189, -4192, -4210, -4211, -4400, -4401,
+        -4402, -5021, -5022, *range(-5041, -5036), -5024, -5025, -5026, -5029, -5043, -5047,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(code, outcome) for outcome in DOCUMENTED for code in DOCUMENTED[outcome]]
+)
+@pytest.mark.parametrize("status", [200, 400, 408, 500, 503])
+def test_r02_every_documented_code_is_in_the_table_whatever_status_it_comes_with(
+    status: int, code: int, outcome: Outcome
+) -> None:
+    assert judge(VenueError(status, code, "")) is outcome
+    assert isinstance(from_exchange(code), ErrorCode)
+
+
 def test_r02_only_proven_codes_may_be_sent_again() -> None:
-    assert {code for code, outcome in CLASSES.items() if outcome is Outcome.AGAIN} == {-1001, -1008}
+    assert {code for code, meaning in MEANINGS.items() if meaning.outcome is Outcome.AGAIN} == {-1001, -1008}
+
+
+def test_r02_a_duplicate_id_proves_that_an_earlier_try_rests() -> None:
+    assert MEANINGS[-4116] == (Outcome.UNKNOWN, ErrorCode.EXCHANGE_DUPLICATE_ID)
+
+
+def test_r02_a_public_code_says_proven_only_where_it_is() -> None:
+    for meaning in MEANINGS.values():
+        ambiguous = meaning.error is ErrorCode.AMBIGUOUS_RESULT
+        assert not ambiguous or meaning.outcome is Outcome.UNKNOWN

@@ -8,10 +8,11 @@ import pytest
 from picows import WSMsgType
 from tests.unit.pms_orders.orders import NOW, sent
 
+from pms_common.contracts.exchange_codes import Outcome
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.trading_socket import Sent, TradingSocket
-from pms_orders.domain.errors import Outcome, VenueError, judge
+from pms_orders.domain.errors import VenueError, judge
 from pms_orders.domain.order import Flight, Operation
 
 

@@ -4,7 +4,8 @@ from collections import defaultdict
 
 from pms_cli.reference import markdown
 from pms_cli.reference.markdown import code, table
-from pms_common.contracts.errors import Category, ErrorCode, from_exchange
+from pms_common.contracts.errors import Category, ErrorCode
+from pms_common.contracts.exchange_codes import MEANINGS
 
 _INTRO = """`errorCode` and `errorCategory` of a failed result, and `code` of its `errors`. To try again means: the
 same command under a new request id may succeed without anybody changing anything."""
@@ -17,15 +18,14 @@ _MEANING = {
     Category.TIMEOUT: "the sender: it came, or went on, too late",
     Category.INFRA: "the operator: a part of the system is not available",
 }
-_EXCHANGE_CODES = range(-1, -10_000, -1)
 
 
 def page() -> str:
     """The page."""
     categories = table(("category", "who has to do something"), [(code(c.value), _MEANING[c]) for c in Category])
     exchange = defaultdict(list)
-    for number in _EXCHANGE_CODES:
-        exchange[from_exchange(number)].append(number)
+    for number in sorted(MEANINGS, reverse=True):
+        exchange[MEANINGS[number].error].append(number)
     del exchange[ErrorCode.EXCHANGE_REJECTED]  # all others
     rows = [
         (code(e.name), e.category.value, "yes" if e.retryable else "", e.meaning, _list(exchange.get(e, [])))

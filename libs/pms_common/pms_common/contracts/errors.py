@@ -185,37 +185,3 @@ class NotJson(ValueError):
     def __init__(self, reason: str, request_id: str | None) -> None:
         super().__init__(reason)
         self.request_id = request_id
-
-
-_E = ErrorCode
-_BY_EXCHANGE_CODE: dict[int, ErrorCode] = {
-    code: error
-    for error, codes in {
-        _E.EXCHANGE_MIN_NOTIONAL: (-4164,),
-        _E.EXCHANGE_MARGIN_INSUFFICIENT: (-2018, -2019, -4118),
-        _E.EXCHANGE_PRECISION: (-1111, -4014, -4023),
-        _E.EXCHANGE_INVALID_ORDER: (-1114, -1115, -1116, -1117, -2026, -4120, -4062),
-        _E.EXCHANGE_QTY_TOO_SMALL: (-4003, -4004),
-        _E.EXCHANGE_QTY_TOO_LARGE: (-4005,),
-        _E.EXCHANGE_PRICE_RANGE: (-4001, -4002, -4013, -4016, -4024, -4131),
-        _E.EXCHANGE_REDUCE_ONLY: (-2022,),
-        _E.EXCHANGE_POST_ONLY: (-5022,),
-        _E.EXCHANGE_FOK: (-5021,),
-        _E.EXCHANGE_MAX_ORDERS: (-2025, -4045),
-        _E.EXCHANGE_MAX_POSITION: (-2027, -2028),
-        _E.EXCHANGE_DUPLICATE_ID: (-4116,),
-        _E.EXCHANGE_UNKNOWN_ORDER: (-2011, -2013),
-        _E.EXCHANGE_SYMBOL: (-1121, -4105, -4106, -4107, -4109, -4140, -4141, -4400, -4401),
-        _E.EXCHANGE_RATE_LIMITED: (-1003, -1015),
-        _E.EXCHANGE_UNAVAILABLE: (-1001, -1008, -1016),
-        _E.EXCHANGE_CLOCK: (-1021, -5028),
-        _E.EXCHANGE_AUTH: (-1002, -1011, -1022, -1099, -2014, -2015, -2017),
-        _E.AMBIGUOUS_RESULT: (-1006, -1007),
-    }.items()
-    for code in codes
-}
-
-
-def from_exchange(code: int) -> ErrorCode:
-    """The code for one of the exchange's own (negative) codes; EXCHANGE_REJECTED for all that need no other."""
-    return _BY_EXCHANGE_CODE.get(code, ErrorCode.EXCHANGE_REJECTED)

@@ -6,11 +6,12 @@ it was not executed; where nothing is proven the order is cleared up first. Used
 
 from collections.abc import Callable
 
-from pms_common.contracts.errors import from_exchange
+from pms_common.contracts.exchange_codes import Outcome, from_exchange
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance.trading_socket import Sent
+from pms_orders.adapters.journal import Journal
 from pms_orders.app.manager import OrderManager
-from pms_orders.domain.errors import Outcome, VenueError, judge
+from pms_orders.domain.errors import VenueError, judge
 from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.rate import Budget
 from pms_orders.domain.reducer import acknowledge, already_amended, apply_own, lose
@@ -29,9 +30,15 @@ class Outcomes:
     """Takes answers and losses."""
 
     def __init__(
-        self, manager: OrderManager, budget: Budget, measure_clock: Callable[[], None], now_ms: Callable[[], int]
+        self,
+        manager: OrderManager,
+        budget: Budget,
+        measure_clock: Callable[[], None],
+        now_ms: Callable[[], int],
+        journal: Journal,
     ) -> None:
         self._manager = manager
+        self._journal = journal
         self._budget = budget
         self._measure_clock = measure_clock
         self._now_ms = now_ms
@@ -40,6 +47,7 @@ class Outcomes:
         """An answer to a request, possibly late."""
         order = sent.order
         outcome = None if error is None else self._note(error)
+        self._journal.answered(order, sent.operation, sent.flight.sent_ms, exchange_order_id, outcome, error)
         if sent.operation is Operation.PLACE:
             self._placed(sent, exchange_order_id, error, outcome)
         elif order.flight is not sent.flight:
@@ -52,6 +60,7 @@ class Outcomes:
     def lost(self, sent: Sent) -> None:
         """Nobody will answer: a cancel may go again, all else is cleared up first."""
         order = sent.order
+        self._journal.unanswered(order, sent.operation, sent.flight.sent_ms)
         if order.flight is sent.flight:
             self._lose(order)
 

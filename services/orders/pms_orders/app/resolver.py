@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import Callable
 
 from pms_common import metrics
+from pms_common.contracts.exchange_codes import Outcome
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused, VenueUnreachable
 from pms_orders.app.manager import OrderManager
-from pms_orders.domain.errors import Outcome, judge
+from pms_orders.domain.errors import judge
 from pms_orders.domain.order import OrderState
 from pms_orders.domain.reducer import Report
 from pms_orders.domain.resolution import Case, conclusion, settled

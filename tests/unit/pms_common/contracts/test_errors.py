@@ -6,7 +6,8 @@ import re
 import pytest
 
 from pms_common.contracts.base import encode
-from pms_common.contracts.errors import Category, CommandError, ErrorCode, FieldError, from_exchange
+from pms_common.contracts.errors import Category, CommandError, ErrorCode, FieldError
+from pms_common.contracts.exchange_codes import from_exchange
 from pms_common.contracts.results import failure
 
 LEGACY = """
