@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pms_orders.adapters.binance.user_stream import Batch, UserStream
+from pms_orders.adapters.binance.user_socket import Batch
+from pms_orders.adapters.binance.user_stream import UserStream
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3

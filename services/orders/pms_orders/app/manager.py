@@ -264,7 +264,10 @@ class OrderManager:
         announces: list[Announce] = []
         for action in actions:
             if type(action) is Announce:
-                announces.append(action)
+                if action.cause == "active" and not order.may_rest:
+                    self._publisher.answer(order)  # its execution or its end follows at once, and tells more
+                else:
+                    announces.append(action)
             elif type(action) is Heal:
                 self.clear_up(order)
             elif type(action) is Odd:

@@ -10,7 +10,7 @@ from pms_common import metrics
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.exchange_client import VenueRefused, VenueUnreachable
-from pms_orders.adapters.binance.user_stream import Batch
+from pms_orders.adapters.binance.user_socket import Batch
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.readiness import Readiness

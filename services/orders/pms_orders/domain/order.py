@@ -87,6 +87,11 @@ class OrderState:
         return self.status in FINAL_STATES
 
     @property
+    def may_rest(self) -> bool:
+        """Whether it can wait in the book; one that cannot is executed or over within the instant of its arrival."""
+        return self.place.order_type != "MARKET" and self.place.time_in_force not in ("IOC", "FOK")
+
+    @property
     def whole(self) -> bool:
         """Whether every fill the exchange has counted is known here."""
         return self.booked >= self.executed

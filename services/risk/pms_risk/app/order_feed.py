@@ -204,7 +204,8 @@ class OrderFeed:
         return self._mark(view)
 
     def _tell_placed(self, update: OrderUpdate, price: Decimal, was_placed: bool) -> bool:
-        if was_placed or update.cause not in ("accepted", "active", "fill"):
+        ended = update.cause in ("cancelled", "expired") and update.order.exchange_order_id is not None
+        if was_placed or not (ended or update.cause in ("accepted", "active", "fill")):
             return was_placed
         self._events.placed(update, price)
         return True

@@ -122,9 +122,9 @@ class ExchangeClient:
         """The account's listen key, made or prolonged by 60 minutes. It is never deleted: others may use it, too."""
         return (await self._ask("POST", "/fapi/v1/listenKey", 1, wire.listen_key, signed=False)).listen_key
 
-    async def keep_listen_key(self) -> None:
-        """Prolong the listen key. Raises `VenueRefused` with -1125 where it is dead."""
-        await self._ask("PUT", "/fapi/v1/listenKey", 1, wire.anything, signed=False)
+    async def keep_listen_key(self) -> str:
+        """Prolong the account's listen key and return it. Raises `VenueRefused` with -1125 where it is dead."""
+        return (await self._ask("PUT", "/fapi/v1/listenKey", 1, wire.kept_key, signed=False)).listen_key
 
     # -- asking
 

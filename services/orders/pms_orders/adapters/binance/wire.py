@@ -115,14 +115,39 @@ class AccountUpdate(msgspec.Struct, tag_field="e", tag="ACCOUNT_UPDATE", rename=
     event_ms: int
 
 
+class FeedLeverage(msgspec.Struct, rename={"symbol": "s", "leverage": "l"}):
+    """The `ac` of ACCOUNT_CONFIG_UPDATE."""
+
+    symbol: str
+    leverage: int
+
+
+class AccountConfigUpdate(msgspec.Struct, tag_field="e", tag="ACCOUNT_CONFIG_UPDATE", rename={"changed": "ac"}):
+    """A symbol's leverage, or without one the account's margin mode, was changed."""
+
+    changed: FeedLeverage | None = None
+
+
+class MarginCall(msgspec.Struct, tag_field="e", tag="MARGIN_CALL"):
+    """The pooled account is near its liquidation; advisory, and may come after it."""
+
+
 class ListenKeyExpired(msgspec.Struct, tag_field="e", tag="listenKeyExpired"):
     """The stream is silent from here on."""
 
 
+INTERVAL_MS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
+"""Spans of the intervals in which the venue counts."""
+
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What a decoder raises for bytes that are not what they should be: text that is not UTF-8 is told by the second."""
 
-FeedEvent = OrderTradeUpdate | TradeLite | AccountUpdate | ListenKeyExpired
+FeedEvent = OrderTradeUpdate | TradeLite | AccountUpdate | AccountConfigUpdate | MarginCall | ListenKeyExpired
+USER_EVENTS = (
+    *("ORDER_TRADE_UPDATE", "TRADE_LITE", "ACCOUNT_UPDATE"),
+    *("ACCOUNT_CONFIG_UPDATE", "MARGIN_CALL", "listenKeyExpired"),
+)
+"""The events of the user stream that we read, by the venue's names."""
 
 
 class _Name(msgspec.Struct):
@@ -131,7 +156,6 @@ class _Name(msgspec.Struct):
 
 _feed: msgspec.json.Decoder[FeedEvent] = msgspec.json.Decoder(FeedEvent)
 _name = msgspec.json.Decoder(_Name)
-_KNOWN = frozenset({"ORDER_TRADE_UPDATE", "TRADE_LITE", "ACCOUNT_UPDATE", "listenKeyExpired"})
 
 
 def decode_event(payload: bytes | memoryview) -> FeedEvent | None:
@@ -139,7 +163,7 @@ def decode_event(payload: bytes | memoryview) -> FeedEvent | None:
     try:
         return _feed.decode(payload)
     except msgspec.ValidationError:
-        if _name.decode(payload).e in _KNOWN:
+        if _name.decode(payload).e in USER_EVENTS:
             raise
         return None
 
@@ -269,6 +293,13 @@ class ErrorBody(msgspec.Struct):
     msg: str = ""
     data: dict[str, Any] | None = None
 
+    @property
+    def wait_ms(self) -> int | None:
+        """For how long the venue wants to be left alone: by its own clock, so that ours does not matter."""
+        told = self.data or {}
+        until, now = told.get("retryAfter"), told.get("serverTime")
+        return max(0, until - now) if isinstance(until, int) and isinstance(now, int) else None
+
 
 class TradingResult(msgspec.Struct, rename="camel"):
     """What we read of an accepted order.place, order.modify or order.cancel."""
@@ -276,13 +307,36 @@ class TradingResult(msgspec.Struct, rename="camel"):
     order_id: int = 0
 
 
-class TradingAnswer(msgspec.Struct):
+class RateCount(msgspec.Struct, rename="camel"):
+    """How much of a limit is used, as the WebSocket API says in each answer."""
+
+    rate_limit_type: str
+    interval: str
+    interval_num: int
+    count: int = 0
+
+    @property
+    def span_ms(self) -> int:
+        """The length of its window; 0 for an interval that is not known."""
+        return INTERVAL_MS.get(self.interval, 0) * self.interval_num
+
+
+class TradingAnswer(msgspec.Struct, rename={"rate_limits": "rateLimits"}):
     """An answer of the WebSocket API."""
 
     status: int
     id: int | str | None = None
     result: TradingResult | None = None
     error: ErrorBody | None = None
+    rate_limits: list[RateCount] = []
+
+
+class TradingItem(msgspec.Struct, rename={"order_id": "orderId"}):
+    """An answer of REST: one of an order, or an error where the code is not 0."""
+
+    order_id: int = 0
+    code: int = 0
+    msg: str = ""
 
 
 class Asset(msgspec.Struct, rename="camel"):
@@ -301,6 +355,8 @@ class PositionRisk(msgspec.Struct, rename="camel"):
     entry_price: Decimal
 
 
+trading_item = msgspec.json.Decoder(TradingItem)
+trading_items = msgspec.json.Decoder(list[TradingItem])
 trading_answer = msgspec.json.Decoder(TradingAnswer)
 error_body = msgspec.json.Decoder(ErrorBody)
 queried_order = msgspec.json.Decoder(QueriedOrder)
@@ -338,7 +394,13 @@ class ListenKey(msgspec.Struct, rename="camel"):
     listen_key: str
 
 
+class KeptKey(msgspec.Struct, rename="camel"):
+    """The key that was prolonged, where the venue names it."""
+
+    listen_key: str = ""
+
+
 server_time = msgspec.json.Decoder(ServerTime)
 position_mode = msgspec.json.Decoder(PositionMode)
 listen_key = msgspec.json.Decoder(ListenKey)
-anything = msgspec.json.Decoder(object)
+kept_key = msgspec.json.Decoder(KeptKey)
