@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.user_socket import Batch
 from pms_orders.adapters.binance.user_stream import UserStream
 
@@ -36,7 +37,7 @@ class Ear:
     def hear(self, batch: Batch) -> None:
         if self.defect is not None:
             raise self.defect
-        self.trades += [event.trade_id for event in batch]  # type: ignore[union-attr]
+        self.trades += [event.trade_id for event in batch if isinstance(event, wire.TradeLite)]
 
     def connected(self, ok: bool, _why: str) -> None:
         self.connections.append(ok)
