@@ -106,7 +106,7 @@ class OrdersUpdates:
             self._state.learn(update)
         elif isinstance(update, OrdersReady):
             self._state.orders_ready, self._state.orders_why = update.ready, update.why
-        elif update.token == self._request.token:
+        elif isinstance(update, SnapshotBegin | SnapshotEnd) and update.token == self._request.token:
             self._on_snapshot(update)
         self._outbox.ack(entry)
 

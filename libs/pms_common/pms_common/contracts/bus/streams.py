@@ -7,10 +7,12 @@ import msgspec
 
 from pms_common.contracts.bus.algos import AlgoState
 from pms_common.contracts.bus.common import PublicEvent, RequestDone, SnapshotBegin, SnapshotEnd
+from pms_common.contracts.bus.exchange import Brackets, CashFlows, ForeignOrder, Reconciled
 from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate, Reference
 from pms_common.contracts.bus.risk import AccountState, ChildRefused, TradingState
 
-OrdersUpdates = OrderUpdate | RequestDone | ExchangeAccount | Reference | OrdersReady | SnapshotBegin | SnapshotEnd
+ExchangeTold = ExchangeAccount | ForeignOrder | CashFlows | Reconciled | Reference | Brackets
+OrdersUpdates = OrderUpdate | RequestDone | OrdersReady | SnapshotBegin | SnapshotEnd | ExchangeTold
 RiskUpdates = PublicEvent | RequestDone | ChildRefused | AccountState | TradingState | SnapshotBegin | SnapshotEnd
 AlgosUpdates = PublicEvent | RequestDone | AlgoState | SnapshotBegin | SnapshotEnd
 
