@@ -23,7 +23,8 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     app/intake, cancels bus handlers: work and operators; the public commands
     app/startup         what has to be known before work begins
     adapters/binance    the venue: trading socket, REST, user stream, signatures, JSON
-    adapters/journal    PostgreSQL: rows written off the hot path, read back at start
+    adapters/journal    PostgreSQL: what happened, written off the hot path
+    adapters/recall     PostgreSQL: what is read back, at a start and to tell it again
 
 One order's way: intake -> manager.place -> sender (lane, budget, gate, signature) -> trading socket; the answer comes
 back through outcomes, the feed through session; both end in manager.follow, which publishes, journals, answers and

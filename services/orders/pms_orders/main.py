@@ -89,7 +89,7 @@ async def wire(life: Lifecycle) -> None:
         tracker=tracker, gates=gates, specs=rules.specs, publisher=publisher, journal=journal, now_ms=now_ms
     )
     keeper = ClockKeeper(clock, rest, partial(readiness.set, "clock"))
-    outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms)
+    outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms, journal)
     socket = TradingSocket(
         settings.binance_wsapi_url,
         signer,

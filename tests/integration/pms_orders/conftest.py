@@ -21,7 +21,9 @@ def exchange() -> Iterator[dict[str, str]]:
 async def empty(database: str) -> None:
     """No order, no fill, no gate."""
     connection = await connect(database)
-    await connection.execute("TRUNCATE pms_orders.orders, pms_orders.fills, pms_orders.gates")
+    await connection.execute(
+        "TRUNCATE pms_orders.orders, pms_orders.fills, pms_orders.gates, pms_orders.transitions, pms_orders.answers"
+    )
     await connection.close()
 
 

@@ -80,7 +80,7 @@ class Rig:
             now_ms=now_ms,
         )
         budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
-        self.outcomes = Outcomes(self.manager, budget, lambda: None, now_ms)
+        self.outcomes = Outcomes(self.manager, budget, lambda: None, now_ms, self.journal)
         self.socket = TradingSocket(
             "ws://127.0.0.1:9/",
             Signer("key", "secret"),

@@ -44,7 +44,7 @@ async def test_an_answer_that_did_not_get_out_is_given_by_the_successor(rig: Rig
 async def test_an_order_without_an_outcome_is_not_answered_at_a_start(rig: Rig) -> None:
     order = await rig.accepted(answer=True, request_id="r1", command="limit")
     order.exchange_order_id, order.wanted_cancel, order.version = None, "requested", 1
-    rig.journal.changed(order)
+    rig.journal.cancel_wanted(order)
     await rig.commits.flush()
     await rig.bus.outbox.flush()
     await rig.bus.redis.delete(rig.names.result("r1"))

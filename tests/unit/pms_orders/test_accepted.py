@@ -37,7 +37,7 @@ class Desk:
         )
         self.manager.sender = me
         budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
-        self.outcomes = Outcomes(self.manager, budget, lambda: None, lambda: NOW)
+        self.outcomes = Outcomes(self.manager, budget, lambda: None, lambda: NOW, me)
 
     def placed(self) -> tuple[OrderState, Sent]:
         order = register(place(), NOW)
@@ -55,7 +55,10 @@ class Desk:
     def answer(self, _order: OrderState) -> None:
         self.answers += 1
 
-    def changed(self, _order: OrderState) -> None:
+    def cancel_wanted(self, _order: OrderState) -> None:
+        """The journal's."""
+
+    def answered(self, *_what: Any) -> None:
         """The journal's."""
 
     def enter(self, _order: OrderState) -> None:

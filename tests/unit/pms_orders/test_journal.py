@@ -3,7 +3,7 @@
 import pytest
 from tests.unit.pms_orders.orders import NOW
 
-from pms_orders.adapters.journal import MAX_REPEAT_MS, REPEAT_MS, _recent_since
+from pms_orders.adapters.recall import MAX_REPEAT_MS, REPEAT_MS, _recent_since
 
 
 @pytest.mark.parametrize(

@@ -115,9 +115,9 @@ class GroupCommit:
         max_rows: int = MAX_ROWS,
         gather_s: float = GATHER_S,
     ) -> None:
+        self.epoch = epoch
         self._url = url
         self._service = service
-        self._epoch = epoch
         self._statements = tuple(statements)
         self._report = report or (lambda ok, why: None)
         self._max_rows = max_rows
@@ -268,7 +268,7 @@ class GroupCommit:
             self._connection = await connect(self._url, f"{self._service}-journal")
         connection = self._connection
         async with connection.transaction():
-            marked = await connection.execute(_MARK, self._service, self._epoch, batch.number)
+            marked = await connection.execute(_MARK, self._service, self.epoch, batch.number)
             if marked != "UPDATE 1":
                 await self._check_epoch(connection)
                 return
@@ -279,8 +279,8 @@ class GroupCommit:
 
     async def _check_epoch(self, connection: Any) -> None:
         epoch = await connection.fetchval(_EPOCH, self._service)
-        if epoch != self._epoch:
-            raise FencedError(f"{self._service}: epoch {self._epoch} was superseded by {epoch}")
+        if epoch != self.epoch:
+            raise FencedError(f"{self._service}: epoch {self.epoch} was superseded by {epoch}")
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

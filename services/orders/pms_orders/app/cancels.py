@@ -20,7 +20,8 @@ from pms_common.contracts.results import CancelAllDone, failure
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.logging import get_logger
 from pms_common.marks import Marks
-from pms_orders.adapters.journal import DATABASE_ERRORS, Journal, find_one
+from pms_orders.adapters.journal import Journal
+from pms_orders.adapters.recall import DATABASE_ERRORS, find_one
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import order_done
 from pms_orders.app.watchers import Ended

@@ -155,7 +155,7 @@ class OrderManager:
         if order.status != "cancelling":
             order.wanted_cancel = order.wanted_cancel or reason
         self._amendments.settle(order)
-        self._journal.changed(order)
+        self._journal.cancel_wanted(order)
         self.sender.enter(order)
 
     def bury(self, client_order_id: str) -> None:

@@ -55,10 +55,7 @@ class Publisher:
     def tell(self, order: OrderState, announces: list[Announce]) -> None:
         """Publish what happened, journal the order after it, and answer its request if this decides it."""
         self.repeat(order, announces)
-        for announce in announces:
-            if announce.fill is not None:
-                self._journal.filled(order, announce.fill)
-        self._journal.changed(order)
+        self._journal.happened(order, announces)
         self.answer(order)
 
     def repeat(self, order: OrderState, announces: list[Announce]) -> None:

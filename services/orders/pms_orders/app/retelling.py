@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.bus import Outbox
 from pms_common.logging import get_logger
-from pms_orders.adapters.journal import DATABASE_ERRORS, REPEAT_MS, Journal, fills_since, orders_named
+from pms_orders.adapters.journal import Journal
+from pms_orders.adapters.recall import DATABASE_ERRORS, REPEAT_MS, changed_since, fills_since, orders_named
 from pms_orders.app.publisher import Publisher
+from pms_orders.domain.order import OrderState
 from pms_orders.domain.reducer import told_fill
 from pms_orders.domain.tracker import OrderTracker
 
@@ -68,9 +70,9 @@ class Retelling:
         """Everything: the executions, then the state of each order that has changed. Raises `DATABASE_ERRORS`."""
         await self.settle()
         await self.fills(since_ms)
-        changed = self._tracker.changed_since(since_ms)
+        changed = await changed_since(self._engine, since_ms)
         for start in range(0, len(changed), CHUNK):
-            for order in changed[start : start + CHUNK]:
+            for order in (await self._orders(changed[start : start + CHUNK])).values():
                 self._publisher.retell(order, [])
             await self.pause()
         log.warning("retold_to_another_redis", since_ms=since_ms, orders=len(changed))
@@ -81,14 +83,17 @@ class Retelling:
             await self._journal.flush()
 
     async def fills(self, since_ms: int) -> None:
-        """The executions traded since then, each with its order as it is now. Raises `DATABASE_ERRORS`."""
+        """The executions journalled since then, each with its order as it is now. Raises `DATABASE_ERRORS`."""
         async for page in fills_since(self._engine, since_ms, CHUNK):
-            found = {name: self._tracker.find(name) for name, _ in page}
-            elder = await orders_named(self._engine, [name for name, order in found.items() if order is None])
+            orders = await self._orders([name for name, _ in page])
             for name, fill in page:
-                order = found[name] or elder[name]
-                self._publisher.repeat(order, [told_fill(order, fill)])
+                self._publisher.repeat(orders[name], [told_fill(orders[name], fill)])
             await self.pause()
+
+    async def _orders(self, names: list[str]) -> dict[str, OrderState]:
+        """Orders as they are now, or as the journal has them."""
+        known = {name: order for name in names if (order := self._tracker.find(name)) is not None}
+        return known | await orders_named(self._engine, [name for name in names if name not in known])
 
     async def pause(self) -> None:
         """Let others in, and wait while Redis has more than enough to take."""

@@ -21,7 +21,7 @@ from pms_common.names import Names
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused, VenueUnreachable
 from pms_orders.adapters.binance.exchange_info import apply_limits, symbol_spec
-from pms_orders.adapters.journal import restore
+from pms_orders.adapters.recall import restore
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import Publisher
 from pms_orders.domain.gates import Gates
@@ -92,8 +92,9 @@ async def recover(
     for entry_id, fields in cast("list[tuple[bytes, dict[bytes, bytes]]]", buried):
         manager.tracker.bury(fields[b"id"].decode(), id_ms(entry_id.decode()))
     for order in (*restored.live, *restored.ended):
-        if order.updated_ms >= restored.recent_since_ms and order.version:
-            publisher.retell(order, restored.recent_fills.get(order.client_order_id, []))
+        fills = restored.recent.get(order.client_order_id)
+        if fills is not None and order.version:
+            publisher.retell(order, fills)
     for account_id, symbol, state in restored.gates:
         gates.set(account_id, symbol, state)
     for order in restored.ended:

@@ -68,10 +68,6 @@ class OrderTracker:
         """All live orders, of a moment."""
         return iter(list(self._live.values()))
 
-    def changed_since(self, since_ms: int) -> list[OrderState]:
-        """The orders known here that have changed since then. Not for hot paths."""
-        return [order for order in (*self._live.values(), *self._ended.values()) if order.updated_ms >= since_ms]
-
     def of_account(self, account_id: str) -> list[OrderState]:
         """The live orders of an account."""
         return list(self._by_account.get(account_id, {}).values())

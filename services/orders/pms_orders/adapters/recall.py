@@ -1,0 +1,186 @@
+"""What the journal remembers: orders, executions and gates, read at a start and when something is told again.
+
+Owns the queries; writes nothing. What is *late* is decided by the journal's own time, never by the exchange's: an
+execution may be hours old when it is heard of. Used by the recovery, the retelling and the public commands.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+from sqlalchemy import RowMapping, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pms_common.contracts.bus.base import FINAL_STATES
+from pms_common.contracts.bus.orders import Fill, PlaceOrder
+from pms_common.decimals import ZERO
+from pms_common.logging import get_logger
+from pms_orders.domain.order import OrderState, exchange_number
+
+log = get_logger(__name__)
+
+DATABASE_ERRORS = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What reading may raise: connecting does not wrap asyncpg's errors; a time-out is an OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What the last writer left."""
+
+    live: list[OrderState]
+    ended: list[OrderState]
+    gates: list[tuple[str, str, str]]
+    recent: dict[str, list[Fill]]
+    """What Redis may not have heard of: the orders that have changed of late, with their executions of late."""
+
+
+_place = msgspec.json.Decoder(PlaceOrder)
+_FINAL = ", ".join(f"'{state}'" for state in sorted(FINAL_STATES))
+_LIVE = text(
+    f"SELECT *, place::text AS placed FROM pms_orders.orders WHERE status NOT IN ({_FINAL}) ORDER BY created_ms"
+)
+_ENDED = text(
+    f"SELECT *, place::text AS placed FROM pms_orders.orders WHERE status IN ({_FINAL})"
+    " ORDER BY updated_ms DESC LIMIT :bound"
+)
+_ONE = text(
+    "SELECT *, place::text AS placed FROM pms_orders.orders"
+    " WHERE client_order_id = :name OR exchange_order_id = :number ORDER BY updated_ms DESC LIMIT 2"
+)
+_FILLS = text(
+    "SELECT client_order_id, trade_id, price, quantity FROM pms_orders.fills WHERE client_order_id = ANY(:names)"
+)
+_PAGE = text(
+    "SELECT * FROM pms_orders.fills WHERE (journalled_ms, symbol, trade_id, exchange_order_id)"
+    " > (:journalled_ms, :symbol, :trade_id, :exchange_order_id)"
+    " ORDER BY journalled_ms, symbol, trade_id, exchange_order_id LIMIT :bound"
+)
+_NAMED = text("SELECT *, place::text AS placed FROM pms_orders.orders WHERE client_order_id = ANY(:names)")
+_GATES = text("SELECT account_id, symbol, state FROM pms_orders.gates")
+
+
+_NEWEST = text("SELECT journalled_ms FROM pms_orders.transitions ORDER BY epoch DESC, n DESC LIMIT 1")
+_CHANGED = text("SELECT DISTINCT client_order_id FROM pms_orders.transitions WHERE journalled_ms >= :since")
+_RECENT = text("SELECT * FROM pms_orders.fills WHERE journalled_ms >= :since ORDER BY journalled_ms, trade_id")
+REPEAT_MS = 60_000
+"""How much before Redis last heard of the journal is told again: the clocks of exchange and machines differ, and a
+killed writer had not got all of it out."""
+MAX_REPEAT_MS = 3_600_000
+"""Redis behind the journal by more than this is an alarm; what is older its readers have to ask for."""
+
+
+async def restore(engine: AsyncEngine, max_ended: int, heard_ms: int) -> Restored:
+    """Read back the live orders with their fills, the last ended ones, the gates, and what Redis may not have heard.
+
+    `heard_ms` is when Redis was last told something.
+    """
+    async with engine.connect() as connection:
+        live = [_order(row) for row in (await connection.execute(_LIVE)).mappings()]
+        ended = [_order(row) for row in (await connection.execute(_ENDED, {"bound": max_ended})).mappings()]
+        both = {order.client_order_id: order for order in (*live, *ended)}
+        fills = await connection.execute(_FILLS, {"names": list(both)})
+        _book(both, fills.mappings())
+        gates = [(row.account_id, row.symbol, row.state) for row in await connection.execute(_GATES)]
+        since_ms = _recent_since((await connection.execute(_NEWEST)).scalar() or 0, heard_ms)
+        changed = await connection.execute(_CHANGED, {"since": since_ms})
+        recent: dict[str, list[Fill]] = {row.client_order_id: [] for row in changed}
+        for row in (await connection.execute(_RECENT, {"since": since_ms})).mappings():
+            recent.setdefault(row["client_order_id"], []).append(_fill(row))
+    return Restored(live, ended[::-1], gates, recent)
+
+
+def _recent_since(newest_ms: int, heard_ms: int) -> int:
+    bound_ms = newest_ms - MAX_REPEAT_MS
+    since_ms = min(newest_ms, heard_ms) - REPEAT_MS
+    if newest_ms and since_ms < bound_ms:
+        log.error("redis_far_behind_journal", heard_ms=heard_ms, journal_ms=newest_ms, retold_since_ms=bound_ms)
+        return bound_ms
+    return since_ms
+
+
+async def find_one(engine: AsyncEngine, order_id: str) -> OrderState | None:
+    """An order by client or exchange order id, however long ago; None where none or two have it.
+
+    Raises one of `DATABASE_ERRORS`.
+    """
+    if not (order_id.isascii() and order_id.isprintable()):
+        return None  # no order has such an id, and PostgreSQL would not take every such text
+    number = exchange_number(order_id)
+    async with engine.connect() as connection:
+        rows = (await connection.execute(_ONE, {"name": order_id, "number": number})).mappings().all()
+    return _order(rows[0]) if len(rows) == 1 else None
+
+
+async def fills_since(engine: AsyncEngine, since_ms: int, page: int) -> AsyncIterator[list[tuple[str, Fill]]]:
+    """The executions journalled since then, in pages: client order id and fill. Raises `DATABASE_ERRORS`."""
+    after: dict[str, Any] = {"journalled_ms": since_ms, "symbol": "", "trade_id": 0, "exchange_order_id": 0}
+    while True:
+        async with engine.connect() as connection:
+            rows = (await connection.execute(_PAGE, {**after, "bound": page})).mappings().all()
+        if rows:
+            yield [(row["client_order_id"], _fill(row)) for row in rows]
+        if len(rows) < page:
+            return
+        after = {name: rows[-1][name] for name in after}
+
+
+async def changed_since(engine: AsyncEngine, since_ms: int) -> list[str]:
+    """The client order ids of the orders that something was journalled of since then. Raises `DATABASE_ERRORS`."""
+    async with engine.connect() as connection:
+        rows = await connection.execute(_CHANGED, {"since": since_ms})
+        return [row.client_order_id for row in rows]
+
+
+async def orders_named(engine: AsyncEngine, names: list[str]) -> dict[str, OrderState]:
+    """Orders by client order id, as the journal has them. Raises `DATABASE_ERRORS`."""
+    if not names:
+        return {}
+    async with engine.connect() as connection:
+        rows = (await connection.execute(_NAMED, {"names": names})).mappings().all()
+    return {row["client_order_id"]: _order(row) for row in rows}
+
+
+def _order(row: RowMapping) -> OrderState:
+    place = _place.decode(row["placed"])
+    return OrderState(
+        place,
+        row["created_ms"],
+        row["updated_ms"],
+        row["price"],
+        row["quantity"],
+        status=row["status"],
+        exchange_order_id=row["exchange_order_id"],
+        executed=row["executed_quantity"],
+        average_price=row["average_price"],
+        version=row["version"],
+        terms_ms=row["terms_ms"],
+        sent_ms=row["sent_ms"],
+        error_code=row["error_code"],
+        error=row["error"],
+    )
+
+
+def _fill(row: RowMapping) -> Fill:
+    return Fill(
+        trade_id=row["trade_id"],
+        price=row["price"],
+        quantity=row["quantity"],
+        commission=row["commission"],
+        commission_asset=row["commission_asset"],
+        realized_pnl=row["realized_pnl"],
+        maker=row["maker"],
+        trade_ms=row["trade_ms"],
+    )
+
+
+def _book(orders: dict[str, OrderState], fills: Iterable[Any]) -> None:
+    for fill in fills:
+        order = orders[fill["client_order_id"]]
+        order.trades.add(fill["trade_id"])
+        order.booked += fill["quantity"]
+        order.cost += fill["quantity"] * fill["price"]
+    for order in orders.values():
+        order.executed = max(order.executed, order.booked, ZERO)
