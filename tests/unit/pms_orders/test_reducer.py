@@ -164,6 +164,103 @@ def test_an_amendment_whose_event_is_missed_is_told_when_a_query_shows_it() -> N
     assert state(order) == "active"
 
 
+def amending(**fields: str) -> OrderState:
+    order = sent(**fields)
+    apply_report(order, report(Kind.NEW, price=Decimal(100), quantity=Decimal(10)))
+    order.wanted_amend = Terms(Decimal(101), Decimal(8))
+    depart(order, Operation.AMEND, NOW)
+    return order
+
+
+def told(actions: list[Action]) -> list[tuple[str, str | None]]:
+    return [(action.cause, action.reason) for action in actions if isinstance(action, Announce)]
+
+
+def test_an_amendment_whose_quantity_is_executed_already_cancels_the_order_and_says_so() -> None:
+    order = amending()
+    apply_report(order, trade(1, "9", "9"))
+    ended = report(Kind.CANCELLED, event_ms=NOW + 3, executed=Decimal(9), reason="CANCELED")
+    assert told(apply_report(order, ended)) == [("cancelled", "amended_below_executed")]
+    assert order.flight is None and order.booked == 9
+
+
+def test_r22_an_amendment_through_the_book_ends_a_post_only_order_and_says_so() -> None:
+    order = amending(time_in_force="GTX")
+    ended = report(Kind.EXPIRED, event_ms=NOW + 3, executed=Decimal(0), reason="EXPIRED")
+    assert told(apply_report(order, ended)) == [("expired", "amended_through_book")]
+
+
+def test_a_self_trade_prevented_while_amending_keeps_its_own_reason() -> None:
+    order = amending(time_in_force="GTX")
+    ended = report(Kind.EXPIRED, event_ms=NOW + 3, executed=Decimal(0), reason="EXPIRED_IN_MATCH")
+    assert told(apply_report(order, ended)) == [("expired", "EXPIRED_IN_MATCH")]
+
+
+def test_what_the_venue_makes_of_an_amended_reduce_only_order_is_its_outcome() -> None:
+    order = amending(reduce_only_on_venue="true")
+    shrunk = report(Kind.AMENDED, event_ms=NOW + 3, price=Decimal(101), quantity=Decimal(5), executed=Decimal(0))
+    assert told(apply_report(order, shrunk)) == [("amended", None)]
+    assert order.flight is None and order.status == "active" and order.quantity == 5
+
+
+def test_a_resting_order_that_the_venue_shrinks_is_told() -> None:
+    order = sent(reduce_only="true")
+    apply_report(order, report(Kind.NEW, price=Decimal(100), quantity=Decimal(10)))
+    version = order.version
+    shrunk = report(Kind.FOUND_OPEN, event_ms=NOW + 3, price=Decimal(100), quantity=Decimal(6), executed=Decimal(0))
+    assert causes(apply_report(order, shrunk)) == ["amended"]
+    assert order.quantity == 6 and order.version > version
+
+
+def test_an_older_amendment_is_not_told_again() -> None:
+    order = amending()
+    order.flight = None
+    newer = report(Kind.AMENDED, event_ms=NOW + 9, price=Decimal(101), quantity=Decimal(8), executed=Decimal(0))
+    older = report(Kind.AMENDED, event_ms=NOW + 3, price=Decimal(102), quantity=Decimal(8), executed=Decimal(0))
+    assert causes(apply_report(order, newer)) == ["amended"]
+    assert apply_report(order, older) == [] and order.price == 101
+
+
+def test_r08_both_sides_of_a_self_match_are_booked_under_one_trade_id() -> None:
+    buyer, seller = sent("PMS_a_1"), sent("PMS_b_1", side="SELL", account_id="b")
+    bought, sold = trade(5, "10", "10", Kind.FILLED), trade(5, "10", "10", Kind.FILLED)
+    sold.exchange_order_id = 8
+    keys = [action.key for action in (*apply_report(buyer, bought), *apply_report(seller, sold)) if action != Heal()]  # type: ignore[union-attr]
+    assert keys == ["BTCUSDT:7:5", "BTCUSDT:8:5"]
+    assert buyer.status == seller.status == "filled"
+
+
+def test_a_fill_after_a_cancel_is_booked_and_the_order_stays_cancelled() -> None:
+    order = sent()
+    apply_report(order, report(Kind.NEW))
+    apply_report(order, report(Kind.CANCELLED, executed=Decimal(0)))
+    assert causes(apply_report(order, trade(1, "4", "4"))) == ["fill"]
+    assert order.status == "cancelled" and order.booked == 4
+
+
+def test_r03_a_late_acknowledgement_after_giving_up_is_adopted() -> None:
+    order = departed()
+    lose(order, NOW)
+    order.error_code, order.error = "EXCHANGE_UNAVAILABLE", "given up"
+    apply_own(order, Kind.ABSENT, NOW)
+    actions = acknowledge(order, 7, NOW)
+    assert causes(actions) == ["accepted"] and state(order) == "placing"
+    assert any(isinstance(action, Odd) for action in actions)
+    assert causes(apply_report(order, trade(1, "10", "10", Kind.FILLED))) == ["fill"]
+    assert state(order) == "filled" and order.error_code is None
+
+
+def test_a_cancel_does_not_wait_for_the_truth_about_a_lost_amendment() -> None:
+    order = amending()
+    lose(order, NOW)
+    order.wanted_cancel = "requested"
+    assert step(order) is Operation.CANCEL
+    depart(order, Operation.CANCEL, NOW)
+    amended = report(Kind.AMENDED, event_ms=NOW + 3, price=Decimal(101), quantity=Decimal(8), executed=Decimal(0))
+    assert causes(apply_report(order, amended)) == ["amended"]
+    assert state(order) == "cancelling"
+
+
 SEQUENCES = [
     [report(Kind.NEW), trade(1, "4", "4"), trade(2, "6", "10", Kind.FILLED)],
     [report(Kind.NEW), trade(1, "4", "4"), report(Kind.CANCELLED, event_ms=NOW + 3, executed=Decimal(4))],

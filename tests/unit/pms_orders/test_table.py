@@ -27,5 +27,5 @@ def test_an_acknowledgement_never_makes_an_order_active() -> None:
 
 def test_r03_only_a_conclusive_absence_ends_an_unknown_order_without_the_feed() -> None:
     ends = {kind for kind in Kind if TABLE[kind]["unknown"].state == "failed"}
-    assert ends == {Kind.ABSENT, Kind.BARRED}
+    assert ends == {Kind.ABSENT}
     assert TABLE[Kind.LOST]["placing"].state == "unknown"

@@ -39,12 +39,21 @@ class Flight:
     lost: bool = False
 
 
+class End(NamedTuple):
+    """How the exchange has ended an order of which executions are still missing here."""
+
+    status: OrderStatus
+    event_ms: int
+    reason: str | None
+
+
 @dataclass(slots=True, eq=False)
 class OrderState:
     """An order: what was approved (`place`), what the exchange says, what is under way.
 
     `executed` is the highest cumulative quantity the exchange has named; `booked` the sum of the fills known here.
-    Where they differ a fill is missing and has to be fetched. `terms_ms` is the exchange time of `price` and
+    Where they differ a fill is missing and has to be fetched, and an `end` that the exchange told waits for it, so that
+    an order never ends before its executions. `terms_ms` is the exchange time of `price` and
     `quantity`, so that an older event cannot bring older terms back. `sent_ms` 0 means: never left this process.
     `error_code` and `error` say why it was rejected or failed; `answered` that its public request has ended;
     `rests_at` are its prices in the self-trade index.
@@ -70,6 +79,7 @@ class OrderState:
     wanted_cancel: str = ""
     wanted_amend: Terms | None = None
     cancel_reason: str = ""
+    end: End | None = None
     error_code: str | None = None
     error: str | None = None
     answered: bool = False
@@ -108,9 +118,14 @@ def exchange_number(order_id: str) -> int | None:
 
 
 def step(order: OrderState) -> Operation | None:
-    """What is to be sent next for this order: nothing while something is in flight, unknown or over."""
+    """What is to be sent next for this order: nothing while something is in flight, unknown or over.
+
+    A cancel does not wait for the truth about a lost amendment: it ends the order whatever became of that.
+    """
     status = order.status
-    if order.flight is not None or status == "unknown" or status in FINAL_STATES:
+    if status == "unknown" or status in FINAL_STATES or order.end is not None:
+        return None
+    if order.flight is not None and not (order.flight.lost and order.wanted_cancel):
         return None
     if not order.sent_ms:
         return Operation.PLACE
@@ -123,7 +138,7 @@ def step(order: OrderState) -> Operation | None:
 
 def may_rest_at(order: OrderState) -> tuple[Decimal, ...]:
     """The prices at which the order may be resting now or soon; none for a market order or one that has ended."""
-    if order.price is None or order.status in FINAL_STATES:
+    if order.price is None or order.end is not None or order.status in FINAL_STATES:
         return ()
     flight = order.flight
     if order.wanted_amend is None and (flight is None or flight.terms is None):

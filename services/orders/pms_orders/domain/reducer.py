@@ -1,7 +1,8 @@
 """The reducer: an order and what happened to it → the order after it, and what follows from it.
 
 Owns every change of an order's state, quantities and fills. Pure: no I/O, no clock; what is to be told or fetched comes
-back as actions. State moves by `table` only; executed quantity only grows; a fill is booked once by its trade id.
+back as actions. State moves by `table` only; executed quantity only grows; a fill is booked once by its trade id (both
+sides of a self-match share one: they are two orders, each with its own). An order ends when its executions are known.
 Used by the order manager for the feed, for answers and for queries alike, so the same fact gives the same key.
 """
 
@@ -10,11 +11,18 @@ from decimal import Decimal
 
 from pms_common.contracts.bus.base import FINAL_STATES, OrderStatus
 from pms_common.contracts.bus.orders import Cause, Fill
-from pms_common.decimals import ZERO
-from pms_orders.domain.order import Flight, Operation, OrderState, Terms
+from pms_orders.domain.order import End, Flight, Operation, OrderState, Terms
 from pms_orders.domain.table import TABLE, Kind
 
-_FOUND_ENDED = frozenset({Kind.FOUND_FILLED, Kind.FOUND_CANCELLED, Kind.FOUND_EXPIRED})
+_ENDS: dict[Kind, OrderStatus] = {
+    Kind.FILLED: "filled",
+    Kind.FOUND_FILLED: "filled",
+    Kind.CANCELLED: "cancelled",
+    Kind.FOUND_CANCELLED: "cancelled",
+    Kind.EXPIRED: "expired",
+    Kind.FOUND_EXPIRED: "expired",
+}
+_END_KINDS: dict[str, Kind] = {"filled": Kind.FILLED, "cancelled": Kind.CANCELLED, "expired": Kind.EXPIRED}
 _CAUSES: dict[str, Cause] = {
     "placing": "accepted",
     "active": "active",
@@ -24,6 +32,11 @@ _CAUSES: dict[str, Cause] = {
     "rejected": "rejected",
     "failed": "failed",
 }
+
+
+AMENDED_BELOW_EXECUTED = "amended_below_executed"
+AMENDED_THROUGH_BOOK = "amended_through_book"
+"""An amendment cancels its order where the new quantity is executed already, or a post-only order would have traded."""
 
 
 @dataclass(slots=True)
@@ -77,32 +90,30 @@ Action = Announce | Heal | Odd
 
 def apply_report(order: OrderState, report: Report) -> list[Action]:
     """Apply what the exchange says of an order (feed, trade list or query)."""
-    kind = report.kind
     actions: list[Action] = []
     if order.exchange_order_id is None:
         order.exchange_order_id = report.exchange_order_id
-    amended = _take_terms(order, report)
+    changed = _take_terms(order, report)
     fill = _book(order, report)
     if report.executed is not None and report.executed > order.executed:
         order.executed = report.executed
-    if kind in _FOUND_ENDED and not order.whole:
-        actions.append(Heal())  # an end is told after its fills, so the fills come first
-        return actions
-    _land(order, report)
     before = order.status
-    following = _following(order, report, amended, actions)
+    acknowledged = changed and before == "amending" and order.flight is None
+    answered = _land(order, report) or acknowledged
+    order.status = _following(order, report, answered, actions)
     if fill is not None:
-        order.status = following
         _touch(order, report.event_ms)
-        key = f"{report.symbol}:{report.exchange_order_id}:{fill.trade_id}"
-        actions.append(Announce(key, "fill", report.event_ms, fill=fill))
-    elif following != before:
-        order.status = following
+        actions.append(_announce_fill(report, fill))
+        _end(order, actions)
+    elif order.status != before:
         _touch(order, report.event_ms)
-        if before != "amending" or following != "active":
-            actions.append(_announce_state(order, report))
-    if amended and order.status not in FINAL_STATES:
-        if fill is None and following == before:
+        if before != "amending" or order.status != "active":
+            reason = _reason(order, before, order.status, report.reason)
+            actions.append(_announce_state(order, report.event_ms, reason))
+    told = fill is not None or order.status != before
+    amended = answered or (report.kind is Kind.AMENDED and report.event_ms == order.terms_ms)
+    if (amended or (changed and not told)) and order.status not in FINAL_STATES:
+        if not told:
             _touch(order, report.event_ms)
         actions.append(_announce_terms(order, report.event_ms))
     if not order.whole:
@@ -111,19 +122,19 @@ def apply_report(order: OrderState, report: Report) -> list[Action]:
 
 
 def _take_terms(order: OrderState, report: Report) -> bool:
-    """Take price and quantity unless older than those known; whether the report makes an amendment known."""
+    """Take price and quantity unless older than those known; whether they are other ones.
+
+    The exchange's word counts: it shrinks reduce-only orders to the position, and others may amend by hand.
+    """
     if report.quantity is None or report.event_ms < order.terms_ms:
         return False
-    changed = report.quantity != order.quantity or (order.price is not None and report.price != order.price)
     order.terms_ms = report.event_ms
-    if report.kind is not Kind.AMENDED and not changed:
-        return False
-    order.quantity = report.quantity
-    if order.price is not None and report.price is not None:
-        order.price = report.price
-    flight = order.flight
-    asked = flight is not None and flight.terms == _terms(order)
-    return report.kind is Kind.AMENDED or (changed and (asked or report.kind is Kind.FOUND_OPEN))
+    changed = report.quantity != order.quantity or (order.price is not None and report.price != order.price)
+    if changed:
+        order.quantity = report.quantity
+        if order.price is not None and report.price is not None:
+            order.price = report.price
+    return changed
 
 
 def _book(order: OrderState, report: Report) -> Fill | None:
@@ -140,39 +151,76 @@ def _book(order: OrderState, report: Report) -> Fill | None:
     return fill
 
 
-def _land(order: OrderState, report: Report) -> None:
-    """End the flight that the report shows to have arrived."""
+def _land(order: OrderState, report: Report) -> bool:
+    """End the flight that the report shows to have arrived; whether it was an amendment."""
     flight = order.flight
     if flight is None:
-        return
-    ends = TABLE[report.kind][order.status].state in FINAL_STATES
-    placed = flight.operation is Operation.PLACE
-    amended = flight.operation is Operation.AMEND and _terms(order) == flight.terms
-    if ends or placed or amended:
+        return False
+    amended = flight.operation is Operation.AMEND and _shows(order, flight.terms)
+    if amended or flight.operation is Operation.PLACE or report.kind in _ENDS:
         order.flight = None
+    return amended
 
 
-def _terms(order: OrderState) -> Terms:
-    return Terms(order.price or ZERO, order.quantity)
+def _shows(order: OrderState, asked: Terms | None) -> bool:
+    """Whether the order has the terms that were asked for, or what the exchange makes of them: less to reduce."""
+    if asked is None or order.price != asked.price:
+        return False
+    return order.quantity == asked.quantity or (order.place.reduce_only_on_venue and order.quantity < asked.quantity)
 
 
-def _following(order: OrderState, report: Report, amended: bool, actions: list[Action]) -> OrderStatus:
-    cell = TABLE[report.kind][order.status]
+def _following(order: OrderState, report: Report, answered: bool, actions: list[Action]) -> OrderStatus:
+    kind, status = report.kind, order.status
+    end = _ENDS.get(kind)
+    if end is not None and not order.whole and status not in FINAL_STATES:
+        if order.end is None or end == "filled":
+            order.end = End(end, report.event_ms, _reason(order, status, end, report.reason))
+        return status
+    cell = TABLE[kind][status]
     if cell.odd:
-        actions.append(Odd(report.kind, order.status))
-    if report.kind is Kind.AMENDED and order.status == "amending" and order.flight is not None:
+        actions.append(Odd(kind, status))
+    if kind is Kind.AMENDED and status == "amending" and order.flight is not None:
         return "amending"  # an earlier amendment; a later one is still on its way
-    if amended and order.status == "amending" and order.flight is None and cell.state == "amending":
+    if answered and status == "amending" and cell.state == "amending":
         return "active"  # a query, or a fill, shows the new terms: the amendment's own event was missed
+    if cell.state != status and order.error_code is not None:
+        order.error_code = order.error = None  # it was not refused after all
     return cell.state
 
 
-def _announce_state(order: OrderState, report: Report) -> Announce:
-    cause = _CAUSES[order.status] if order.status != "filled" else "fill"
-    reason = report.reason
-    if cause == "cancelled" and order.cancel_reason:
-        reason = order.cancel_reason
-    return Announce(f"{order.client_order_id}:{order.status}", cause, report.event_ms, reason=reason)
+def _end(order: OrderState, actions: list[Action]) -> None:
+    """Let the end that was held back happen: with this execution all are known."""
+    end = order.end
+    if end is None or not order.whole or order.status in FINAL_STATES:
+        return
+    before = order.status
+    order.end, order.flight = None, None
+    order.status = TABLE[_END_KINDS[end.status]][before].state
+    if order.status != "filled":  # of a filled order the execution itself is the end
+        _touch(order, end.event_ms)
+        actions.append(_announce_state(order, end.event_ms, end.reason))
+
+
+def _reason(order: OrderState, before: OrderStatus, after: OrderStatus, told: str | None) -> str | None:
+    """Why the exchange has ended the order: because we cancelled it, by our amendment, or as it says itself."""
+    if before == "cancelling" and after == "cancelled" and order.cancel_reason:
+        return order.cancel_reason
+    if before == "amending" and told in ("CANCELED", "EXPIRED"):
+        if order.executed:
+            return AMENDED_BELOW_EXECUTED
+        if order.place.time_in_force == "GTX":
+            return AMENDED_THROUGH_BOOK
+    return told
+
+
+def _announce_fill(report: Report, fill: Fill) -> Announce:
+    key = f"{report.symbol}:{report.exchange_order_id}:{fill.trade_id}"
+    return Announce(key, "fill", report.event_ms, fill=fill)
+
+
+def _announce_state(order: OrderState, event_ms: int, reason: str | None) -> Announce:
+    cause: Cause = "fill" if order.status == "filled" else _CAUSES[order.status]
+    return Announce(f"{order.client_order_id}:{order.status}", cause, event_ms, reason=reason)
 
 
 def _announce_terms(order: OrderState, event_ms: int) -> Announce:

@@ -2,6 +2,9 @@
 
 Owns every (happening, state) pair; `reducer` adds the quantities. No pair is left out: the table is checked when it is
 read. An odd pair contradicts what was known (a fill after "rejected"): it is counted and logged, never fatal.
+
+The rows of ends (filled, cancelled, expired) are entered only when every execution the exchange has counted is known:
+`reducer` holds an end back until then. So a cancel that meets a fill lands in the row of what really happened.
 """
 
 from enum import StrEnum
@@ -61,7 +64,7 @@ _ROWS = {
     Kind.FOUND_CANCELLED: "cancelled cancelled cancelled cancelled cancelled ! . . cancelled! cancelled!",
     Kind.FOUND_EXPIRED: "expired expired expired expired expired ! . . expired! expired!",
     Kind.ABSENT: "failed ! ! ! failed . . . . .",
-    Kind.BARRED: "failed ! ! ! failed . . . . .",
+    Kind.BARRED: "failed ! ! ! ! . . . . .",
     Kind.WITHDRAWN: "cancelled ! ! ! ! . . . . .",
     Kind.CANCEL_SENT: "cancelling cancelling cancelling . ! ! ! ! ! !",
     Kind.CANCEL_REFUSED: ". . . active . . . . . .",

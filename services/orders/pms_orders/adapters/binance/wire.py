@@ -174,20 +174,32 @@ _EXECUTIONS = {
     "EXPIRED": Kind.EXPIRED,
     "AMENDMENT": Kind.AMENDED,
 }
+_FEED_STATUSES = {
+    "NEW": Kind.NEW,
+    "NEW_INSURANCE": Kind.NEW,
+    "NEW_ADL": Kind.NEW,
+    "PARTIALLY_FILLED": Kind.NEW,
+    "CANCELED": Kind.CANCELLED,
+    "EXPIRED": Kind.EXPIRED,
+    "EXPIRED_IN_MATCH": Kind.EXPIRED,
+    "REJECTED": Kind.EXPIRED,
+}
 
 
 def feed_report(event: OrderTradeUpdate) -> Report | None:
-    """What an ORDER_TRADE_UPDATE means; None for an execution type that is not known."""
+    """What an ORDER_TRADE_UPDATE means. An execution type that is not known counts by its status; None without one.
+
+    CALCULATED is an execution like TRADE (liquidation, ADL, settlement); without a quantity the order is only new.
+    """
     order = event.order
     kind = _EXECUTIONS.get(order.execution)
     fill = None
-    if kind is None:
-        if order.execution not in ("TRADE", "CALCULATED"):
+    if kind is None and not order.last_quantity:
+        kind = _FEED_STATUSES.get(order.status)
+        if kind is None:
             return None
-        if not order.last_quantity:  # a liquidation order that has only been made
-            kind = Kind.NEW
     if kind is None:
-        kind = Kind.FILLED if order.executed >= order.quantity else Kind.TRADE
+        kind = Kind.FILLED if order.status == "FILLED" else Kind.TRADE
         fill = Fill(
             trade_id=order.trade_id,
             price=order.last_price,
