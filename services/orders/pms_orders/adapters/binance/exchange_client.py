@@ -6,7 +6,6 @@ Used by the resolver, the reconciliation, the user stream and the start-up.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -14,11 +13,13 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from pms_common.clock import monotonic_ms
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_info import ExchangeInfo, exchange_info
+from pms_orders.adapters.binance.rest_answers import note_counts, read_error
 from pms_orders.adapters.binance.signing import Signer
-from pms_orders.domain.errors import VenueError
+from pms_orders.domain.errors import Outcome, VenueError, judge
 from pms_orders.domain.rate import Budget
 
 TIMEOUT_S = 5.0
@@ -26,10 +27,6 @@ WEIGHT_POLL_S = 0.1
 TRADES_PAGE = 1_000
 ALL_OPEN_ORDERS_WEIGHT = 40
 """Of one query of all symbols; of one symbol it is 1."""
-BLOCK_MS = 60_000
-"""How long to keep away after a 418 or 429 that names no time."""
-LONGEST_BLOCK_MS = 3 * 24 * 3_600_000
-"""The venue's bans last 2 minutes to 3 days."""
 
 Answer = TypeVar("Answer")
 
@@ -138,9 +135,9 @@ class ExchangeClient:
         *,
         signed: bool = True,
     ) -> Answer:
-        while not self._budget.admits_query(weight, self._now_ms()):  # noqa: ASYNC110 (time frees weight, nobody tells)
+        while not self._budget.admits_query(weight, monotonic_ms()):  # noqa: ASYNC110 (time frees weight, nobody tells)
             await asyncio.sleep(WEIGHT_POLL_S)
-        self._budget.weight.take(self._now_ms(), weight)
+        self._budget.weight.take(monotonic_ms(), weight)
         query = self._query(parameters or {}, signed)
         url = f"{self._url}{path}{'?' if query else ''}{query}"
         try:
@@ -148,9 +145,12 @@ class ExchangeClient:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise VenueUnreachable(f"{method} {path}: {type(error).__name__} {error}") from error
-        self._count(response.headers)
+        note_counts(response.headers, self._budget)
         if response.status != 200:
-            raise VenueRefused(self._error(response.status, body, response.headers))
+            error = read_error(response.status, body, response.headers, self._now_ms())
+            if judge(error) is Outcome.RATE:
+                self._budget.refused(error, monotonic_ms(), self._clock.told_ms())
+            raise VenueRefused(error)
         try:
             return form.decode(body)
         except wire.UNREADABLE as error:  # a proxy's page, or bytes that were damaged
@@ -160,37 +160,3 @@ class ExchangeClient:
         if signed:
             return self._signer.query(parameters, self._clock.now_ms())
         return urlencode(parameters, quote_via=quote)
-
-    def _count(self, headers: Mapping[str, str]) -> None:
-        used = _number(headers.get("X-MBX-USED-WEIGHT-1M"))
-        if used is not None and used > self._budget.weight.used:
-            self._budget.weight.take(self._now_ms(), used - self._budget.weight.used)
-
-    def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> VenueError:
-        try:
-            told = wire.error_body.decode(body)
-        except wire.UNREADABLE:  # a proxy's page
-            told = wire.ErrorBody(0, body[:200].decode(errors="replace"))
-        retry_at = self._retry_at_ms(headers.get("Retry-After"))
-        if status in (418, 429):
-            self._budget.block(retry_at or self._now_ms() + BLOCK_MS)
-        return VenueError(status, told.code, told.msg, retry_at)
-
-    def _retry_at_ms(self, after: str | None) -> int | None:
-        """When to ask again, told as seconds or as a date (RFC 9110, 10.2.3)."""
-        if after is None:
-            return None
-        now_ms, seconds = self._now_ms(), _number(after)
-        if seconds is not None:
-            return now_ms + min(seconds * 1_000, LONGEST_BLOCK_MS)
-        try:
-            at_ms = int(parsedate_to_datetime(after).timestamp() * 1_000)
-        except (ValueError, OverflowError):
-            return None
-        return min(max(at_ms, now_ms), now_ms + LONGEST_BLOCK_MS)
-
-
-def _number(text: str | None) -> int | None:
-    """A header's number; None where it is missing or something else."""
-    known = text is not None and text.isascii() and text.isdigit() and len(text) < 10
-    return int(text) if known and text is not None else None
