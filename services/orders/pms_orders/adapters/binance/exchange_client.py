@@ -64,21 +64,21 @@ class ExchangeClient:
 
     async def time_ms(self) -> int:
         """The venue's time."""
-        return (await self._ask("GET", "/fapi/v1/time", 1, wire.server_time, signed=False)).server_time
+        return (await self.ask("GET", "/fapi/v1/time", 1, wire.server_time, signed=False)).server_time
 
     async def exchange_info(self) -> ExchangeInfo:
         """Symbols, filters and limits."""
-        return await self._ask("GET", "/fapi/v1/exchangeInfo", 1, exchange_info, signed=False)
+        return await self.ask("GET", "/fapi/v1/exchangeInfo", 1, exchange_info, signed=False)
 
     async def order(self, symbol: str, client_order_id: str) -> wire.QueriedOrder:
         """An order by client order id. Raises `VenueRefused` with -2013 where the venue does not find it."""
         parameters: dict[str, str | int] = {"symbol": symbol, "origClientOrderId": client_order_id}
-        return await self._ask("GET", "/fapi/v1/order", 1, wire.queried_order, parameters)
+        return await self.ask("GET", "/fapi/v1/order", 1, wire.queried_order, parameters)
 
     async def open_orders(self, symbol: str | None = None) -> list[wire.QueriedOrder]:
         """The open orders of the exchange account, on one symbol or on all."""
         weight, parameters = (ALL_OPEN_ORDERS_WEIGHT, None) if symbol is None else (1, {"symbol": symbol})
-        return await self._ask("GET", "/fapi/v1/openOrders", weight, wire.queried_orders, parameters)
+        return await self.ask("GET", "/fapi/v1/openOrders", weight, wire.queried_orders, parameters)
 
     async def trades_of(self, symbol: str, exchange_order_id: int) -> list[wire.AccountTrade]:
         """The trades of one order."""
@@ -97,35 +97,35 @@ class ExchangeClient:
         return found
 
     async def _trades(self, parameters: dict[str, str | int]) -> list[wire.AccountTrade]:
-        return await self._ask("GET", "/fapi/v1/userTrades", 5, wire.account_trades, parameters)
+        return await self.ask("GET", "/fapi/v1/userTrades", 5, wire.account_trades, parameters)
 
     async def balances(self) -> list[wire.Asset]:
         """Wallet balances of all assets."""
-        return await self._ask("GET", "/fapi/v3/balance", 5, wire.assets)
+        return await self.ask("GET", "/fapi/v3/balance", 5, wire.assets)
 
     async def positions(self) -> list[wire.PositionRisk]:
         """All open positions."""
-        return await self._ask("GET", "/fapi/v3/positionRisk", 5, wire.positions)
+        return await self.ask("GET", "/fapi/v3/positionRisk", 5, wire.positions)
 
     async def fee_rates(self, symbol: str) -> wire.CommissionRate:
         """The account's fee rates on a symbol."""
-        return await self._ask("GET", "/fapi/v1/commissionRate", 20, wire.commission_rate, {"symbol": symbol})
+        return await self.ask("GET", "/fapi/v1/commissionRate", 20, wire.commission_rate, {"symbol": symbol})
 
     async def hedge_mode(self) -> bool:
         """Whether the account keeps a long and a short position apart."""
-        return (await self._ask("GET", "/fapi/v1/positionSide/dual", 30, wire.position_mode)).dual_side_position
+        return (await self.ask("GET", "/fapi/v1/positionSide/dual", 30, wire.position_mode)).dual_side_position
 
     async def listen_key(self) -> str:
         """The account's listen key, made or prolonged by 60 minutes. It is never deleted: others may use it, too."""
-        return (await self._ask("POST", "/fapi/v1/listenKey", 1, wire.listen_key, signed=False)).listen_key
+        return (await self.ask("POST", "/fapi/v1/listenKey", 1, wire.listen_key, signed=False)).listen_key
 
     async def keep_listen_key(self) -> str:
         """Prolong the account's listen key and return it. Raises `VenueRefused` with -1125 where it is dead."""
-        return (await self._ask("PUT", "/fapi/v1/listenKey", 1, wire.kept_key, signed=False)).listen_key
+        return (await self.ask("PUT", "/fapi/v1/listenKey", 1, wire.kept_key, signed=False)).listen_key
 
     # -- asking
 
-    async def _ask(
+    async def ask(
         self,
         method: str,
         path: str,
@@ -135,6 +135,7 @@ class ExchangeClient:
         *,
         signed: bool = True,
     ) -> Answer:
+        """Ask within the budget. Raises `VenueRefused` or `VenueUnreachable`."""
         while not self._budget.admits_query(weight, monotonic_ms()):  # noqa: ASYNC110 (time frees weight, nobody tells)
             await asyncio.sleep(WEIGHT_POLL_S)
         self._budget.weight.take(monotonic_ms(), weight)
