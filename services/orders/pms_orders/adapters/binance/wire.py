@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pms_common.contracts.bus.base import PositionSide
+from pms_common.contracts.bus.base import PositionSide, Side
 from pms_common.contracts.bus.orders import Fill
 from pms_common.decimals import ZERO
 from pms_orders.domain.reducer import Report
@@ -20,6 +20,8 @@ class FeedOrder(
     msgspec.Struct,
     rename={
         "symbol": "s",
+        "side": "S",
+        "position_side": "ps",
         "client_order_id": "c",
         "execution": "x",
         "status": "X",
@@ -42,6 +44,7 @@ class FeedOrder(
     """The `o` of ORDER_TRADE_UPDATE."""
 
     symbol: str
+    side: Side
     client_order_id: str
     execution: str
     status: str
@@ -54,6 +57,7 @@ class FeedOrder(
     last_price: Decimal
     trade_ms: int
     trade_id: int
+    position_side: PositionSide = "BOTH"
     maker: bool = False
     commission: Decimal | None = None
     commission_asset: str | None = None
@@ -365,6 +369,7 @@ class PositionRisk(msgspec.Struct, rename="camel"):
     position_side: PositionSide
     position_amt: Decimal
     entry_price: Decimal
+    update_time: int = 0
 
 
 trading_item = msgspec.json.Decoder(TradingItem)
