@@ -7,10 +7,10 @@ from pms_algos.app.commands import ChaseCommands
 from pms_algos.app.engine import Engine
 from pms_algos.app.markets import Markets
 from pms_algos.app.outputs import Outputs
-from pms_algos.app.snapshots import Snapshots
 from pms_algos.app.updates import Updates
 from pms_algos.app.watch import Watch
 from pms_common.answers import Answers
+from pms_common.asking import Snapshots
 from pms_common.bus import Bus, LagSampler, Trimmer, UpdatesWriter
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.common import Tick
@@ -58,7 +58,9 @@ async def wire(life: Lifecycle) -> None:
             engine.lookup_done()
             looked_up.set()
 
-    snapshots = Snapshots(bus.outbox, names, life.ready, snapshot_ended)
+    snapshots = Snapshots(
+        "algos", ("orders", "risk"), outbox=bus.outbox, names=names, report=life.ready, on_ended=snapshot_ended
+    )
     handlers = Updates(engine, outputs, bus.outbox, updates, snapshots).handlers(names)
     cursors = PgCursorStore(database, "algos")
     told = bus.consumer("algos", handlers, cursors=cursors)

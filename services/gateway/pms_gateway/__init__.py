@@ -7,7 +7,6 @@ thrown away. Never decides a command: it passes it to its owner's stream and wai
     domain/sequencer     seq, event id and repeats              domain/read_model   accounts, orders, positions, algos
     app/updates          the three updates streams in           app/event_log       one MULTI an event; epoch; retention
     app/hub              live events for sockets                app/waiters         callers waiting for a result
-    app/snapshots        what the model is filled from at start
     adapters/cursors     durable cursors (PostgreSQL)           adapters/log_store  the log in Redis, off the hot path
     door/                routes, tokens, the page
 """

@@ -1,5 +1,6 @@
 """The gateway: wiring only."""
 
+from pms_common.asking import Snapshots
 from pms_common.bus import Bus, Trimmer
 from pms_common.bus.trim import DEAD_KEPT_MS, EVENTS_KEPT_MS
 from pms_common.clock import now_ms
@@ -11,8 +12,7 @@ from pms_gateway.adapters.cursors import Cursors
 from pms_gateway.adapters.log_store import LogStore
 from pms_gateway.app.event_log import EventLog
 from pms_gateway.app.hub import Hub
-from pms_gateway.app.snapshots import Snapshots
-from pms_gateway.app.updates import Updates
+from pms_gateway.app.updates import SOURCES, Updates
 from pms_gateway.app.waiters import Waiters
 from pms_gateway.domain.read_model import ReadModel
 from pms_gateway.door.commands import WAIT_S, Commands
@@ -42,7 +42,7 @@ async def wire(life: Lifecycle) -> None:
         incarnation=lambda: bus.incarnation.identity,
         now_ms=now_ms,
     )
-    snapshots = Snapshots(bus.outbox, names, life.ready)
+    snapshots = Snapshots("gateway", tuple(SOURCES), outbox=bus.outbox, names=names, report=life.ready)
     updates = Updates(bus.outbox, event_log, model, waiters, snapshots)
     commands = Commands(bus.redis, names, waiters, now_ms, WAIT_S)
     reads = Reads(model, lambda: updates.last_ms, lambda: event_log.epoch)

@@ -8,8 +8,8 @@ from typing import cast
 
 from pms_algos.app.engine import Engine
 from pms_algos.app.outputs import Outputs
-from pms_algos.app.snapshots import Snapshots
 from pms_algos.domain.actions import Gate
+from pms_common.asking import Snapshots
 from pms_common.bus import Entry, GapDetector, Outbox, UpdatesWriter, peek
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, snapshot_request
 from pms_common.contracts.bus.orders import OrderUpdate, Reference

@@ -8,6 +8,7 @@ from functools import partial
 
 import msgspec
 
+from pms_common.asking import Snapshots
 from pms_common.bus import Entry, GapDetector, Outbox, peek
 from pms_common.contracts.bus.algos import AlgoState
 from pms_common.contracts.bus.base import Update
@@ -17,17 +18,17 @@ from pms_common.contracts.bus.streams import algos_updates, orders_updates, risk
 from pms_common.logging import get_logger
 from pms_common.names import Names
 from pms_gateway.app.event_log import EventLog
-from pms_gateway.app.snapshots import Snapshots
 from pms_gateway.app.waiters import Waiters
 from pms_gateway.domain.read_model import ReadModel
 
 log = get_logger(__name__)
 
-_DECODERS: dict[str, Callable[[bytes], Update]] = {
+SOURCES: dict[str, Callable[[bytes], Update]] = {
     "orders": orders_updates.decode,
     "risk": risk_updates.decode,
     "algos": algos_updates.decode,
 }
+"""The services that are heard, with what reads their updates."""
 _ORDER, _FACTS = b"order", b"exchange_account"
 """Tags of what comes with every fill, and is read only as far as it is of use here."""
 
@@ -53,11 +54,11 @@ class Updates:
 
     def handlers(self, names: Names) -> dict[str, Callable[[Entry], None]]:
         """Stream → handler."""
-        return {names.updates(service): self._handler(service) for service in _DECODERS}
+        return {names.updates(service): self._handler(service) for service in SOURCES}
 
     def _handler(self, service: str) -> Callable[[Entry], None]:
         gaps = GapDetector(partial(self._on_gap, service))
-        return partial(self._handle, service, _DECODERS[service], gaps)
+        return partial(self._handle, service, SOURCES[service], gaps)
 
     def _handle(self, service: str, decode: Callable[[bytes], Update], gaps: GapDetector, entry: Entry) -> None:
         tag, epoch, n = peek(entry.data)

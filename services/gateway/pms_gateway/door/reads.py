@@ -14,7 +14,7 @@ from pms_common.contracts.base import encode
 from pms_common.contracts.bus.orders import OrderView
 from pms_common.contracts.bus.risk import AccountState
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_gateway.app.snapshots import SOURCES
+from pms_gateway.app.updates import SOURCES
 from pms_gateway.domain.read_model import ReadModel
 from pms_gateway.door.answers import json_response, refusal
 
