@@ -73,10 +73,8 @@ async def start(config: SimConfig, probes: Mapping[str, Probe] | None = None) ->
         driver.prime(frames)
     if config.market == "manual":
         driver.paused.update(driver.walks)
-    control = Control(venue, driver)
     sockets = Sockets(venue)
-    control.close_sockets = sockets.close_route
-    control.socket_counts = lambda: sockets.counts
+    control = Control(venue, driver, sockets)
     server = await listen(config.host, config.port, RestServer(venue, control, probes or {}), sockets)
     tasks = driver.timers()
     if frames is not None:

@@ -18,11 +18,17 @@ MarketKind = Literal["synthetic", "replay", "manual"]
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """An API key, its secret and the account it trades for; keys of one account share everything."""
+    """An API key, its secret and the account it trades for; keys of one account share everything.
+
+    ``secret`` is an HMAC secret, or an RSA or Ed25519 key in PEM. ``balance`` is what a new account starts with.
+    ``own_weight``: request weight is counted for the account, not for the client's address.
+    """
 
     key: str
     secret: str
     account: str = "main"
+    balance: Decimal | None = None
+    own_weight: bool = False
 
 
 SIM_KEY = KeyPair("sim-key", "sim-secret")
@@ -48,6 +54,8 @@ class SimConfig:
     max_open_orders: int | None = None  # instead of each symbol's MAX_NUM_ORDERS
     history: int = 100_000  # finished orders, trades and income records kept an account
     request_log: int = 20_000
+    listen_key_life_ms: int = 3_600_000
+    connection_life_ms: int = 86_400_000
 
 
 def from_settings(settings: Settings) -> SimConfig:

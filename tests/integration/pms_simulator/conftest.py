@@ -35,6 +35,11 @@ class Client:
         """The body of a signed request."""
         return (await self.raw(method, path, sign_query(params)))[1]
 
+    @staticmethod
+    def signed(**params: Any) -> str:
+        """The signed query of sim-key."""
+        return sign_query(params)
+
     async def control(self, method: str, path: str, **body: Any) -> Any:
         """A control request's body."""
         url = f"{self.simulator.url}/sim/{path}"

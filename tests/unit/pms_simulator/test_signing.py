@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 
 from pms_simulator.domain.errors import VenueError
-from pms_simulator.domain.signing import check_rest, check_time, check_ws, secret_key, sign, unsigned
+from pms_simulator.domain.signing import HmacSecret, check_rest, check_time, check_ws, unsigned
 
-SECRET = secret_key("sim-secret")
+SECRET = HmacSecret("sim-secret")
 NOW_MS = 1_700_000_000_000
 
 
 @pytest.mark.data
 def test_recorded_signatures(signing_vector: Any) -> None:
-    secret = secret_key(signing_vector["secret"])
+    secret = HmacSecret(signing_vector["secret"])
     if "payload" in signing_vector:
-        assert sign(secret, signing_vector["payload"]) == signing_vector["signature"]
+        assert secret.sign(signing_vector["payload"]) == signing_vector["signature"]
         return
     query, body = signing_vector["query"], signing_vector["body"]
     signature = signing_vector["signature"]
@@ -28,7 +28,7 @@ def test_recorded_signatures(signing_vector: Any) -> None:
 
 def test_websocket_signature_covers_sorted_parameters() -> None:
     params = {"symbol": "BTCUSDT", "apiKey": "sim-key", "timestamp": "1"}
-    params["signature"] = sign(SECRET, "apiKey=sim-key&symbol=BTCUSDT&timestamp=1")
+    params["signature"] = SECRET.sign("apiKey=sim-key&symbol=BTCUSDT&timestamp=1")
     check_ws(SECRET, params)
     with pytest.raises(VenueError) as refusal:
         check_ws(SECRET, {**params, "symbol": "ETHUSDT"})
@@ -37,7 +37,7 @@ def test_websocket_signature_covers_sorted_parameters() -> None:
 
 @pytest.mark.parametrize("symbol", ["币安人生USDT", "%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT"])
 def test_websocket_signature_of_a_symbol_beyond_ascii(symbol: str) -> None:
-    signature = sign(SECRET, f"symbol={symbol}&timestamp=1")
+    signature = SECRET.sign(f"symbol={symbol}&timestamp=1")
     check_ws(SECRET, {"symbol": "币安人生USDT", "timestamp": "1", "signature": signature})
 
 

@@ -47,7 +47,7 @@ class RestServer:
         path, _, query = http.raw_path.partition("?")
         body = (await http.read()).decode("utf-8", "replace") if http.can_read_body else ""
         if path.startswith("/sim/"):
-            return self._control.handle(http.method, path, query, body)
+            return self._control.handle(http.method, path, parse_pairs(query), body, http.headers.get("X-MBX-APIKEY"))
         route = REST.get(f"{http.method} {path}")
         if route is None:
             if path in self._probes:
@@ -94,8 +94,8 @@ class RestServer:
 
     def _headers(self, incoming: Incoming, error: VenueError | None) -> dict[str, str]:
         venue, now_ms = self._venue, self._venue.now_ms()
-        headers = {"X-MBX-USED-WEIGHT-1M": str(venue.limits.used_weight(incoming.ip, now_ms))}
-        key = venue.keys.get(incoming.api_key or "")
+        headers = {"X-MBX-USED-WEIGHT-1M": str(venue.limits.used_weight(incoming.address, now_ms))}
+        key = incoming.key
         if incoming.route.orders[0] and key is not None and error is None:
             counts = venue.limits.counts(key.account.name)
             headers["X-MBX-ORDER-COUNT-10S"] = str(counts.ten_seconds.used(now_ms))

@@ -6,6 +6,7 @@ of HTTP/1.1. uvloop gathers what is written to a socket in one turn of the loop 
 
 import asyncio
 import logging
+from functools import partial
 from typing import cast
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its
 
 from pms_simulator.adapters.rest import RestServer
 from pms_simulator.adapters.sockets import Sockets
+from pms_simulator.domain.faults.base import Target
 
 UPGRADE = b"\nupgrade: websocket"
 MAX_HEAD = 64 * 1024
@@ -86,11 +88,12 @@ class Connection(asyncio.Protocol):
             self._http.resume_writing()
 
     def _to_websocket(self, first: bytes) -> None:
+        peer = self._transport.get_extra_info("peername")
         protocol = WSProtocol(
             None,
             None,
             False,
-            self._sockets.accept,
+            partial(self._sockets.accept, ip=str(peer[0]) if peer else ""),
             log,
             True,
             5.0,
@@ -130,7 +133,7 @@ class Server:
     async def close(self) -> None:
         """Stop listening and drop all connections."""
         self._server.close()
-        self._sockets.close_route("all")
+        self._sockets.close(Target("all", None, "all"))
         await self._rest.shutdown(0.1)
 
 

@@ -4,18 +4,23 @@ Owns the URL space: ``/public|/market|/private`` x ``/ws|/stream``, ``/ws-fapi/v
 carry public streams only, as at the venue.
 """
 
+import asyncio
+from http import HTTPStatus
 from urllib.parse import parse_qs, unquote
 
-from picows import WSCloseCode, WSListener, WSUpgradeRequest
+import msgspec
+from picows import WSCloseCode, WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
 from pms_simulator.adapters.ws_api import ApiSocket
 from pms_simulator.adapters.ws_base import Socket
 from pms_simulator.adapters.ws_market import MarketListener
 from pms_simulator.adapters.ws_user import UserListener
 from pms_simulator.app.venue import Venue
+from pms_simulator.domain.errors import VenueError
+from pms_simulator.domain.faults import Call
+from pms_simulator.domain.faults.base import Target
 
 WS_API_PATH = "/ws-fapi/v1"
-WS_API_HANDSHAKE_WEIGHT = 5
 
 
 class Sockets:
@@ -25,8 +30,29 @@ class Sockets:
         self._venue = venue
         self._open: set[Socket] = set()
 
-    def accept(self, request: WSUpgradeRequest) -> WSListener | None:
-        """The listener for a handshake, None (404) for an unknown path."""
+    def accept(self, request: WSUpgradeRequest, ip: str) -> WSListener | WSUpgradeResponseWithListener | None:
+        """The listener for a handshake, None (404) for an unknown path; a refusal where a fault says so."""
+        listener = self._listener(request)
+        if isinstance(listener, Socket) and self._venue.faults.requests:
+            refusal = self._refusal(listener, ip)
+            if refusal is not None:
+                return WSUpgradeResponseWithListener(refusal, None)
+        return listener
+
+    def _refusal(self, socket: Socket, ip: str) -> WSUpgradeResponse | None:
+        venue, name = self._venue, f"CONNECT /{socket.route}"
+        account = next(iter(socket.accounts), None)
+        call = Call("ws", name, "connect", {"route": socket.route}, account, ip)
+        verdict = venue.faults.strike(call, venue.now_ms())
+        if verdict is None or (verdict.error is None and not verdict.disconnect):
+            return None
+        error = verdict.error or VenueError(0, "Service Unavailable.", 503)
+        headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        body = msgspec.json.encode({"code": error.code, "msg": error.msg})
+        refusal: WSUpgradeResponse = WSUpgradeResponse.create_error_response(HTTPStatus(error.http), body, headers)
+        return refusal
+
+    def _listener(self, request: WSUpgradeRequest) -> WSListener | None:
         path, _, query = request.path.decode("latin-1").partition("?")
         if path.rstrip("/") == WS_API_PATH:
             return ApiSocket(self._venue, self._open, parse_qs(query))
@@ -44,12 +70,29 @@ class Sockets:
         streams = named + [name for value in fields.get("streams", []) for name in value.split("/")]
         return MarketListener(self._venue, self._open, route, streams, combined=combined)
 
-    def close_route(self, route: str) -> int:
-        """Drop the sockets of a route (or ``all``) without a closing handshake; how many."""
-        chosen = [socket for socket in self._open if route in {"all", socket.route}]
+    def close(self, target: Target) -> int:
+        """Drop sockets without a closing handshake; how many."""
+        chosen = self._chosen(target)
         for socket in chosen:
             socket.drop(WSCloseCode.GOING_AWAY)
         return len(chosen)
+
+    def silence(self, target: Target, seconds: float | None, *, pongs: bool) -> int:
+        """Leave sockets open but silent, for a while or for good; how many."""
+        chosen = self._chosen(target)
+        for socket in chosen:
+            socket.silence(pongs=pongs)
+            if seconds is not None:
+                asyncio.get_running_loop().call_later(seconds, socket.speak)
+        return len(chosen)
+
+    def _chosen(self, target: Target) -> list[Socket]:
+        found = [
+            socket
+            for socket in sorted(self._open, key=lambda socket: socket.serial)
+            if target.route in {"all", socket.route} and (target.account is None or target.account in socket.accounts)
+        ]
+        return {"all": found, "oldest": found[:1], "newest": found[-1:]}[target.which]
 
     @property
     def counts(self) -> dict[str, int]:

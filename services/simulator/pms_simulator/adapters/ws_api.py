@@ -11,6 +11,7 @@ from picows import WSCloseCode
 
 from pms_simulator.adapters.ws_base import Socket
 from pms_simulator.app.dispatch import Incoming, carry_out, receive
+from pms_simulator.app.request import Session
 from pms_simulator.app.router import WS
 from pms_simulator.app.venue import Venue
 from pms_simulator.domain.errors import VenueError
@@ -38,8 +39,14 @@ class ApiSocket(Socket):
     def __init__(self, venue: Venue, registry: set[Socket], query: dict[str, list[str]]) -> None:
         super().__init__(registry)
         self._venue = venue
-        self._show_limits = query.get("returnRateLimits", ["true"])[-1] != "false"
+        self._session = Session(venue.now_ms(), query.get("returnRateLimits", ["true"])[-1] != "false")
         self._ip = ""
+        self._accounts: set[str] = set()
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Accounts that have asked through it."""
+        return frozenset(self._accounts)
 
     def opened(self) -> None:
         """The handshake costs weight; an address that may not spend it is sent away."""
@@ -58,14 +65,14 @@ class ApiSocket(Socket):
             return
         route = WS.get(message.method)
         if route is None:
-            if message.method.startswith("session."):
-                self._refuse(message.id, 400, -1099, "session.logon needs an Ed25519 key; this key is HMAC.")
-            else:
-                self._refuse(message.id, 400, -1100, f"Unknown method '{message.method}'.")
+            self._refuse(message.id, 400, -1100, f"Unknown method '{message.method}'.")
             return
         params = stringify(message.params)
-        incoming = Incoming("ws", route, params, params.get("apiKey"), self._ip)
+        key = params.get("apiKey") or self._session.key
+        incoming = Incoming("ws", route, params, key, self._ip, session=self._session)
         verdict = receive(self._venue, incoming)
+        if incoming.key is not None:
+            self._accounts.add(incoming.key.account.name)
         if verdict is not None and verdict.delay_before_ms:
             wait = verdict.delay_before_ms / 1000
             asyncio.get_running_loop().call_later(wait, self._run, message.id, incoming, verdict)
@@ -86,7 +93,7 @@ class ApiSocket(Socket):
                 now_ms = self._venue.now_ms()
                 answer["data"] = {"serverTime": now_ms, "retryAfter": now_ms + error.retry_after_s * 1000}
             reply["error"] = answer
-        if self._show_limits and incoming.params.get("returnRateLimits") != "false":
+        if self._session.show_limits and incoming.params.get("returnRateLimits") != "false":
             reply["rateLimits"] = self._limits(incoming)
         if verdict is not None and verdict.delay_after_ms:
             wait = verdict.delay_after_ms / 1000
@@ -101,8 +108,8 @@ class ApiSocket(Socket):
         venue = self._venue
         limits, config, now_ms = venue.limits, venue.limits.config, venue.now_ms()
         weight = _limit("REQUEST_WEIGHT", "MINUTE", 1, config.weight_per_minute)
-        rows = [{**weight, "count": limits.used_weight(self._ip, now_ms)}]
-        key = venue.keys.get(incoming.api_key or "")
+        rows = [{**weight, "count": limits.used_weight(incoming.address, now_ms)}]
+        key = incoming.key
         if incoming.route.orders[0] and key is not None:
             counts = limits.counts(key.account.name)
             ten = _limit("ORDERS", "SECOND", 10, config.orders_per_ten_seconds)

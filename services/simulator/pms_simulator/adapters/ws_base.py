@@ -1,5 +1,6 @@
-"""What every WebSocket of the venue has: a route, a place in the registry, cheap text frames."""
+"""What every WebSocket of the venue has: a route, a place in the registry, cheap text frames, and how it fails."""
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 TEXT = WSMsgType.TEXT
 MAX_BEHIND = 64 * 1024 * 1024  # bytes a client may leave unread; benchmarks burst tens of thousands of events
 _encode = msgspec.json.Encoder().encode
+_serials = itertools.count()
 
 
 class Socket(WSListener):
@@ -19,6 +21,13 @@ class Socket(WSListener):
         self._registry = registry
         self._transport: WSTransport | None = None
         self._slow = False
+        self._silent = False
+        self.serial = next(_serials)
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Names of the accounts it serves."""
+        return frozenset()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Register."""
@@ -37,7 +46,7 @@ class Socket(WSListener):
         if frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
-        elif frame.msg_type == TEXT:
+        elif frame.msg_type == TEXT and not self._silent:
             self.received(frame.get_payload_as_bytes())
 
     def opened(self) -> None:
@@ -60,7 +69,7 @@ class Socket(WSListener):
     def send_text(self, payload: bytes) -> None:
         """Write one text frame; nothing once the connection is gone. A client far behind is dropped."""
         transport = self._transport
-        if transport is None:
+        if transport is None or self._silent:
             return
         if self._slow and transport.underlying_transport.get_write_buffer_size() > MAX_BEHIND:
             self.drop(WSCloseCode.POLICY_VIOLATION)
@@ -70,6 +79,18 @@ class Socket(WSListener):
     def send_json(self, body: Any) -> None:
         """Write one JSON text frame."""
         self.send_text(_encode(body))
+
+    def silence(self, *, pongs: bool) -> None:
+        """Stay open, but neither read nor send; without ``pongs`` pings stay unanswered too."""
+        self._silent = True
+        if not pongs and self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
+    def speak(self) -> None:
+        """Go on after ``silence``."""
+        self._silent = False
+        if self._transport is not None and not self._transport.underlying_transport.is_reading():
+            self._transport.underlying_transport.resume_reading()
 
     def drop(self, code: WSCloseCode) -> None:
         """End the connection at once."""

@@ -34,6 +34,12 @@ class UserListener(StreamSocket):
         self._events = events
         self._readers: dict[str, KeyReader] = {}
 
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Accounts of the keys it reads."""
+        known = self._venue.users.keys
+        return frozenset(known[key].account.name for key in {*self.names, *self._wanted} if key in known)
+
     def opened(self) -> None:
         """Read the keys the URL names."""
         self.subscribe(self._wanted)

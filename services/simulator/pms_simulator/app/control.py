@@ -11,27 +11,31 @@ from pms_simulator.app.market_driver import MarketDriver
 from pms_simulator.app.venue import Venue
 from pms_simulator.domain.account import Account
 from pms_simulator.domain.errors import illegal, mandatory
+from pms_simulator.domain.faults.fields import Fields, wrong
 from pms_simulator.domain.intake import SIDES, side_of, text, units
 from pms_simulator.domain.market.moves import Print, Quote
 from pms_simulator.domain.orders import SIDE_NAME
 from pms_simulator.domain.state import Market
 from pms_simulator.domain.units import short
+from pms_simulator.settings import KeyPair
 
 Body = dict[str, Any]
 DEFAULT_QTY_STEPS = 10_000
 
 
-def state(venue: Venue, sockets: dict[str, int]) -> Any:
-    """Orders, trades, positions per leg, wallet, listen keys, counters."""
+def state(venue: Venue, sockets: dict[str, int], only: str | None = None) -> Any:
+    """Orders, trades, positions per leg, wallet, listen keys, counters; of all accounts or of one."""
     now_ms = venue.now_ms()
+    chosen = [account for account in venue.engine.accounts.values() if only in {None, account.name}]
     return {
         "time": now_ms,
         "offsetMs": venue.offset_ms,
-        "accounts": {account.name: _account(venue, account, now_ms) for account in venue.engine.accounts.values()},
+        "accounts": {account.name: _account(venue, account, now_ms) for account in chosen},
         "markets": {symbol: _market(market) for symbol, market in venue.engine.markets.items()},
         "listenKeys": [
             {"account": listen.account.name, "listenKey": listen.key, "expiresAt": listen.expires_ms}
             for listen in venue.users.keys.values()
+            if only in {None, listen.account.name}
         ],
         "sockets": sockets,
         "counters": counters(venue),
@@ -81,16 +85,18 @@ def _market(market: Market) -> Body:
     }
 
 
-def requests(venue: Venue) -> Any:
-    """Every request received, oldest first, as far as the log goes back."""
+def requests(venue: Venue, only: str | None = None) -> Any:
+    """Every request received (of one account's keys), oldest first, as far as the log goes back."""
     return [
         {
             "timeNs": item.time_ns,
             "transport": item.transport,
             "name": item.name,
+            "account": item.account,
             "params": {name: value for name, value in item.params.items() if name != "signature"},
         }
         for item in venue.requests
+        if only in {None, item.account}
     ]
 
 
@@ -198,17 +204,56 @@ def set_clock(venue: Venue, body: Body) -> Any:
 def deposit(venue: Venue, body: Body) -> Any:
     """Move cash into an account's wallet (or out, when negative)."""
     params = _params(body)
-    account = venue.engine.accounts.get(params.get("account", "main"))
-    if account is None:
-        raise illegal("account")
-    try:
-        amount = Decimal(text(params, "amount"))
-    except ArithmeticError:
-        raise illegal("amount") from None
+    account = venue.account(params.get("account"))
+    amount = _amount(text(params, "amount"), "amount")
     now_ms = venue.now_ms()
     venue.engine.deposit(account, amount, now_ms)
     venue.flush(now_ms)
     return {"account": account.name, "wallet": short(account.wallet)}
+
+
+def accounts(venue: Venue) -> Any:
+    """Which key opens which account."""
+    return [
+        {"apiKey": key.name, "account": key.account.name, "keyType": key.verifier.kind} for key in venue.keys.values()
+    ]
+
+
+def add_account(venue: Venue, body: Body) -> Any:
+    """Let an API key in, with an account of its own unless ``account`` names another.
+
+    ``apiSecret`` is an HMAC secret, or an RSA or Ed25519 key in PEM (``publicKey`` is the same field). Its request
+    weight is counted for the account and not for the client's address, unless ``ownWeight`` is false.
+    """
+    fields = Fields(body)
+    key = fields.needed("apiKey")
+    secret = fields.text("apiSecret") or fields.needed("publicKey")
+    balance = fields.take("balance")
+    pair = KeyPair(
+        key,
+        secret,
+        fields.text("account") or key,
+        None if balance is None else _amount(balance, "balance"),
+        fields.flag("ownWeight", True),
+    )
+    fields.finish("accounts")
+    if key in venue.keys:
+        raise wrong("apiKey", "one that is not in use")
+    try:
+        account = venue.add_key(pair)
+    except ValueError as error:
+        raise wrong("apiSecret", f"an HMAC secret or a PEM key ({error})") from None
+    return {"apiKey": key, "account": account.name, "wallet": short(account.wallet)}
+
+
+def _amount(value: Any, name: str) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except ArithmeticError:
+        raise illegal(name) from None
+    if not amount.is_finite():
+        raise illegal(name)
+    return amount
 
 
 def _params(body: Body) -> dict[str, str]:

@@ -5,8 +5,10 @@ Owns types only; ``dispatch`` runs them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from pms_simulator.app.keys import Key
 from pms_simulator.domain.account import Account
 
 if TYPE_CHECKING:
@@ -17,12 +19,28 @@ Weigh = int | Callable[[dict[str, str]], int]
 
 
 @dataclass(slots=True)
+class Session:
+    """A WebSocket API connection; ``key`` is the API key it is logged on with."""
+
+    connected_ms: int
+    show_limits: bool
+    key: str | None = None
+    since_ms: int | None = None
+
+
+@dataclass(slots=True)
 class Request:
-    """A checked request. ``account`` is the key's; reading it on a route without security is an error."""
+    """A checked request. ``account`` is the key's; reading it on a route without security is an error.
+
+    ``shrink``: the share of a reduce-only order's quantity that the venue takes, where a fault says so.
+    """
 
     params: dict[str, str]
     now_ms: int
     signer: Account | None = None
+    key: Key | None = None
+    session: Session | None = None
+    shrink: Decimal | None = None
 
     @property
     def account(self) -> Account:

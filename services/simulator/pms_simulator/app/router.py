@@ -1,9 +1,11 @@
 """Every exchange route by name. A new one: a handler and a line in its family's table."""
 
 from pms_simulator.app.request import Route
-from pms_simulator.app.routes import account, listen_keys, orders, public, settings
+from pms_simulator.app.routes import account, listen_keys, orders, public, session, settings
 
 FAMILIES = (public, orders, account, settings, listen_keys)
 
+WS_FAMILIES = (public, orders, account, listen_keys, session)
+
 REST: dict[str, Route] = {route.name: route for family in FAMILIES for route in family.REST}
-WS: dict[str, Route] = {route.name: route for family in (public, orders, account, listen_keys) for route in family.WS}
+WS: dict[str, Route] = {route.name: route for family in WS_FAMILIES for route in family.WS}

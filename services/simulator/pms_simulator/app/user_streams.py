@@ -9,12 +9,13 @@ from typing import Protocol
 
 import msgspec
 
+from pms_simulator.app.disturbance import Disturbance
 from pms_simulator.app.frame_log import FrameLog
 from pms_simulator.domain.account import Account
 from pms_simulator.domain.errors import refuse
 from pms_simulator.domain.events import Event
+from pms_simulator.domain.faults import Faults
 
-KEY_LIFE_MS = 3_600_000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -40,41 +41,52 @@ class ListenKey:
 
 
 class UserStreams:
-    """All listen keys and user sockets."""
+    """All listen keys and user sockets. ``life_ms``: how long a key lives unless it is prolonged."""
 
-    def __init__(self, log: FrameLog) -> None:
+    def __init__(self, log: FrameLog, faults: Faults, life_ms: int) -> None:
         self._log = log
+        self._faults = faults
+        self._life_ms = life_ms
+        self._disturbance = Disturbance(faults)
         self.keys: dict[str, ListenKey] = {}
+        self._by_account: dict[str, ListenKey] = {}
         self._sockets: dict[str, list[UserSocket]] = {}
 
     def open_key(self, account: Account, now_ms: int) -> str:
         """The account's key, prolonged; a new one where there is none."""
-        for listen in self.keys.values():
-            if listen.account is account:
-                listen.expires_ms = now_ms + KEY_LIFE_MS
-                return listen.key
-        key = secrets.token_urlsafe(48)
-        self.keys[key] = ListenKey(key, account, now_ms + KEY_LIFE_MS)
-        return key
+        listen = self._by_account.get(account.name)
+        if listen is None:
+            listen = ListenKey(secrets.token_urlsafe(48), account, 0)
+            self.keys[listen.key] = self._by_account[account.name] = listen
+        listen.expires_ms = now_ms + self._life_ms
+        return listen.key
 
     def prolong(self, account: Account, now_ms: int) -> str:
         """Extend the account's key; -1125 where it has none."""
-        if not any(listen.account is account for listen in self.keys.values()):
+        if account.name not in self._by_account:
             raise refuse(-1125)
         return self.open_key(account, now_ms)
 
     def close_key(self, account: Account) -> None:
         """Drop the account's key; its sockets stay open and go silent."""
-        for key in [key for key, listen in self.keys.items() if listen.account is account]:
-            del self.keys[key]
-        self._watch(account)
+        listen = self._by_account.pop(account.name, None)
+        if listen is not None:
+            del self.keys[listen.key]
+            account.watched = False
+
+    def expire_key(self, account: Account, now_ms: int) -> str:
+        """Tell the readers of the account's key that it has expired, then go silent; -1125 where it has none."""
+        listen = self._by_account.get(account.name)
+        if listen is None:
+            raise refuse(-1125)
+        self._send(listen, {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen.key}, now_ms)
+        self.close_key(account)
+        return listen.key
 
     def expire(self, now_ms: int) -> None:
-        """Tell readers of keys whose time is over, then go silent."""
+        """Expire keys whose time is over."""
         for listen in [listen for listen in self.keys.values() if listen.expires_ms <= now_ms]:
-            self._send(listen, {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen.key})
-            del self.keys[listen.key]
-            self._watch(listen.account)
+            self.expire_key(listen.account, now_ms)
 
     def join(self, socket: UserSocket) -> None:
         """Start sending to ``socket``. An unknown key is accepted and stays silent, as at the venue."""
@@ -88,29 +100,30 @@ class UserStreams:
         readers = self._sockets.get(socket.key, [])
         if socket in readers:
             readers.remove(socket)
-        if not readers:
-            self._sockets.pop(socket.key, None)
+        if readers:
+            return
+        self._sockets.pop(socket.key, None)
         listen = self.keys.get(socket.key)
         if listen is not None:
-            self._watch(listen.account)
+            listen.account.watched = False
 
-    def send(self, events: Iterable[tuple[Account, Event]]) -> None:
+    def send(self, events: Iterable[tuple[Account, Event]], now_ms: int) -> None:
         """Deliver events in order."""
         for account, event in events:
-            for listen in self.keys.values():
-                if listen.account is account:
-                    self._send(listen, event)
+            listen = self._by_account.get(account.name)
+            if listen is not None:
+                self._send(listen, event, now_ms)
 
-    def _send(self, listen: ListenKey, event: Event) -> None:
-        payload: bytes | None = None
-        if event["e"] == "ORDER_TRADE_UPDATE" and event["o"]["x"] == "TRADE":
+    def _send(self, listen: ListenKey, event: Event, now_ms: int) -> None:
+        kind = event["e"]
+        if kind == "ORDER_TRADE_UPDATE" and event["o"]["x"] == "TRADE":
             self._log.note("trade", event["o"]["s"], str(event["o"]["i"]))
-        for socket in self._sockets.get(listen.key, ()):
-            if not socket.events or event["e"] in socket.events:
-                payload = payload or _encode(event)
-                socket.send_event(payload)
-
-    def _watch(self, account: Account) -> None:
-        account.watched = any(
-            listen.account is account and self._sockets.get(listen.key) for listen in self.keys.values()
-        )
+        readers = [s for s in self._sockets.get(listen.key, ()) if not s.events or kind in s.events]
+        if not readers:
+            return
+        payload = _encode(event)
+        if self._faults.events:
+            self._disturbance.send(listen.account.name, event, readers, payload, now_ms)
+            return
+        for socket in readers:
+            socket.send_event(payload)

@@ -126,9 +126,9 @@ class Account:
         rate = self.fees.maker if maker else self.fees.taker
         commission = (spec.money(price * quantity) * rate).quantize(CENT8)
         profit = held.leg(order.position_side).book(spec, order.side, price, quantity, now_ms)
-        self._cash(spec.symbol, "COMMISSION", -commission, now_ms, trade_id)
+        self.cash(spec.symbol, "COMMISSION", -commission, now_ms, trade_id)
         if profit:
-            self._cash(spec.symbol, "REALIZED_PNL", profit, now_ms, trade_id)
+            self.cash(spec.symbol, "REALIZED_PNL", profit, now_ms, trade_id)
         trade = Trade(
             account=self.name,
             spec=spec,
@@ -148,9 +148,10 @@ class Account:
 
     def transfer(self, amount: Decimal, now_ms: int) -> None:
         """A deposit (positive) or withdrawal."""
-        self._cash("", "TRANSFER", amount, now_ms, 0)
+        self.cash("", "TRANSFER", amount, now_ms)
 
-    def _cash(self, symbol: str, kind: str, amount: Decimal, now_ms: int, trade_id: int) -> None:
+    def cash(self, symbol: str, kind: str, amount: Decimal, now_ms: int, trade_id: int = 0) -> None:
+        """Move money into or out of the wallet, with its income record."""
         self.wallet += amount
         self.update_ms = now_ms
         self._tran_id += 1

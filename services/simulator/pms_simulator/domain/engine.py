@@ -13,6 +13,7 @@ from pms_simulator.domain.amendment import Amendment, check_amendment, is_cancel
 from pms_simulator.domain.errors import refuse
 from pms_simulator.domain.events import Event
 from pms_simulator.domain.filters import market_bound
+from pms_simulator.domain.history import History
 from pms_simulator.domain.market.moves import Levels, Move, Print, Quote
 from pms_simulator.domain.matching import Execution, Prevented, TakerExpired, match, quote_through, sweep
 from pms_simulator.domain.orders import BUY, SELL, Order, Status, Trade
@@ -29,6 +30,7 @@ class Engine:
         self.events: list[tuple[Account, Event]] = []
         self.tape: list[TapePrint] = []
         self.touched: set[Market] = set()
+        self.history: History | None = None
 
     def market(self, symbol: str) -> Market:
         """The listed market; -1121."""
@@ -36,6 +38,11 @@ class Engine:
         if market is None:
             raise refuse(-1121)
         return market
+
+    def note(self, account: Account, order: Order) -> None:
+        """Tell whoever keeps the past that ``order`` changes."""
+        if self.history is not None:
+            self.history.touch(account, order)
 
     def holding(self, account: Account, market: Market) -> Holding:
         """What ``account`` has on ``market``."""
@@ -56,11 +63,18 @@ class Engine:
 
     def cancel(self, account: Account, order: Order, now_ms: int, status: Status = "CANCELED") -> Order:
         """Take an open order out of the book."""
+        self._withdraw(account, order, status, now_ms, "0")
+        return order
+
+    def expire(self, account: Account, order: Order, now_ms: int, reason: str) -> None:
+        """The venue ends an open order; ``reason`` is its expiry reason code."""
+        self._withdraw(account, order, "EXPIRED", now_ms, reason)
+
+    def _withdraw(self, account: Account, order: Order, status: Status, now_ms: int, reason: str) -> None:
         market = self.markets[order.spec.symbol]
         market.book.remove(order)
         self.touched.add(market)
-        self._end(account, order, status, now_ms)
-        return order
+        self._end(account, order, status, now_ms, reason)
 
     def amend(self, account: Account, order: Order, wanted: Amendment, now_ms: int) -> Order:
         """Change price and quantity; priority is lost, self-trade prevention is reset, some changes cancel."""
@@ -139,6 +153,7 @@ class Engine:
         """Match an order that just entered (or was amended), rest or end the remainder, emit in venue order."""
         book = market.book
         before = book.update_id
+        self.note(account, order)
         opening = build.order_update(held, order, first, now_ms) if account.watched else None
         limit = order.price or market_bound(market.spec, order.side, market.mark)
         trades: list[Event] = []
@@ -193,12 +208,17 @@ class Engine:
         account = self.accounts[order.account]
         held = account.holdings[market.spec.symbol]
         trade = self._book(account, held, order, step, trade_id, maker=True, now_ms=now_ms)
+        self.note(account, order)
         if not order.remaining:
             account.finish(order)
         if account.watched:
             self.events.append((account, build.trade_lite(order, trade, now_ms)))
             self._position_event(account, held, order, now_ms)
             self.events.append((account, build.order_update(held, order, "TRADE", now_ms, trade)))
+        self.after_position_change(account, held, now_ms)
+
+    def after_position_change(self, account: Account, held: Holding, now_ms: int) -> None:
+        """Bring closing orders and margin in line with the position."""
         self._fit_closers(account, held, now_ms)
         account.refresh(held)
 
@@ -217,6 +237,7 @@ class Engine:
     def _end(self, account: Account, order: Order, status: Status, now_ms: int, reason: str = "0") -> None:
         """Close an order that is out of the book with something left."""
         held = account.holdings[order.spec.symbol]
+        self.note(account, order)
         held.drop_order(order)
         order.end(status, now_ms, reason)
         account.finish(order)
@@ -248,6 +269,7 @@ class Engine:
             market.book.remove(order)
             self._end(account, order, "EXPIRED", now_ms, "4")
             return cut
+        self.note(account, order)
         market.book.shrink(order, excess)
         held.count(order, -excess)
         order.resize(order.quantity - excess)

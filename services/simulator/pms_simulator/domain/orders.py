@@ -11,11 +11,13 @@ from pms_simulator.domain.symbols import SymbolSpec
 BUY, SELL = 1, -1
 SIDE_NAME = {BUY: "BUY", SELL: "SELL"}
 
-OrderType = Literal["LIMIT", "MARKET"]
+OrderType = Literal["LIMIT", "MARKET", "LIQUIDATION"]
 TimeInForce = Literal["GTC", "IOC", "FOK", "GTX", "GTD"]
 PositionSide = Literal["BOTH", "LONG", "SHORT"]
 Stp = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"]
 Status = Literal["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"]
+
+Forced = Literal["", "LIQUIDATION", "ADL", "SETTLEMENT"]
 
 OPEN: frozenset[Status] = frozenset({"NEW", "PARTIALLY_FILLED"})
 
@@ -30,6 +32,7 @@ class Order:
         "closing",
         "executed",
         "expiry_reason",
+        "forced",
         "good_till_ms",
         "modify_id",
         "order_id",
@@ -96,6 +99,7 @@ class Order:
         self.amendments = 0
         self.modify_id: int | None = None
         self.expiry_reason = "0"
+        self.forced: Forced = ""
         self.seq = 0
 
     @property

@@ -1,10 +1,11 @@
-"""Who signed a request, and when: HMAC-SHA256, timestamp and recvWindow.
+"""Who signed a request, and when: signature, timestamp and recvWindow.
 
 Owns the signature rules of REST and WebSocket API. Never knows what a request does.
 """
 
 import hmac
 from collections.abc import Mapping
+from typing import Protocol
 from urllib.parse import quote
 
 from pms_simulator.domain.errors import VenueError, illegal, mandatory, refuse
@@ -14,16 +15,32 @@ MAX_WINDOW_MS = 60_000
 AHEAD_MS = 1_000  # how far a timestamp may be ahead of the venue's clock
 
 
-def secret_key(secret: str) -> hmac.HMAC:
-    """A secret made ready: copying it is cheaper than keying anew for every request."""
-    return hmac.new(secret.encode(), digestmod="sha256")
+class Verifier(Protocol):
+    """What an API key's signatures are checked with; ``kind`` is hmac, rsa or ed25519."""
+
+    kind: str
+
+    def verify(self, payload: str, signature: str) -> bool:
+        """Whether ``signature`` is of ``payload``."""
 
 
-def sign(secret: hmac.HMAC, payload: str) -> str:
-    """The signature of ``payload`` in lower-case hex."""
-    keyed = secret.copy()
-    keyed.update(payload.encode())
-    return keyed.hexdigest()
+class HmacSecret:
+    """An HMAC-SHA256 secret made ready: copying it is cheaper than keying anew for every request."""
+
+    kind = "hmac"
+
+    def __init__(self, secret: str) -> None:
+        self._keyed = hmac.new(secret.encode(), digestmod="sha256")
+
+    def sign(self, payload: str) -> str:
+        """The signature of ``payload`` in lower-case hex."""
+        keyed = self._keyed.copy()
+        keyed.update(payload.encode())
+        return keyed.hexdigest()
+
+    def verify(self, payload: str, signature: str) -> bool:
+        """Upper case is accepted too."""
+        return self.sign(payload) == signature.lower()
 
 
 def unsigned(query: str, body: str) -> str:
@@ -37,15 +54,15 @@ def _without_signature(part: str) -> str:
     return "&".join(pair for pair in part.split("&") if not pair.startswith("signature="))
 
 
-def check_rest(secret: hmac.HMAC, query: str, body: str, signature: str | None) -> None:
+def check_rest(key: Verifier, query: str, body: str, signature: str | None) -> None:
     """-1102 without a signature, -1022 with a wrong one."""
     if not signature:
         raise mandatory("signature")
-    if not hmac.compare_digest(sign(secret, unsigned(query, body)).encode(), signature.lower().encode()):
+    if not key.verify(unsigned(query, body), signature):
         raise refuse(-1022)
 
 
-def check_ws(secret: hmac.HMAC, params: Mapping[str, str]) -> None:
+def check_ws(key: Verifier, params: Mapping[str, str]) -> None:
     """The same over all parameters but the signature, sorted by name.
 
     A non-ASCII symbol is accepted signed raw or percent-encoded: the venue's text allows both readings.
@@ -56,12 +73,11 @@ def check_ws(secret: hmac.HMAC, params: Mapping[str, str]) -> None:
     names = sorted(params)
     names.remove("signature")
     payload = "&".join([f"{name}={params[name]}" for name in names])
-    expected = sign(secret, payload)
-    if expected == signature.lower():
+    if key.verify(payload, signature):
         return
     if not payload.isascii():
         encoded = "&".join([f"{name}={quote(params[name], safe='')}" for name in names])
-        if sign(secret, encoded) == signature.lower():
+        if key.verify(encoded, signature):
             return
     raise refuse(-1022)
 

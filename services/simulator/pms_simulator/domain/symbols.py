@@ -45,6 +45,7 @@ class SymbolSpec:
     multiplier_up: Decimal
     multiplier_down: Decimal
     market_take_bound: Decimal
+    liquidation_fee: Decimal
     max_amendments: int
 
     @property
@@ -110,5 +111,6 @@ def read_symbol(entry: Mapping[str, Any]) -> SymbolSpec:
         multiplier_up=Decimal(percent["multiplierUp"]),
         multiplier_down=Decimal(percent["multiplierDown"]),
         market_take_bound=Decimal(entry["marketTakeBound"]),
+        liquidation_fee=Decimal(entry.get("liquidationFee", "0")),
         max_amendments=int(entry.get("maxMoveOrderLimit", 10_000)),
     )

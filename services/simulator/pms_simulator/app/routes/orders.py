@@ -41,6 +41,9 @@ def _place(venue: Venue, request: Request, params: dict[str, str], *, only_test:
     account = request.account
     generated = "" if "newClientOrderId" in params else venue.client_id()
     order = read_order(params, account, market.spec, generated, request.now_ms)
+    if request.shrink is not None and order.reduce_only:
+        step = market.spec.lot.step or 1
+        order.resize(max(step, int(order.quantity * request.shrink) // step * step))
     kind = params.get("newOrderRespType") or "ACK"
     if kind not in {"ACK", "RESULT"}:
         raise illegal("newOrderRespType")

@@ -1,28 +1,26 @@
 """Late: the request waits ``ms`` before it is executed, or (``where`` = "response") its answer does."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pms_simulator.domain.errors import VenueError
-from pms_simulator.domain.faults.base import Fault, Verdict, number
+from pms_simulator.domain.errors import mandatory
+from pms_simulator.domain.faults.base import Call, RequestFault, Verdict
+from pms_simulator.domain.faults.fields import Fields
 
 
-class Delay(Fault):
+class Delay(RequestFault):
     """The request or its answer is held back."""
 
     kind: ClassVar[str] = "delay"
 
-    def __init__(self, body: Mapping[str, Any], now_ms: int) -> None:
-        super().__init__(body, now_ms)
-        wait = number(body, "ms")
+    def __init__(self, fields: Fields, now_ms: int) -> None:
+        super().__init__(fields, now_ms)
+        wait = fields.number("ms")
         if wait is None:
-            raise VenueError(-1102, "Mandatory parameter 'ms' was not sent, was empty/null, or malformed.")
-        where = body.get("where", "request")
-        if where not in {"request", "response"}:
-            raise VenueError(-1100, "Illegal value for 'where'.")
+            raise mandatory("ms")
+        where = fields.choice("where", {"request", "response"}, "request")
         before, after = (int(wait), 0) if where == "request" else (0, int(wait))
         self._verdict = Verdict(delay_before_ms=before, delay_after_ms=after)
 
-    def verdict(self) -> Verdict:
+    def verdict(self, call: Call, now_ms: int) -> Verdict:
         """The wait."""
         return self._verdict

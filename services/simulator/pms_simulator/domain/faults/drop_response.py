@@ -1,15 +1,23 @@
-"""Accept, then no answer: the client never learns what became of its request."""
+"""Accept, then no answer: the client never learns what became of its request.
+
+``executed`` false loses the request itself on its way.
+"""
 
 from typing import ClassVar
 
-from pms_simulator.domain.faults.base import Fault, Verdict
+from pms_simulator.domain.faults.base import Call, RequestFault, Verdict
+from pms_simulator.domain.faults.fields import Fields
 
 
-class DropResponse(Fault):
-    """The request is executed; nothing is sent back."""
+class DropResponse(RequestFault):
+    """The request is executed (or not); nothing is sent back."""
 
     kind: ClassVar[str] = "drop_response"
 
-    def verdict(self) -> Verdict:
-        """Execute in silence."""
-        return Verdict(answer=False)
+    def __init__(self, fields: Fields, now_ms: int) -> None:
+        super().__init__(fields, now_ms)
+        self._verdict = Verdict(execute=fields.flag("executed", True), answer=False)
+
+    def verdict(self, call: Call, now_ms: int) -> Verdict:
+        """Silence."""
+        return self._verdict
