@@ -24,6 +24,8 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     app/startup         what has to be known before work begins
     adapters/binance    the venue: trading socket, REST, user stream, signatures, JSON
     adapters/journal    PostgreSQL: what happened, written off the hot path
+    adapters/pending_orders
+                        PostgreSQL: the table that the JS application reads
     adapters/recall     PostgreSQL: what is read back, at a start and to tell it again
 
 One order's way: intake -> manager.place -> sender (lane, budget, gate, signature) -> trading socket; the answer comes

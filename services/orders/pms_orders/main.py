@@ -27,6 +27,7 @@ from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.trading_socket import TradingSocket
 from pms_orders.adapters.binance.user_stream import UserStream
 from pms_orders.adapters.journal import STATEMENTS, Journal
+from pms_orders.adapters.pending_orders import adopt
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
 from pms_orders.app.intake import Intake
@@ -66,7 +67,7 @@ async def wire(life: Lifecycle) -> None:
     life.spawn(bus.run(), "bus")
     engine = _engine(life)
     epoch = await _there(life, lambda: take_epoch(engine, SERVICE))
-    journal = Journal(_commits(life, epoch))
+    journal = await _journal(life, engine, epoch)
 
     updates = UpdatesWriter(bus.outbox, names.updates(SERVICE), epoch)
     marks = Marks(bus, names, SERVICE)
@@ -213,12 +214,14 @@ def _engine(life: Lifecycle) -> AsyncEngine:
     return engine
 
 
-def _commits(life: Lifecycle, epoch: int) -> GroupCommit:
+async def _journal(life: Lifecycle, engine: AsyncEngine, epoch: int) -> Journal:
+    pending = await _there(life, lambda: adopt(engine, life.settings.db_symbols))
+    statements = (*STATEMENTS, *((pending.statement,) if pending else ()))
     report = partial(life.ready, "journal")
-    commits = GroupCommit(life.settings.database_url, SERVICE, epoch, STATEMENTS, report, gather_s=GATHER_S)
+    commits = GroupCommit(life.settings.database_url, SERVICE, epoch, statements, report, gather_s=GATHER_S)
     life.on_stop(commits.close)
     life.spawn(commits.run(), "journal")
-    return commits
+    return Journal(commits, pending)
 
 
 def _hears(life: Lifecycle) -> bool:

@@ -24,6 +24,7 @@ from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.trading_socket import Sent, TradingSocket
 from pms_orders.adapters.journal import STATEMENTS, Journal
+from pms_orders.adapters.pending_orders import adopt
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
 from pms_orders.app.intake import Intake
@@ -60,9 +61,11 @@ class Rig:
             self.redis_url, SERVICE, self.names, lambda part, ok, why: self._ready.__setitem__(part, ok)
         )
         epoch = await take_epoch(self.engine, SERVICE)
-        self.commits = GroupCommit(self.database, SERVICE, epoch, STATEMENTS)
+        pending = await adopt(self.engine, "native")
+        shared = (pending.statement,) if pending else ()
+        self.commits = GroupCommit(self.database, SERVICE, epoch, (*STATEMENTS, *shared))
         self.spawn(self.commits.run(), "journal")
-        self.journal = Journal(self.commits)
+        self.journal = Journal(self.commits, pending)
         self.updates = UpdatesWriter(self.bus.outbox, self.names.updates(SERVICE), epoch)
         self.marks = Marks(self.bus, self.names, SERVICE)
         await self.marks.load(now_ms())

@@ -1,6 +1,7 @@
 """Symbols as people and ccxt write them → the exchange's own form, which is the only one inside and on output.
 
-Never asks whether the exchange lists the symbol. Used by the command parser.
+Never asks whether the exchange lists the symbol. Used by the command parser, and back again for the tables shared
+with the JS application.
 """
 
 from __future__ import annotations
@@ -31,6 +32,15 @@ def native_symbol(text: str) -> str:
     if not 0 < len(symbol) <= MAX_SYMBOL_CHARS or not all(c.isalnum() or c == "_" for c in symbol):
         raise InvalidSymbol(text)
     return symbol
+
+
+def ccxt_symbol(symbol: str) -> str:
+    """`BTCUSDT` → `BTC/USDT:USDT`; `BTCUSDT_260327` → `BTC/USDT:USDT-260327`. Others stay: only USDT margin trades."""
+    pair, _, delivery = symbol.partition("_")
+    base = pair.removesuffix("USDT")
+    if base in ("", pair):
+        return symbol
+    return f"{base}/USDT:USDT" + (f"-{delivery}" if delivery else "")
 
 
 def _upper(text: str) -> str:

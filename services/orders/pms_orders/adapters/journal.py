@@ -12,6 +12,7 @@ from pms_common.clock import now_ms
 from pms_common.contracts.bus.orders import Fill, PlaceOrder
 from pms_common.contracts.exchange_codes import Outcome
 from pms_common.db import GroupCommit, Statement
+from pms_orders.adapters.pending_orders import PendingOrders, concerns
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.reducer import Announce
@@ -115,11 +116,14 @@ STATEMENTS = (REGISTERED, HAPPENED, FILLED, ANSWERED, GATED)
 class Journal:
     """Rows of orders, their history and gates into the group-committed journal. `n` numbers this writer's happenings.
 
-    `now_ms` is the journal's own clock.
+    `clock_ms` is the journal's own time; `pending` the table that JS reads, where there is one.
     """
 
-    def __init__(self, commits: GroupCommit, clock_ms: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self, commits: GroupCommit, pending: PendingOrders | None = None, clock_ms: Callable[[], int] = now_ms
+    ) -> None:
         self._commits = commits
+        self._pending = pending
         self._epoch = commits.epoch
         self._clock_ms = clock_ms
         self._n = 0
@@ -143,6 +147,8 @@ class Journal:
             if announce.fill is not None:
                 self._fill(order, announce.fill)
             self._transition(order, announce.cause, announce.key, announce.event_ms, announce.reason)
+            if self._pending is not None and concerns(order, announce.cause):
+                self._commits.add(self._pending.statement, self._pending.row(order))
 
     def cancel_wanted(self, order: OrderState) -> None:
         """The order is to be cancelled; a successor sees to it."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pms_common.contracts.symbols import InvalidSymbol, native_symbol
+from pms_common.contracts.symbols import InvalidSymbol, ccxt_symbol, native_symbol
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,21 @@ from pms_common.contracts.symbols import InvalidSymbol, native_symbol
 def test_every_spelling_becomes_the_exchanges(text: str, native: str) -> None:
     assert native_symbol(text) == native
     assert native_symbol(native) == native
+
+
+@pytest.mark.parametrize(
+    ("native", "ccxt"),
+    [
+        ("BTCUSDT", "BTC/USDT:USDT"),
+        ("BTCUSDT_260327", "BTC/USDT:USDT-260327"),
+        ("币安人生USDT", "币安人生/USDT:USDT"),
+        ("ETHUSDC", "ETHUSDC"),
+        ("USDT", "USDT"),
+    ],
+)
+def test_the_exchanges_symbol_is_written_as_ccxt_does_and_found_again(native: str, ccxt: str) -> None:
+    assert ccxt_symbol(native) == ccxt
+    assert native_symbol(ccxt) == native
 
 
 @pytest.mark.parametrize(
