@@ -21,7 +21,7 @@ from pms_common.contracts.parse import parse_command
 from pms_common.names import Names
 
 _ORDER, _PARENT = b"order", b'"parent_id":'
-_OF_NO_USE = frozenset({b"exchange_account", b"done"})
+_OF_NO_USE = frozenset({b"exchange_account", b"done", b"event"})
 
 
 class Updates:
@@ -82,10 +82,11 @@ class Updates:
         self._snapshots.ended("orders", end)
 
     def _on_risk(self, entry: Entry) -> None:
-        update = risk_updates.decode(entry.data)
-        if not self._gaps["risk"].accept(update.epoch, update.n):
+        tag, epoch, n = peek(entry.data)
+        if not self._gaps["risk"].accept(epoch, n) or tag in _OF_NO_USE:
             self._outbox.ack(entry)
             return
+        update = risk_updates.decode(entry.data)
         if isinstance(update, ChildRefused):
             self._engine.refused(update, entry)
             return
