@@ -92,6 +92,17 @@ class Names:
         """Hash of the account's running algos."""
         return f"{self.namespace}:algos:{account_id}"
 
+    def lease(self, role: str) -> str:
+        """Which process is the one writer of a role."""
+        return f"{self.namespace}:lease:{role}"
+
+    def rate(self, address: str, what: str) -> str:
+        """Counts and bans of an IP address at a venue: under the feed's namespace, which all cells share.
+
+        The address is a hash tag, so that one script may touch all keys of it in a Redis Cluster.
+        """
+        return f"{self.feed}:rate:{{{address}}}:{what}"
+
     def own(self, service: str, what: str) -> str:
         """A key private to one service."""
         return f"{self.namespace}:own:{service}:{what}"

@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     binance_rest_url: str = ""
     binance_ws_url: str = ""
     binance_wsapi_url: str = ""
+    rate_address: str = Field(default="default", min_length=1, pattern=r"^[A-Za-z0-9_.:-]+$")
     position_mode: Literal["oneway", "hedge"] = "oneway"
     l1_source: Literal["both", "depth", "bookticker"] = "both"
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 from functools import partial
+from hashlib import sha256
 from typing import Protocol, TypeVar
 
 from redis.exceptions import RedisError
@@ -18,21 +19,28 @@ from pms_common.db.cursors import PgCursorStore
 from pms_common.inlet import CommandInlet
 from pms_common.marks import Marks
 from pms_common.names import Names
+from pms_common.rate.shared import SharedRate, rate_address
+from pms_common.rate.window import Window
 from pms_common.service import Lifecycle, run
-from pms_common.settings import Settings
 from pms_common.topology import kept_by, topology
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient
+from pms_orders.adapters.binance.queries import Queries
 from pms_orders.adapters.binance.signing import Signer
+from pms_orders.adapters.binance.trading_rest import TradingRest
 from pms_orders.adapters.binance.trading_socket import TradingSocket
+from pms_orders.adapters.binance.transport import Transport
 from pms_orders.adapters.binance.user_stream import UserStream
 from pms_orders.adapters.journal import STATEMENTS, Journal
 from pms_orders.adapters.pending_orders import adopt
+from pms_orders.adapters.recall import last_journalled_ms
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
+from pms_orders.app.foreign import ForeignOrders
 from pms_orders.app.intake import Intake
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.outcomes import Outcomes
+from pms_orders.app.owners import Owners
 from pms_orders.app.publisher import Publisher
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.reconciler import Reconciler
@@ -43,7 +51,7 @@ from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
 from pms_orders.app.startup import ClockKeeper, Rules, learn, recover, tombstones
 from pms_orders.domain.gates import Gates
-from pms_orders.domain.rate import Budget, Window
+from pms_orders.domain.rate import Budget
 from pms_orders.domain.tracker import OrderTracker
 
 SERVICE = "orders"
@@ -51,6 +59,8 @@ URGENT, WORK = CONSUMERS = "orders:urgent", "orders:work"
 """What is read beside each other: cancels, closes and gates; and everything else."""
 TICK_S = 0.2
 RETRY_S = 1.0
+AWAY_SHARE = 0.4
+"""Of the address' weight, while Redis does not tell what others use: see `pms_common.rate.shared`."""
 GATHER_S = 0.05
 """At 200 orders a second a transaction of 10 ms has two orders, and costs as much as they do. Nobody waits for it: what
 a crash leaves unacknowledged is asked about, at most 10 orders instead of 2."""
@@ -79,7 +89,7 @@ async def wire(life: Lifecycle) -> None:
     for part in CONSUMERS:
         life.ready(f"consumer:{part}", False, "waits for the first reconciliation")
 
-    signer, clock, budget = _venue(settings)
+    signer, clock, budget = await _venue(life, names, bus)
     rest = ExchangeClient(settings.binance_rest_url, signer, clock, budget, now_ms)
     life.on_stop(rest.close)
     rules = await learn(rest, clock, budget, partial(readiness.set, "clock"))
@@ -91,23 +101,20 @@ async def wire(life: Lifecycle) -> None:
     )
     keeper = ClockKeeper(clock, rest, partial(readiness.set, "clock"))
     outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms, journal)
-    socket = TradingSocket(
-        settings.binance_wsapi_url,
-        signer,
-        clock,
-        answered=outcomes.answered,
-        lost=outcomes.lost,
-        up=partial(readiness.set, "trading_socket"),
-    )
-    sender = manager.sender = Sender(budget, gates, socket, manager.bar, now_ms)
-    socket.on_open = sender.wake
+    socket, trading_rest = _lines(life, signer, clock, budget, outcomes)
+    transport = Transport(socket, trading_rest, partial(readiness.set, "trading"))
+    sender = manager.sender = Sender(budget, gates, transport, manager.bar, now_ms, rules.specs)
+    transport.on_open = sender.wake
     readiness.on_change = sender.open
     resolver = Resolver(manager, rest, monotonic_ms, lambda: stream.doubt())  # noqa: PLW0108 (made below)
     facts = ExchangeFacts(updates, now_ms)
-    session = Session(manager, Reconciler(manager, resolver, rest, facts), facts, readiness)
+    known_ms = await _there(life, lambda: last_journalled_ms(engine))
+    owners = Owners(engine, bus.redis, (names.requests(SERVICE), names.urgent(SERVICE)))
+    foreign = ForeignOrders(manager, owners, Queries(rest), updates)
+    reconciler = Reconciler(manager, resolver, rest, facts, foreign, rules.specs, updates, clock.now_ms, known_ms)
+    session = Session(manager, reconciler, facts, foreign, readiness)
     stream = UserStream(rest, settings.binance_ws_url, heard=session.hear, connected=session.connected)
     life.on_stop(stream.close)
-    life.on_stop(socket.close)
     retelling = Retelling(
         engine=engine,
         journal=journal,
@@ -166,8 +173,10 @@ async def wire(life: Lifecycle) -> None:
     _begin(
         life,
         trading_socket=socket,
+        trading_rest=trading_rest,
         user_stream=stream,
         session=session,
+        foreign=foreign,
         resolver=resolver,
         clock=keeper,
         retelling=retelling,
@@ -239,13 +248,33 @@ def _begin(life: Lifecycle, **parts: _Running) -> None:
         life.spawn(part.run(), name)
 
 
-def _venue(settings: Settings) -> tuple[Signer, VenueClock, Budget]:
+async def _venue(life: Lifecycle, names: Names, bus: Bus) -> tuple[Signer, VenueClock, Budget]:
+    """What is needed before anything is asked: the key, the clock, and the budget as other processes have left it."""
+    settings = life.settings
     settings.require_keys()
     assert settings.binance_api_key is not None and settings.binance_api_secret is not None
     signer = Signer(settings.binance_api_key.get_secret_value(), settings.binance_api_secret.get_secret_value())
     # Until exchangeInfo is read: the venue's limits of September 2026.
-    windows = (Window(10_000, 300), Window(60_000, 1_200))
-    return signer, VenueClock(), Budget(windows, Window(60_000, 2_400))
+    budget = Budget((Window(10_000, 300), Window(60_000, 1_200)), Window(60_000, 2_400, shared=True))
+    at, account = rate_address(settings), sha256(signer.api_key.encode()).hexdigest()[:16]
+    windows = {names.rate(at, f"orders:{account}:{window.span_ms}"): window for window in budget.orders}
+    windows = {names.rate(at, "weight"): budget.weight, **windows}
+    shared = SharedRate(bus.redis, names.rate(at, "ban"), windows, budget, AWAY_SHARE)
+    await shared.sync()
+    life.spawn(shared.run(), "shared_rate")
+    return signer, VenueClock(), budget
+
+
+def _lines(
+    life: Lifecycle, signer: Signer, clock: VenueClock, budget: Budget, outcomes: Outcomes
+) -> tuple[TradingSocket, TradingRest]:
+    """The two ways to send orders."""
+    heard, urls = (outcomes.answered, outcomes.lost), life.settings
+    rest = TradingRest(urls.binance_rest_url, signer, clock, budget, *heard)
+    socket = TradingSocket(urls.binance_wsapi_url, signer, clock, budget, *heard)
+    life.on_stop(rest.close)
+    life.on_stop(socket.close)
+    return socket, rest
 
 
 async def _consume(life: Lifecycle, consumer: Consumer, session: Session) -> None:

@@ -20,9 +20,12 @@ from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.inlet import CommandInlet
 from pms_common.marks import Marks
 from pms_common.names import Names
+from pms_common.rate.window import Window
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.signing import Signer
-from pms_orders.adapters.binance.trading_socket import Sent, TradingSocket
+from pms_orders.adapters.binance.trading_rest import TradingRest
+from pms_orders.adapters.binance.trading_socket import TradingSocket
+from pms_orders.adapters.binance.transport import Sent, Transport
 from pms_orders.adapters.journal import STATEMENTS, Journal
 from pms_orders.adapters.pending_orders import adopt
 from pms_orders.app.account import ExchangeFacts
@@ -38,7 +41,7 @@ from pms_orders.app.snapshots import Snapshots
 from pms_orders.app.startup import recover, tombstones
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Operation, OrderState
-from pms_orders.domain.rate import Budget, Window
+from pms_orders.domain.rate import Budget
 from pms_orders.domain.reducer import depart
 from pms_orders.domain.tracker import OrderTracker
 
@@ -84,15 +87,12 @@ class Rig:
         )
         budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
         self.outcomes = Outcomes(self.manager, budget, lambda: None, now_ms, self.journal)
-        self.socket = TradingSocket(
-            "ws://127.0.0.1:9/",
-            Signer("key", "secret"),
-            VenueClock(),
-            answered=self.outcomes.answered,
-            lost=self.outcomes.lost,
-            up=lambda ok, why: None,
-        )
-        self.manager.sender = Sender(budget, self.gates, self.socket, self.manager.bar, now_ms)
+        venue = (Signer("key", "secret"), VenueClock(), budget)
+        heard = (self.outcomes.answered, self.outcomes.lost)
+        self.rest = TradingRest("http://127.0.0.1:9", *venue, *heard)
+        self.rest.connected = False
+        transport = Transport(TradingSocket("ws://127.0.0.1:9/", *venue, *heard), self.rest, lambda ok, why: None)
+        self.manager.sender = Sender(budget, self.gates, transport, self.manager.bar, now_ms, {"BTCUSDT": spec()})
         await recover(self.engine, self.bus.redis, self.names, self.manager, self.gates, self.publisher)
         await self.read()
         return self
@@ -153,6 +153,7 @@ class Rig:
         ended = await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.bus._writing is not None:
             self.bus._writing.cancel()
+        await self.rest.close()
         await self.commits.close()  # its writer has ended, so this writes nothing
         await self.bus.redis.aclose()
         await self.engine.dispose()

@@ -5,14 +5,16 @@ from typing import Any
 import pytest
 from tests.unit.pms_orders.orders import NOW, place, report
 
-from pms_orders.adapters.binance.trading_socket import Sent
+from pms_common.rate.window import Window
+from pms_orders.adapters.binance.transport import Sent
 from pms_orders.app.expectations import ACCEPTED_AFTER_MS
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.outcomes import Outcomes
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Operation, OrderState, register
-from pms_orders.domain.rate import Budget, Window
+from pms_orders.domain.rate import Budget
 from pms_orders.domain.reducer import Announce, depart
+from pms_orders.domain.slots import Slots
 from pms_orders.domain.table import Kind
 from pms_orders.domain.tracker import OrderTracker
 
@@ -35,6 +37,7 @@ class Desk:
             now_ms=lambda: NOW,
             ages_ms=lambda: self.age_ms,
         )
+        self.slots = Slots()
         self.manager.sender = me
         budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
         self.outcomes = Outcomes(self.manager, budget, lambda: None, lambda: NOW, me)

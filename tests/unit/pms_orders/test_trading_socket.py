@@ -9,11 +9,14 @@ from picows import WSMsgType
 from tests.unit.pms_orders.orders import NOW, sent
 
 from pms_common.contracts.exchange_codes import Outcome
+from pms_common.rate.window import Window
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.signing import Signer
-from pms_orders.adapters.binance.trading_socket import Sent, TradingSocket
+from pms_orders.adapters.binance.trading_socket import TradingSocket
+from pms_orders.adapters.binance.transport import Sent
 from pms_orders.domain.errors import VenueError, judge
 from pms_orders.domain.order import Flight, Operation
+from pms_orders.domain.rate import Budget
 
 
 class Desk:
@@ -24,9 +27,9 @@ class Desk:
         self.losses: list[Sent] = []
         clock = VenueClock(lambda: NOW / 1000)
         clock._offset_ms = 0.0
-        self.socket = TradingSocket(
-            "ws://127.0.0.1", Signer("key", "secret"), clock, answered=self._answered, lost=self.losses.append, up=_up
-        )
+        self.budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
+        venue = (Signer("key", "secret"), clock, self.budget)
+        self.socket = TradingSocket("ws://127.0.0.1", *venue, self._answered, self.losses.append)
 
     def _answered(self, _sent: Sent, exchange_order_id: int, error: VenueError | None) -> None:
         self.answers.append((exchange_order_id, error))
@@ -38,10 +41,6 @@ class Desk:
         frame: Any = SimpleNamespace(msg_type=WSMsgType.TEXT, get_payload_as_bytes=lambda: payload)
         transport: Any = None
         self.socket.on_ws_frame(transport, frame)
-
-
-def _up(_ok: bool, _why: str) -> None:
-    """Nobody asks."""
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ import msgspec
 from aiohttp import web
 from tests.unit.pms_orders.orders import NOW
 
+from pms_common.rate.window import Window
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient
 from pms_orders.adapters.binance.signing import Signer
-from pms_orders.domain.rate import Budget, Window
+from pms_orders.domain.rate import Budget
 
 
 @asynccontextmanager
@@ -51,6 +52,7 @@ class Exchange:
         self.open_orders: list[dict[str, Any]] = []
         self.orders: dict[str, dict[str, Any]] = {}
         self.trades: list[dict[str, Any]] = []
+        self.income: list[dict[str, Any]] = []
         self.balances: list[dict[str, Any]] = []
         self.positions: list[dict[str, Any]] = []
         self.down = False
@@ -62,18 +64,21 @@ class Exchange:
         if self.down:
             return web.Response(status=500, body=b"")
         if path == "order":
-            return self._order(request.query["origClientOrderId"])
+            return self._order(request)
         found: Any = {
+            "income": self.income,
             "openOrders": [o for o in self.open_orders if request.query.get("symbol") in (None, o["symbol"])],
-            "userTrades": self.trades,
+            "userTrades": [t for t in self.trades if t["symbol"] == request.query["symbol"]],
             "balance": self.balances,
             "positionRisk": self.positions,
         }[path]
         return web.Response(body=msgspec.json.encode(found))
 
-    def _order(self, name: str) -> web.Response:
-        if name in self.orders:
-            return web.Response(body=msgspec.json.encode(self.orders[name]))
+    def _order(self, request: web.Request) -> web.Response:
+        query = request.query
+        for name, order in self.orders.items():
+            if name == query.get("origClientOrderId") or str(order["orderId"]) == query.get("orderId"):
+                return web.Response(body=msgspec.json.encode(order))
         return web.Response(status=400, body=b'{"code":-2013,"msg":"Order does not exist."}')
 
 
@@ -83,7 +88,16 @@ def queried(name: str, status: str = "NEW", executed: str = "0", **fields: Any) 
     return {**given, "origQty": "10", "executedQty": executed, "updateTime": NOW, "avgPrice": "100", **fields}
 
 
-def traded(number: int, quantity: str = "1", order_id: int = 7) -> dict[str, Any]:
+def traded(number: int, quantity: str = "1", order_id: int = 7, **fields: Any) -> dict[str, Any]:
     """A line of userTrades."""
     money = {"price": "100", "qty": quantity, "commission": "0", "commissionAsset": "USDT", "realizedPnl": "0"}
-    return {"symbol": "BTCUSDT", "id": number, "orderId": order_id, **money, "maker": False, "time": NOW}
+    return {
+        "symbol": "BTCUSDT",
+        "id": number,
+        "orderId": order_id,
+        "side": "BUY",
+        **money,
+        "maker": False,
+        "time": NOW,
+        **fields,
+    }

@@ -1,14 +1,15 @@
 """What the exchange's answers to our requests mean for the order.
 
 Owns the reaction to each class of answer (`domain.errors`). A request goes out again only where the answer proves that
-it was not executed; where nothing is proven the order is cleared up first. Used by the trading socket.
+it was not executed; where nothing is proven the order is cleared up first. Used by the transport.
 """
 
 from collections.abc import Callable
 
-from pms_common.contracts.exchange_codes import Outcome, from_exchange
+from pms_common.clock import monotonic_ms
+from pms_common.contracts.exchange_codes import MEANINGS, Outcome, from_exchange
 from pms_common.logging import get_logger
-from pms_orders.adapters.binance.trading_socket import Sent
+from pms_orders.adapters.binance.transport import Sent
 from pms_orders.adapters.journal import Journal
 from pms_orders.app.manager import OrderManager
 from pms_orders.domain.errors import VenueError, judge
@@ -22,7 +23,6 @@ log = get_logger(__name__)
 MAX_TRIES = 3
 RETRY_S = 0.5
 """The venue's advice after a certain failure: back off, 3 to 5 tries."""
-PAUSE_ON_RATE_MS = 1_000
 _PASSING = frozenset({Outcome.AGAIN, Outcome.RATE, Outcome.CLOCK})
 
 
@@ -67,7 +67,7 @@ class Outcomes:
     def _note(self, error: VenueError) -> Outcome:
         outcome = judge(error)
         if outcome is Outcome.RATE:
-            self._budget.block(error.retry_at_ms or self._now_ms() + PAUSE_ON_RATE_MS)
+            self._budget.refused(error, monotonic_ms(), self._now_ms())
         elif outcome is Outcome.CLOCK:
             self._measure_clock()
         elif outcome is Outcome.FATAL:
@@ -86,6 +86,8 @@ class Outcomes:
         current = order.flight is sent.flight
         if outcome is Outcome.UNKNOWN or outcome is Outcome.NO_OP:
             if current:
+                if error.code and error.code not in MEANINGS:
+                    order.error_code, order.error = from_exchange(error.code).name, _text(error)
                 self._lose(order)
             return
         if current and outcome in _PASSING and self._try_again(order):
@@ -137,7 +139,8 @@ class Outcomes:
             return
         if outcome is Outcome.GONE:
             self._manager.clear_up(order, doubted=True)
-        self._fail(order, Kind.AMEND_REFUSED, error)
+        if not self._manager.replace_refused(order, error.code):
+            self._fail(order, Kind.AMEND_REFUSED, error)
 
     def _fail(self, order: OrderState, kind: Kind, error: VenueError) -> None:
         code = from_exchange(error.code).name

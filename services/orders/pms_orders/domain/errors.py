@@ -12,12 +12,12 @@ from pms_common.contracts.exchange_codes import MEANINGS, Outcome
 
 @dataclass(frozen=True, slots=True)
 class VenueError:
-    """An error answer: HTTP or WebSocket API status, the venue's code and text, and its wish to be left alone."""
+    """An error answer: HTTP or WebSocket API status, the venue's code and text, and how long it wants no more."""
 
     status: int
     code: int
     message: str
-    retry_at_ms: int | None = None
+    wait_ms: int | None = None
 
 
 # HTTP 503 comes with one of four texts: these three say that nothing was executed, "Unknown error" says nothing.

@@ -1,12 +1,13 @@
 """The lanes: which order's next request goes first.
 
-Owns the waiting orders by urgency: cancel > close > new > reprice. An order waits in at most one place per lane, and
-only for its next step, so messages about the same order keep their order: a newer amend target replaces the waiting
-one, and a cancel overtakes it. Pure. Used by the order manager's pump.
+Owns the waiting orders by urgency: cancel > liquidation > close > new > reprice, and within a lane the turn of the
+accounts, so that one that asks for much does not make the others wait. An order waits in at most one place per lane,
+and only for its next step, so messages about the same order keep their order: a newer amend target replaces the waiting
+one, and a cancel overtakes it. Pure. Used by the sender.
 """
 
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Iterator
 
 from pms_orders.domain.order import Operation, OrderState, step
 from pms_orders.domain.rate import Lane
@@ -18,15 +19,57 @@ def lane_of(order: OrderState, operation: Operation) -> Lane:
         return Lane.CANCEL
     if operation is Operation.AMEND:
         return Lane.REPRICE
-    closing = order.place.reduce_only or order.place.origin == "LIQUIDATION"
-    return Lane.CLOSE if closing else Lane.NEW
+    if order.place.origin == "LIQUIDATION":
+        return Lane.LIQUIDATION
+    return Lane.CLOSE if order.place.reduce_only else Lane.NEW
+
+
+class _Turns:
+    """Orders of one lane, taken from the accounts in turn."""
+
+    __slots__ = ("_accounts", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._accounts: OrderedDict[str, deque[OrderState]] = OrderedDict()
+
+    def put(self, order: OrderState) -> None:
+        account_id = order.place.account_id
+        waiting = self._accounts.get(account_id)
+        if waiting is None:
+            waiting = self._accounts[account_id] = deque()
+        waiting.append(order)
+        self.size += 1
+
+    def take(self) -> OrderState:
+        account_id, waiting = next(iter(self._accounts.items()))
+        order = waiting.popleft()
+        self.size -= 1
+        if waiting:
+            self._accounts.move_to_end(account_id)
+        else:
+            del self._accounts[account_id]
+        return order
+
+    def of(self, account_id: str) -> int:
+        return len(self._accounts.get(account_id, ()))
+
+    @property
+    def accounts(self) -> int:
+        return len(self._accounts)
+
+    def drain(self) -> Iterator[OrderState]:
+        """All, as they came, account by account."""
+        drained, self._accounts, self.size = self._accounts, OrderedDict(), 0
+        for waiting in drained.values():
+            yield from waiting
 
 
 class Lanes:
     """Orders with something to send, in the order in which it is to be sent."""
 
     def __init__(self) -> None:
-        self._waiting: tuple[deque[OrderState], ...] = tuple(deque() for _ in Lane)
+        self._waiting = tuple(_Turns() for _ in Lane)
         self._entered: set[tuple[Lane, str]] = set()
 
     def __len__(self) -> int:
@@ -34,31 +77,35 @@ class Lanes:
 
     def depth(self, lane: Lane) -> int:
         """Orders waiting in one lane."""
-        return len(self._waiting[lane])
+        return self._waiting[lane].size
 
-    def enter(self, order: OrderState) -> bool:
-        """Queue the order for its next step; False where it has none or waits already."""
+    def crowded(self, order: OrderState, most: int) -> bool:
+        """Whether the order's account has its fair part of `most` waiting new orders in the lane already."""
+        waiting = self._waiting[Lane.NEW]
+        own = waiting.of(order.place.account_id)
+        return own > 0 and own * waiting.accounts >= most
+
+    def enter(self, order: OrderState) -> Lane | None:
+        """Queue the order for its next step; None where it has none or waits already."""
         operation = step(order)
         if operation is None:
-            return False
+            return None
         lane = lane_of(order, operation)
         place = (lane, order.client_order_id)
         if place in self._entered:
-            return False
+            return None
         self._entered.add(place)
-        self._waiting[lane].append(order)
-        return True
+        self._waiting[lane].put(order)
+        return lane
 
     def unsent(self) -> list[OrderState]:
         """The orders whose placement waits. Drops, in all lanes, what is no longer its order's next step."""
         found: list[OrderState] = []
         for lane in Lane:
-            waiting = self._waiting[lane]
-            for _ in range(len(waiting)):
-                order = waiting.popleft()
+            for order in self._waiting[lane].drain():
                 operation = step(order)
                 if operation is not None and lane_of(order, operation) is lane:
-                    waiting.append(order)
+                    self._waiting[lane].put(order)
                     if operation is Operation.PLACE:
                         found.append(order)
                 else:
@@ -66,16 +113,15 @@ class Lanes:
                     self.enter(order)
         return found
 
-    def pop(self, admits: Callable[[Lane], bool]) -> tuple[Lane, Operation, OrderState] | None:
-        """The most urgent request that may go now. What is no longer the order's next step is dropped on the way."""
-        for lane in Lane:
-            waiting = self._waiting[lane]
-            while waiting and admits(lane):
-                order = waiting.popleft()
-                self._entered.discard((lane, order.client_order_id))
-                operation = step(order)
-                if operation is not None and lane_of(order, operation) is lane:
-                    return lane, operation, order
-                if operation is not None:
-                    self.enter(order)
+    def take(self, lane: Lane) -> OrderState | None:
+        """The order whose request is the lane's next; what is no longer its order's step is dropped on the way."""
+        waiting = self._waiting[lane]
+        while waiting.size:
+            order = waiting.take()
+            self._entered.discard((lane, order.client_order_id))
+            operation = step(order)
+            if operation is not None and lane_of(order, operation) is lane:
+                return order
+            if operation is not None:
+                self.enter(order)
         return None

@@ -27,6 +27,10 @@ class VenueClock:
             raise RuntimeError("the venue's clock has not been measured")
         return int(self._now_s() * 1000 + self._offset_ms)
 
+    def told_ms(self) -> int | None:
+        """The venue's time now; None before the first measurement."""
+        return None if self._offset_ms is None else self.now_ms()
+
     @property
     def known(self) -> bool:
         """Whether the offset was measured lately."""

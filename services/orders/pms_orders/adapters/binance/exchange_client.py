@@ -14,12 +14,13 @@ import msgspec
 from yarl import URL
 
 from pms_common.clock import monotonic_ms
+from pms_common.contracts.exchange_codes import Outcome
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_info import ExchangeInfo, exchange_info
 from pms_orders.adapters.binance.rest_answers import note_counts, read_error
 from pms_orders.adapters.binance.signing import Signer
-from pms_orders.domain.errors import Outcome, VenueError, judge
+from pms_orders.domain.errors import VenueError, judge
 from pms_orders.domain.rate import Budget
 
 TIMEOUT_S = 5.0
@@ -148,10 +149,10 @@ class ExchangeClient:
             raise VenueUnreachable(f"{method} {path}: {type(error).__name__} {error}") from error
         note_counts(response.headers, self._budget)
         if response.status != 200:
-            error = read_error(response.status, body, response.headers, self._now_ms())
-            if judge(error) is Outcome.RATE:
-                self._budget.refused(error, monotonic_ms(), self._clock.told_ms())
-            raise VenueRefused(error)
+            refusal = read_error(response.status, body, response.headers, self._now_ms())
+            if judge(refusal) is Outcome.RATE:
+                self._budget.refused(refusal, monotonic_ms(), self._clock.told_ms())
+            raise VenueRefused(refusal)
         try:
             return form.decode(body)
         except wire.UNREADABLE as error:  # a proxy's page, or bytes that were damaged

@@ -9,7 +9,9 @@ import msgspec
 
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import ZERO
-from pms_orders.domain.rate import Budget, Window
+from pms_common.rate.window import Window
+from pms_orders.adapters.binance.wire import INTERVAL_MS
+from pms_orders.domain.rate import Budget
 
 
 class Filter(msgspec.Struct, rename="camel"):
@@ -58,7 +60,6 @@ class ExchangeInfo(msgspec.Struct, rename="camel"):
 
 exchange_info = msgspec.json.Decoder(ExchangeInfo)
 _NONE = Filter("")
-_INTERVAL_MS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
 
 
 def symbol_spec(symbol: Symbol) -> SymbolSpec:
@@ -93,12 +94,11 @@ def symbol_spec(symbol: Symbol) -> SymbolSpec:
 
 def apply_limits(budget: Budget, limits: list[RateLimit]) -> None:
     """Give the budget the venue's own limits."""
-    windows = [
-        Window(_INTERVAL_MS[item.interval] * item.interval_num, item.limit)
-        for item in limits
-        if item.rate_limit_type == "ORDERS"
-    ]
-    budget.orders = tuple(windows) or budget.orders
+    known = {window.span_ms: window for window in budget.orders}
     for item in limits:
+        span_ms = INTERVAL_MS[item.interval] * item.interval_num
         if item.rate_limit_type == "REQUEST_WEIGHT":
-            budget.weight.limit = item.limit
+            budget.weight.set_limit(item.limit)
+        elif item.rate_limit_type == "ORDERS":
+            known.setdefault(span_ms, Window(span_ms, item.limit)).set_limit(item.limit)
+    budget.orders = tuple(known.values())

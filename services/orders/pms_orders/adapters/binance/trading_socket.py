@@ -1,54 +1,45 @@
 """The trading socket: orders, amendments and cancels over the venue's WebSocket API.
 
 Owns the connection, the requests in flight and what becomes of them: an answer, or nobody's answer. Requests of one
-turn of the event loop leave in one write. Never decides what an answer means and never sends a request again.
-Used by the order manager, which hears through the callbacks.
+turn of the event loop leave in one write. With an Ed25519 key the connection logs on, so that its requests need no
+signature of their own. Never decides what an answer means and never sends a request again. Used by `Transport`; the
+outcomes hear through the callbacks.
 """
 
 import asyncio
 import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import NamedTuple
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from pms_common import metrics
+from pms_common.clock import monotonic_ms
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.connecting import Backoff, connect
 from pms_orders.adapters.binance.frames import client_frame
-from pms_orders.adapters.binance.signing import Signer, trading_request
+from pms_orders.adapters.binance.signing import Signer
+from pms_orders.adapters.binance.trading_requests import logon_request, socket_request
+from pms_orders.adapters.binance.transport import Answered, Lost, Sent, Up
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.order import Flight, Operation, OrderState
+from pms_orders.domain.rate import Budget
 
 log = get_logger(__name__)
 
 ANSWER_WITHIN_S = 3.0
 """The venue answers in milliseconds; what takes longer than this is treated as lost, and still heard if it comes."""
 MAX_LATE = 10_000
+MAX_IN_FLIGHT = 2_000
+"""More would be a peer that does not answer: at 5,000 orders a second this is what 400 ms hold."""
+HANDSHAKE_WEIGHT = 5
+WEIGHT_POLL_S = 0.1
 CLOSE_WITHIN_S = 1.0
 
 _answers = metrics.counter("exchange_answers", "Answers of the trading API", ["operation", "outcome"])
 _accepted = {operation: _answers.labels(operation, "accepted") for operation in Operation}
-
-
-class Sent(NamedTuple):
-    """A request at the venue."""
-
-    operation: Operation
-    order: OrderState
-    flight: Flight
-    at_s: float = 0.0
-    """When, by the monotonic clock."""
-
-
-Answered = Callable[[Sent, int, VenueError | None], None]
-"""Told (request, exchange order id, error): error None means accepted."""
-Lost = Callable[[Sent], None]
-Up = Callable[[bool, str], None]
 
 
 class TradingSocket(WSListener):
@@ -59,15 +50,17 @@ class TradingSocket(WSListener):
         url: str,
         signer: Signer,
         clock: VenueClock,
-        *,
+        budget: Budget,
         answered: Answered,
         lost: Lost,
-        up: Up,
     ) -> None:
         self._url = url
         self._signer = signer
         self._clock = clock
-        self._answered, self._lost, self._up = answered, lost, up
+        self._budget = budget
+        self._answered, self._lost = answered, lost
+        self.up: Up = lambda _ok, _why: None
+        """Told that it has come or gone, and why."""
         self._transport: WSTransport | None = None
         self._ids = itertools.count(1)
         self._waiting: OrderedDict[int, Sent] = OrderedDict()
@@ -75,8 +68,9 @@ class TradingSocket(WSListener):
         self._frames: list[bytes] = []
         self._defect: Exception | None = None
         self._closing = False
-        self.on_open: Callable[[], None] | None = None
-        """Called when requests can be sent again."""
+        self._logon_id = 0
+        self._named = False
+        self._heard_s = 0.0
 
     @property
     def connected(self) -> bool:
@@ -88,13 +82,20 @@ class TradingSocket(WSListener):
         """Requests that are not answered."""
         return len(self._waiting)
 
+    def room(self, _operation: Operation) -> int:
+        """A write takes all there is; while the peer does not read, nothing."""
+        return MAX_IN_FLIGHT - len(self._waiting)
+
     # -- sending
 
     def send(self, operation: Operation, order: OrderState, flight: Flight) -> None:
         """Sign the order's next request and put it with those that leave at the next `flush`."""
         request_id = next(self._ids)
         self._waiting[request_id] = Sent(operation, order, flight, time.monotonic())
-        self._frames.append(trading_request(self._signer, request_id, operation, order, flight, self._clock.now_ms()))
+        now_ms = self._clock.now_ms()
+        self._frames.append(
+            socket_request(self._signer, request_id, operation, order, flight, now_ms, named=self._named)
+        )
 
     def flush(self) -> None:
         """Write what `send` has gathered, in one system call."""
@@ -111,9 +112,10 @@ class TradingSocket(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._up(True, "")
-        if self.on_open is not None:
-            self.on_open()
+        if self._signer.logs_on:
+            self._logon_id = next(self._ids)
+            transport.send(WSMsgType.TEXT, logon_request(self._signer, self._logon_id, self._clock.now_ms()))
+        self.up(True, "")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.CLOSE:
@@ -127,23 +129,31 @@ class TradingSocket(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._transport = None
+        self._named = False
         self._frames.clear()
         if self._closing:
             return
         waiting = list(self._waiting.values())
         self._waiting.clear()
-        self._up(False, "the trading socket is disconnected")
+        self.up(False, "the trading socket is disconnected")
         for sent in waiting:
             _answers.labels(sent.operation, "lost").inc()
             self._lost(sent)
 
     def _hear(self, payload: bytes) -> None:
+        self._heard_s = time.monotonic()
         try:
             answer = wire.trading_answer.decode(payload)
         except wire.UNREADABLE as error:  # whose answer it was is not known: that request times out and is asked about
             log.error("trading_answer_unreadable", error=str(error), payload=payload[:500])
             return
+        at_ms = monotonic_ms()
+        for limit in answer.rate_limits:
+            self._budget.told(limit.rate_limit_type, limit.span_ms, limit.count, at_ms)
         request_id = answer.id if isinstance(answer.id, int) else -1
+        if request_id == self._logon_id:
+            self._logged_on(answer)
+            return
         sent = self._waiting.pop(request_id, None) or self._late.pop(request_id, None)
         if sent is None:
             log.error("trading_answer_to_nothing", id=answer.id, status=answer.status, error=str(answer.error))
@@ -153,15 +163,23 @@ class TradingSocket(WSListener):
             self._answered(sent, answer.result.order_id, None)
             return
         body = answer.error or wire.ErrorBody()
-        retry_at = (body.data or {}).get("retryAfter")
-        refusal = VenueError(answer.status, body.code, body.msg, retry_at if isinstance(retry_at, int) else None)
+        refusal = VenueError(answer.status, body.code, body.msg, body.wait_ms)
         _answers.labels(sent.operation, str(body.code)).inc()
         self._answered(sent, 0, refusal)
+
+    def _logged_on(self, answer: wire.TradingAnswer) -> None:
+        """Until this, and where it is refused, each request carries key and signature: nothing waits for it."""
+        self._named = answer.status == 200
+        if not self._named:
+            log.error("session_logon_refused", status=answer.status, error=str(answer.error))
 
     # -- living
 
     def give_up_old(self) -> None:
-        """Requests without an answer for too long are lost; their answer, should it come, is still heard."""
+        """Requests without an answer for too long are lost; their answer, should it come, is still heard.
+
+        A socket that has said nothing since is given up with them: the next requests go another way.
+        """
         sent_before_s = time.monotonic() - ANSWER_WITHIN_S
         while self._waiting:
             request_id, sent = next(iter(self._waiting.items()))
@@ -173,6 +191,9 @@ class TradingSocket(WSListener):
                 self._late.popitem(last=False)
             _answers.labels(sent.operation, "timeout").inc()
             self._lost(sent)
+            if sent.at_s > self._heard_s and self._transport is not None:
+                log.warning("trading_socket_silent")
+                self._transport.disconnect(graceful=False)
 
     async def close(self) -> None:
         """Wait shortly for answers, then disconnect for good. What is still in flight is asked for by the successor."""
@@ -187,10 +208,13 @@ class TradingSocket(WSListener):
         """Keep connected until cancelled. Raises what a callback raised: a defect, which must stop the service."""
         backoff = Backoff()
         while not self._closing:
+            while not self._budget.admits_query(HANDSHAKE_WEIGHT, monotonic_ms()):  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(WEIGHT_POLL_S)
+            self._budget.weight.take(monotonic_ms(), HANDSHAKE_WEIGHT)
             try:
                 transport = await connect(lambda: self, self._url)
             except OSError as error:
-                self._up(False, str(error))
+                self.up(False, str(error))
             else:
                 backoff.reset()
                 await self._until_disconnected(transport)
