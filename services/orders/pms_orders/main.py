@@ -97,7 +97,13 @@ async def wire(life: Lifecycle) -> None:
 
     tracker, gates = OrderTracker(), Gates()
     manager = OrderManager(
-        tracker=tracker, gates=gates, specs=rules.specs, publisher=publisher, journal=journal, now_ms=now_ms
+        tracker=tracker,
+        gates=gates,
+        specs=rules.specs,
+        publisher=publisher,
+        journal=journal,
+        now_ms=now_ms,
+        hedge_mode=rules.hedge_mode,
     )
     keeper = ClockKeeper(clock, rest, partial(readiness.set, "clock"))
     outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms, journal)
@@ -109,8 +115,7 @@ async def wire(life: Lifecycle) -> None:
     resolver = Resolver(manager, rest, monotonic_ms, lambda: stream.doubt())  # noqa: PLW0108 (made below)
     facts = ExchangeFacts(updates, now_ms)
     known_ms = await _there(life, lambda: last_journalled_ms(engine))
-    owners = Owners(engine, bus.redis, (names.requests(SERVICE), names.urgent(SERVICE)))
-    foreign = ForeignOrders(manager, owners, Queries(rest), updates)
+    foreign = ForeignOrders(manager, _owners(engine, bus, names), Queries(rest), updates)
     reconciler = Reconciler(manager, resolver, rest, facts, foreign, rules.specs, updates, clock.now_ms, known_ms)
     session = Session(manager, reconciler, facts, foreign, readiness)
     stream = UserStream(rest, settings.binance_ws_url, heard=session.hear, connected=session.connected)
@@ -166,8 +171,6 @@ async def wire(life: Lifecycle) -> None:
         part=WORK,
     )
 
-    # Orders are kept and have no cycles: with the default thresholds, looking for some costs a fifth of the time.
-    gc.set_threshold(20_000, 20, 50)
     await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))
     snapshots.tell_reference()
     _begin(
@@ -185,6 +188,10 @@ async def wire(life: Lifecycle) -> None:
     _keep(life, bus, names)
     for consumer in (urgent, work):
         life.spawn(_consume(life, consumer, session), "consumer")
+
+
+def _owners(engine: AsyncEngine, bus: Bus, names: Names) -> Owners:
+    return Owners(engine, bus.redis, (names.requests(SERVICE), names.urgent(SERVICE)))
 
 
 T = TypeVar("T")
@@ -295,6 +302,8 @@ async def _tick(manager: OrderManager, socket: TradingSocket, journal: Journal, 
 
 def main() -> None:
     """Run the order service in the foreground."""
+    # Orders are kept and have no cycles: with the default thresholds, looking for some costs a fifth of the time.
+    gc.set_threshold(20_000, 20, 50)
     run(SERVICE, wire)
 
 

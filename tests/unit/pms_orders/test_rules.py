@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.pms_orders.orders import NOW, place, sent, spec
 
 from pms_common.contracts.errors import CommandError
-from pms_orders.domain.filters import check_order
+from pms_orders.domain.filters import check_order, check_terms
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Flight, Operation, Terms, may_rest_at
 from pms_orders.domain.resolution import QUERY_LAG_MS, RECV_WINDOW_MS, Cases, conclusion, open_case, settled
@@ -35,12 +35,15 @@ from pms_orders.domain.tracker import TOMBSTONE_MS, OrderTracker
 )
 def test_what_the_venue_would_refuse_is_refused_with_its_code(price: str | None, quantity: str, code: str) -> None:
     with pytest.raises(CommandError) as refusal:
-        check_order(spec(), "BTCUSDT", None if price is None else Decimal(price), Decimal(quantity), False)
+        check_terms(spec(), place(), None if price is None else Decimal(price), Decimal(quantity))
     assert refusal.value.code.name == code
 
 
 def test_a_reduce_only_order_is_exempt_from_the_minimum_notional() -> None:
-    check_order(spec(), "BTCUSDT", Decimal(100), Decimal("0.001"), True)
+    check_order(spec(), place(quantity="0.001", reduce_only=True, reduce_only_on_venue=True), False, NOW)
+    with pytest.raises(CommandError, match="EXCHANGE_MIN_NOTIONAL"):
+        check_order(spec(), place(quantity="0.001", reduce_only=True), False, NOW)
+    check_order(spec(), place(quantity="0.001", reduce_only=True, position_side="LONG"), True, NOW)
 
 
 def test_symbols_that_do_not_trade_or_are_not_in_usdt_are_refused() -> None:
@@ -50,7 +53,7 @@ def test_symbols_that_do_not_trade_or_are_not_in_usdt_are_refused() -> None:
         (spec(margin_asset="USDC"), "SYMBOL_NOT_TRADING"),
     ):
         with pytest.raises(CommandError) as refusal:
-            check_order(given_spec, "BTCUSDT", Decimal(100), Decimal(1), False)
+            check_order(given_spec, place(), False, NOW)
         assert refusal.value.code.name == code
 
 

@@ -8,6 +8,7 @@ map is bounded by the live orders or by a number. Used by the order manager, whi
 from itertools import takewhile
 
 from pms_orders.domain.order import OrderState
+from pms_orders.domain.reducer import Report
 from pms_orders.domain.resolution import SPOKEN_WITHIN_MS, settled
 
 ACCEPTED_AFTER_MS = 100
@@ -20,7 +21,7 @@ class Expectations:
     def __init__(self) -> None:
         self._expecting: dict[str, int] = {}
         self._untold: dict[str, int] = {}
-        self._hints: dict[tuple[str, int], tuple[OrderState, int]] = {}
+        self._hints: dict[tuple[str, int, int], tuple[OrderState, int]] = {}
 
     def __len__(self) -> int:
         """Deadlines that run."""
@@ -44,15 +45,16 @@ class Expectations:
         """The order is told of now; whether that was due."""
         return self._untold.pop(order.client_order_id, None) is not None
 
-    def hint(self, order: OrderState, symbol: str, trade_id: int, age_ms: int) -> None:
-        """A fill is on its way."""
+    def hint(self, order: OrderState, exchange_order_id: int, trade_id: int, age_ms: int) -> None:
+        """A fill is on its way; the two sides of a self-match share its trade id."""
         if len(self._hints) < MAX_HINTS:
-            self._hints[symbol, trade_id] = (order, age_ms + SPOKEN_WITHIN_MS)
+            key = (order.place.symbol, exchange_order_id, trade_id)
+            self._hints.setdefault(key, (order, age_ms + SPOKEN_WITHIN_MS))
 
-    def came(self, symbol: str, trade_id: int) -> None:
+    def came(self, report: Report) -> None:
         """The fill has come."""
-        if self._hints:
-            self._hints.pop((symbol, trade_id), None)
+        if self._hints and report.fill is not None:
+            self._hints.pop((report.symbol, report.exchange_order_id, report.fill.trade_id), None)
 
     def take_silent(self, age_ms: int) -> list[str]:
         """Take the orders of which the exchange should have spoken."""
@@ -70,7 +72,7 @@ class Expectations:
             if due_ms > age_ms:
                 break
             del self._hints[key]
-            if key[1] not in order.trades:
+            if key[2] not in order.trades:
                 missed.append(order)
         return missed
 

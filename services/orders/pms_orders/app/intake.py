@@ -14,7 +14,6 @@ from pms_orders.adapters.journal import Journal
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import Publisher
 from pms_orders.domain.gates import Gates
-from pms_orders.domain.order import Terms
 
 log = get_logger(__name__)
 
@@ -41,7 +40,7 @@ class Intake:
         elif order.place.account_id != message.account_id:
             raise Malformed(f"order {message.client_order_id} belongs to another account")
         elif type(message) is AmendOrder:
-            self._manager.amend(order, Terms(message.price, message.quantity), entry)
+            self._manager.amendments.amend(order, message, entry)
         else:
             if order.final:
                 self._publisher.show(order, entry.id)  # who cancels it has not heard of its end

@@ -23,7 +23,7 @@ from pms_orders.app.sender import Sender
 from pms_orders.app.watchers import Watchers
 from pms_orders.domain.filters import check_order
 from pms_orders.domain.gates import Gates
-from pms_orders.domain.order import Operation, OrderState, Terms, may_rest_at, register
+from pms_orders.domain.order import Operation, OrderState, may_rest_at, register
 from pms_orders.domain.reducer import (
     Action,
     Announce,
@@ -35,6 +35,7 @@ from pms_orders.domain.reducer import (
     apply_own,
     apply_report,
 )
+from pms_orders.domain.replacement import REPLACED
 from pms_orders.domain.resolution import Cases, settled
 from pms_orders.domain.resting import RestingPrices
 from pms_orders.domain.table import Kind
@@ -61,6 +62,7 @@ class OrderManager:
         journal: Journal,
         now_ms: Callable[[], int],
         ages_ms: Callable[[], int] = monotonic_ms,
+        hedge_mode: bool = False,
     ) -> None:
         self.tracker = tracker
         self.cases = Cases()
@@ -71,9 +73,10 @@ class OrderManager:
         self._journal = journal
         self.now_ms = now_ms
         self._ages_ms = ages_ms
-        self._resting = RestingPrices()
+        self._hedge_mode = hedge_mode
+        self.resting = RestingPrices()
         self.watchers = Watchers()
-        self._amendments = Amendments(gates, specs, self._resting, publisher)
+        self.amendments = Amendments(self, gates, specs, publisher)
         self._expectations = Expectations()
 
     # -- requests
@@ -87,28 +90,35 @@ class OrderManager:
             self._publisher.answer(known)
             self._publisher.acknowledge(entry)
             return
-        now_ms = self.now_ms()
-        order = register(place, now_ms)
+        self.begin(self.register(place, raw), entry)
+        self._publisher.acknowledge(entry)
+
+    def register(self, place: PlaceOrder, raw: bytes) -> OrderState:
+        """A new order, known from here on and not sent yet."""
+        order = register(place, self.now_ms())
         self.tracker.add(order)
         self._journal.registered(order, raw)
-        if self.tracker.buried(place.client_order_id, now_ms) or self._gates.behind_barrier(place):
+        return order
+
+    def begin(self, order: OrderState, entry: Entry) -> None:
+        """Have a registered order sent, or asked for where a predecessor may have sent it."""
+        place = order.place
+        if self.tracker.buried(place.client_order_id, self.now_ms()) or self._gates.behind_barrier(place):
             self.withdraw(order, "cancelled before it was sent")
         elif entry.suspect:
             self.suspect(order)
         else:
             self._admit(order)
-        self._publisher.acknowledge(entry)
 
     def _admit(self, order: OrderState) -> None:
         place = order.place
         try:
             self._gates.check(place)
-            spec = self._specs.get(place.symbol)
-            check_order(spec, place.symbol, place.price, place.quantity, place.reduce_only_on_venue)
+            check_order(self._specs.get(place.symbol), place, self._hedge_mode, self.now_ms())
         except CommandError as refusal:
             self.bar(order, Operation.PLACE, refusal)
             return
-        self._rest(order)
+        self.rest(order)
         self.sender.enter(order)
 
     def suspect(self, order: OrderState) -> None:
@@ -139,22 +149,26 @@ class OrderManager:
             self.suspect(order)
             return
         order.answered = True
+        self.sender.slots.hold(order)
         if order.status in ("cancelling", "amending"):
             order.status = "active"
-        self._rest(order)
+        self.rest(order)
 
     def cancel(self, order: OrderState, reason: str) -> None:
         """Have an order cancelled. Once the journal has it, a successor cancels what this process did not."""
         if order.final:
             return
+        if reason != REPLACED and self.amendments.give_up(order):  # it was being cancelled to be placed anew
+            order.cancel_reason = reason
+            order.wanted_cancel = order.wanted_cancel and reason
         if not order.sent_ms:
             self.withdraw(order, reason)
             return
         order.wanted_amend = None
-        self._speak(order)
+        self.speak(order)
         if order.status != "cancelling":
             order.wanted_cancel = order.wanted_cancel or reason
-        self._amendments.settle(order)
+        self.amendments.settle(order)
         self._journal.cancel_wanted(order)
         self.sender.enter(order)
 
@@ -162,22 +176,6 @@ class OrderManager:
         """A cancel has come before its order, which is not to be sent, by a successor neither."""
         self.tracker.bury(client_order_id, self.now_ms())
         self._publisher.keep_tombstone(client_order_id)
-
-    def amend(self, order: OrderState, terms: Terms, entry: Entry) -> None:
-        """Have an order's price and quantity changed; the newest target replaces one that still waits."""
-        if order.final:
-            self._publisher.acknowledge(entry)  # its end was told, and nothing more will be
-            return
-        self._amendments.want(order, entry)
-        try:
-            self._amendments.check(order, terms)
-        except CommandError as refusal:
-            self.bar(order, Operation.AMEND, refusal)
-            return
-        self._speak(order)
-        order.wanted_amend = terms
-        self._rest(order)
-        self.sender.enter(order)
 
     # -- decisions on this side
 
@@ -202,6 +200,8 @@ class OrderManager:
         if kind is Kind.ABSENT:
             if order.suspect:
                 code = ErrorCode.EXPIRED_COMMAND
+            elif order.error_code is not None:  # a refusal that was new to us, and is proven to have been one
+                code, text = ErrorCode[order.error_code], order.error or text
             order.error_code, order.error = code.name, text
         order.flight = None
         if kind is Kind.AMENDED:
@@ -222,7 +222,7 @@ class OrderManager:
             unnamed = order.exchange_order_id is None
             self._expectations.heard(order)
             if report.fill is not None:
-                self._expectations.came(report.symbol, report.fill.trade_id)
+                self._expectations.came(report)
             actions = apply_report(order, report)
             if unnamed:
                 self.tracker.named(order)
@@ -232,7 +232,7 @@ class OrderManager:
         """TRADE_LITE: a fill is on its way. Should it not come, it is fetched."""
         order = self.tracker.find_reported(symbol, exchange_order_id, client_order_id)
         if order is not None and trade_id not in order.trades:
-            self._expectations.hint(order, symbol, trade_id, self._ages_ms())
+            self._expectations.hint(order, exchange_order_id, trade_id, self._ages_ms())
 
     def acknowledged(self, order: OrderState, actions: list[Action]) -> None:
         """The exchange took the order: its request is answered, and the feed tells the rest within milliseconds.
@@ -247,9 +247,10 @@ class OrderManager:
         self._publisher.answer(order)
         self._expectations.accepted(order, self._ages_ms())
         if order.wanted_cancel or order.wanted_amend is not None:
-            self._speak(order)
+            self.speak(order)
 
-    def _speak(self, order: OrderState) -> None:
+    def speak(self, order: OrderState) -> None:
+        """Tell of an acknowledged order before it is changed, if the feed has not."""
         if self._expectations.told(order):
             self.follow(order, accepted(order, self.now_ms()))
 
@@ -272,26 +273,32 @@ class OrderManager:
                 self.clear_up(order)
             elif type(action) is Odd:
                 self._note_odd(order, action)
-        self._rest(order)
+        self.rest(order)
+        if order.final:
+            self.amendments.succeed(order)
         if announces:
             self._publisher.tell(order, announces)
             self.watchers.tell(order, announces)
-        self._amendments.settle(order)
+            if announces[0].cause == "cancel_failed":
+                self.amendments.give_up(order)
+        self.amendments.settle(order)
         if order.final:
+            self.sender.slots.release(order)
             if order.whole:
                 self.tracker.retire(order)
         else:
             self.sender.enter(order)
 
-    def _rest(self, order: OrderState) -> None:
+    def rest(self, order: OrderState) -> None:
+        """Bring the self-trade index in line with where the order may rest."""
         prices = may_rest_at(order)
         if prices == order.rests_at:
             return
         place = order.place
         for price in order.rests_at:
-            self._resting.remove(place.symbol, place.side, price)
+            self.resting.remove(place.symbol, place.side, price)
         for price in prices:
-            self._resting.add(place.symbol, place.side, price)
+            self.resting.add(place.symbol, place.side, price)
         order.rests_at = prices
 
     def _note_odd(self, order: OrderState, odd: Odd) -> None:

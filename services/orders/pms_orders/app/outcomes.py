@@ -139,7 +139,7 @@ class Outcomes:
             return
         if outcome is Outcome.GONE:
             self._manager.clear_up(order, doubted=True)
-        if not self._manager.replace_refused(order, error.code):
+        if not self._manager.amendments.replace_refused(order, error.code):
             self._fail(order, Kind.AMEND_REFUSED, error)
 
     def _fail(self, order: OrderState, kind: Kind, error: VenueError) -> None:

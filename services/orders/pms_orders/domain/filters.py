@@ -1,21 +1,42 @@
 """The venue's filters, checked before an order or an amendment is sent.
 
-Owns the rules of PRICE_FILTER, LOT_SIZE, MARKET_LOT_SIZE and MIN_NOTIONAL and their public codes. Never rounds: who
-sends exact prices has rounded. Rules that need a mark price (percent price, notional of market orders) are left to the
-venue. Used by the order manager.
+Owns the rules of PRICE_FILTER, LOT_SIZE, MARKET_LOT_SIZE and MIN_NOTIONAL, of the position mode and of a good-till
+date, and their public codes. Never rounds: who sends exact prices has rounded. Rules that need a mark price (percent
+price, notional of market orders) are left to the venue, which this service sees no prices of; the sender counts open
+orders. Used by the order manager.
 """
 
 from decimal import Decimal
 
-from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.contracts.bus.orders import PlaceOrder, SymbolSpec
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.decimals import is_multiple, plain
 
+GOOD_TILL_AT_LEAST_MS = 600_000
+GOOD_TILL_BEFORE_MS = 253_402_300_799_000
+"""Bounds of goodTillDate (New-Order page, -5040): more than ten minutes ahead, before the year 10000."""
 
-def check_order(
-    spec: SymbolSpec | None, symbol: str, price: Decimal | None, quantity: Decimal, exempt_from_notional: bool
-) -> None:
-    """Raise `CommandError` where the venue would refuse. `price` None: a market order."""
+
+def check_order(spec: SymbolSpec | None, place: PlaceOrder, hedge_mode: bool, now_ms: int) -> None:
+    """Raise `CommandError` where the venue would refuse the order."""
+    if (place.position_side == "BOTH") is hedge_mode:
+        text = f"{place.position_side} is no position side of this account's position mode"
+        raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, text, field="positionSide")
+    if (place.order_type == "LIMIT") is (place.price is None):
+        raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, "a limit order has a price, no other has", field="price")
+    if (place.time_in_force == "GTD") is (place.good_till_ms is None):
+        text = "an order that is good till a date has that date, no other has"
+        raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, text, field="timeInForce")
+    good_till_ms = place.good_till_ms
+    if good_till_ms is not None and not now_ms + GOOD_TILL_AT_LEAST_MS < good_till_ms < GOOD_TILL_BEFORE_MS:
+        text = "the date of an order that is good till a date is more than ten minutes ahead"
+        raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, text, field="goodTillDate")
+    check_terms(spec, place, place.price, place.quantity)
+
+
+def check_terms(spec: SymbolSpec | None, place: PlaceOrder, price: Decimal | None, quantity: Decimal) -> None:
+    """Raise `CommandError` where the venue would refuse this price and quantity. `price` None: a market order."""
+    symbol = place.symbol
     if spec is None:
         raise CommandError(ErrorCode.SYMBOL_UNKNOWN, f"{symbol} is not listed by the exchange", field="symbol")
     if spec.status != "TRADING" or spec.margin_asset != "USDT":
@@ -27,9 +48,16 @@ def check_order(
     if price is None:
         return
     _check_price(price, spec)
-    if not exempt_from_notional and price * quantity < spec.min_notional:
+    if not _exempt_from_notional(place) and price * quantity < spec.min_notional:
         text = f"{plain(price * quantity)} is below the minimum notional {plain(spec.min_notional)}"
         raise CommandError(ErrorCode.EXCHANGE_MIN_NOTIONAL, text, field="quantity")
+
+
+def _exempt_from_notional(place: PlaceOrder) -> bool:
+    """Reduce-only has no minimum notional; of a closing leg in hedge mode, where that flag is forbidden, the venue
+    decides.
+    """
+    return place.reduce_only_on_venue or (place.reduce_only and place.position_side != "BOTH")
 
 
 def _check_quantity(quantity: Decimal, step: Decimal, smallest: Decimal, largest: Decimal) -> None:

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from pms_common.contracts.bus.base import FINAL_STATES, OrderStatus
 from pms_common.contracts.bus.orders import OrderView, PlaceOrder
 from pms_common.decimals import ZERO
@@ -108,7 +110,9 @@ class OrderState:
 
 
 def register(place: PlaceOrder, now_ms: int) -> OrderState:
-    """A new order, nothing sent."""
+    """A new order, nothing sent. Of a leg (hedge mode) the venue takes no reduce-only flag (-4062)."""
+    if place.reduce_only_on_venue and place.position_side != "BOTH":
+        place = msgspec.structs.replace(place, reduce_only_on_venue=False)
     return OrderState(place, now_ms, now_ms, place.price, place.quantity)
 
 

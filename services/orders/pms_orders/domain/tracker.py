@@ -50,14 +50,15 @@ class OrderTracker:
         return self._live.get(client_order_id) or self._ended.get(client_order_id)
 
     def find_reported(self, symbol: str, exchange_order_id: int, client_order_id: str) -> OrderState | None:
-        """The order an exchange report is about."""
-        live = self._live.get(client_order_id)
-        if live is not None:
-            return live
+        """The order an exchange report is about; None where the exchange means another order by one of our names."""
+        order = self._live.get(client_order_id)
+        if order is not None:
+            return order if order.exchange_order_id in (None, exchange_order_id) else None
         for order in self._by_number.get(exchange_order_id, ()):
             if order.place.symbol == symbol:
                 return order
-        return self._ended.get(client_order_id)
+        order = self._ended.get(client_order_id)
+        return order if order is None or order.exchange_order_id in (None, exchange_order_id) else None
 
     def find_by_exchange_id(self, exchange_order_id: int) -> OrderState | None:
         """An order by exchange order id alone; None where two symbols have the id."""

@@ -65,13 +65,18 @@ class PlaceOrder(Message, frozen=True, kw_only=True, tag="place"):
 
 
 class AmendOrder(Message, frozen=True, kw_only=True, tag="amend"):
-    """New price and total quantity of a live order; the newest target wins while an earlier one waits."""
+    """New price and total quantity of a live order; the newest target wins while an earlier one waits.
+
+    `replace_as`: where the order cannot be amended, cancel it and place what is left under this client order id, once
+    it has ended. Empty: `amend_failed` tells, and the order stays as it is.
+    """
 
     client_order_id: str
     account_id: str
     symbol: str
     price: Decimal
     quantity: Decimal
+    replace_as: str = ""
 
 
 class CancelOrder(Message, frozen=True, kw_only=True, tag="cancel"):
