@@ -33,7 +33,6 @@ from pms_orders.adapters.binance.transport import Transport
 from pms_orders.adapters.binance.user_stream import UserStream
 from pms_orders.adapters.journal import STATEMENTS, Journal
 from pms_orders.adapters.pending_orders import adopt
-from pms_orders.adapters.recall import last_journalled_ms
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
 from pms_orders.app.foreign import ForeignOrders
@@ -86,9 +85,6 @@ async def wire(life: Lifecycle) -> None:
     inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
     publisher = Publisher(updates, bus.outbox, answers, journal, tombstones(names))
     readiness = Readiness(updates, life.ready)
-    for part in CONSUMERS:
-        life.ready(f"consumer:{part}", False, "waits for the first reconciliation")
-
     signer, clock, budget = await _venue(life, names, bus)
     rest = ExchangeClient(settings.binance_rest_url, signer, clock, budget, now_ms)
     life.on_stop(rest.close)
@@ -114,9 +110,8 @@ async def wire(life: Lifecycle) -> None:
     readiness.on_change = sender.open
     resolver = Resolver(manager, rest, monotonic_ms, lambda: stream.doubt())  # noqa: PLW0108 (made below)
     facts = ExchangeFacts(updates, now_ms)
-    known_ms = await _there(life, lambda: last_journalled_ms(engine))
     foreign = ForeignOrders(manager, _owners(engine, bus, names), Queries(rest), updates)
-    reconciler = Reconciler(manager, resolver, rest, facts, foreign, rules.specs, updates, clock.now_ms, known_ms)
+    reconciler = Reconciler(manager, resolver, rest, facts, foreign, rules.specs, updates, clock.now_ms)
     session = Session(manager, reconciler, facts, foreign, readiness)
     stream = UserStream(rest, settings.binance_ws_url, heard=session.hear, connected=session.connected)
     life.on_stop(stream.close)
@@ -171,7 +166,7 @@ async def wire(life: Lifecycle) -> None:
         part=WORK,
     )
 
-    await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))
+    reconciler.known_ms = await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))
     snapshots.tell_reference()
     _begin(
         life,
@@ -186,7 +181,12 @@ async def wire(life: Lifecycle) -> None:
     )
     life.spawn(_tick(manager, socket, journal, readiness), "tick")
     _keep(life, bus, names)
-    for consumer in (urgent, work):
+    _read(life, session, urgent, work)
+
+
+def _read(life: Lifecycle, session: Session, *consumers: Consumer) -> None:
+    for part, consumer in zip(CONSUMERS, consumers, strict=True):
+        life.ready(f"consumer:{part}", False, "waits for the first reconciliation")
         life.spawn(_consume(life, consumer, session), "consumer")
 
 

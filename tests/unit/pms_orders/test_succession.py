@@ -160,7 +160,9 @@ async def test_r12_silence_while_orders_move_ends_the_connection() -> None:
 
 
 def test_r13_events_are_the_same_by_what_they_say() -> None:
-    shown = b'{"e":"ORDER_TRADE_UPDATE","E":%d,"T":5,"o":{"s":"A","S":"BUY","c":"x","x":"TRADE","X":"%b","i":1,"q":"1%b",'
+    shown = (
+        b'{"e":"ORDER_TRADE_UPDATE","E":%d,"T":5,"o":{"s":"A","S":"BUY","c":"x","x":"TRADE","X":"%b","i":1,"q":"1%b",'
+    )
     rest = b'"p":"0","ap":"0","z":"1","l":"1","L":"1","T":5,"t":%d}}'
 
     def told(event_ms: int, status: bytes, zeros: bytes, trade_id: int) -> wire.FeedEvent:

@@ -59,6 +59,10 @@ _PAGE = text(
     " ORDER BY journalled_ms, symbol, trade_id, exchange_order_id LIMIT :bound"
 )
 _NAMED = text("SELECT *, place::text AS placed FROM pms_orders.orders WHERE client_order_id = ANY(:names)")
+_KNOWN = text(
+    "SELECT *, place::text AS placed FROM pms_orders.orders"
+    " WHERE client_order_id = ANY(:names) OR exchange_order_id = ANY(:numbers)"
+)
 _GATES = text("SELECT account_id, symbol, state FROM pms_orders.gates")
 
 
@@ -141,6 +145,22 @@ async def orders_named(engine: AsyncEngine, names: list[str]) -> dict[str, Order
     async with engine.connect() as connection:
         rows = (await connection.execute(_NAMED, {"names": names})).mappings().all()
     return {row["client_order_id"]: _order(row) for row in rows}
+
+
+async def last_journalled_ms(engine: AsyncEngine) -> int | None:
+    """When the last transition was journalled; None where there is none. Raises `DATABASE_ERRORS`."""
+    async with engine.connect() as connection:
+        found: int | None = (await connection.execute(_NEWEST)).scalar()
+    return found
+
+
+async def known_orders(engine: AsyncEngine, names: list[str], numbers: list[int]) -> list[OrderState]:
+    """Orders by client or exchange order id, however long ago, with their executions. Raises `DATABASE_ERRORS`."""
+    async with engine.connect() as connection:
+        rows = (await connection.execute(_KNOWN, {"names": names, "numbers": numbers})).mappings().all()
+        orders = {row["client_order_id"]: _order(row) for row in rows}
+        _book(orders, (await connection.execute(_FILLS, {"names": list(orders)})).mappings())
+    return list(orders.values())
 
 
 def _order(row: RowMapping) -> OrderState:

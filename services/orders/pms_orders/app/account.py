@@ -27,6 +27,9 @@ class ExchangeFacts:
         self._balances: dict[Key, AssetBalance] = {}
         self._positions: dict[Key, ExchangePosition] = {}
         self._changed_s: dict[Key, float] = {}
+        self._told_ms: dict[Key, int] = {}
+        self.differed = False
+        """Whether the last queries knew something else than the feed had told."""
 
     @property
     def exposed(self) -> bool:
@@ -37,6 +40,8 @@ class ExchangeFacts:
         """An ACCOUNT_UPDATE: only what changed."""
         balances = [AssetBalance(asset=item.asset, wallet=item.wallet) for item in event.account.balances]
         positions = [_position(item) for item in event.account.positions]
+        balances = [item for item in balances if self._is_newest(_wallet(item), event.event_ms)]
+        positions = [item for item in positions if self._is_newest(_leg(item), event.event_ms)]
         now_s = time.monotonic()
         self._changed_s.update(dict.fromkeys((*map(_wallet, balances), *map(_leg, positions)), now_s))
         self._keep(balances, positions)
@@ -51,12 +56,23 @@ class ExchangeFacts:
             )
         )
 
-    def replace(self, assets: list[wire.Asset], positions: list[wire.PositionRisk], asked_s: float) -> bool:
-        """The whole truth, from queries asked at `asked_s` (monotonic); whether it was another than what was known.
+    def _is_newest(self, key: Key, event_ms: int) -> bool:
+        """Whether nothing later was told of it: two connections may tell the same events in another order."""
+        if event_ms < self._told_ms.get(key, 0):
+            return False
+        self._told_ms[key] = event_ms
+        return True
+
+    def positions(self) -> list[ExchangePosition]:
+        """All positions that are not flat."""
+        return list(self._positions.values())
+
+    def replace(self, assets: list[wire.Asset], positions: list[wire.PositionRisk], asked_s: float) -> set[str]:
+        """The whole truth, from queries asked at `asked_s` (monotonic); the symbols whose position was another one.
 
         What the feed has told since then, or so shortly before that the queries may not have seen it, stays as told.
         """
-        known = (self._balances, self._positions)
+        known = self._balances, self._positions
         since_s = asked_s - LAG_S
         self._changed_s = {key: at_s for key, at_s in self._changed_s.items() if at_s >= since_s}
         self._balances = {key: item for key, item in self._balances.items() if key in self._changed_s}
@@ -72,7 +88,9 @@ class ExchangeFacts:
             [item for item in balances if _wallet(item) not in self._changed_s],
             [item for item in risks if _leg(item) not in self._changed_s],
         )
-        return known != (self._balances, self._positions)
+        self.differed = known != (self._balances, self._positions)
+        legs = known[1].keys() | self._positions.keys()
+        return {symbol for symbol, side in legs if known[1].get((symbol, side)) != self._positions.get((symbol, side))}
 
     def tell_all(self, cause: str) -> None:
         """Publish everything."""

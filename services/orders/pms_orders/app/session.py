@@ -5,16 +5,22 @@ again. Uses the manager, the reconciliation and readiness; never touches an orde
 """
 
 import asyncio
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
 
 from pms_common import metrics
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.exchange_client import VenueRefused, VenueUnreachable
 from pms_orders.adapters.binance.user_socket import Batch
+from pms_orders.adapters.recall import DATABASE_ERRORS
 from pms_orders.app.account import ExchangeFacts
+from pms_orders.app.foreign import ForeignOrders
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.reconciler import Reconciler
+from pms_orders.domain.foreign import Execution
 from pms_orders.domain.reducer import Report
 
 log = get_logger(__name__)
@@ -22,6 +28,10 @@ log = get_logger(__name__)
 RETRY_S = 1.0
 LOOK_AFTER_FAILURE_S = 5.0
 
+NOT_NOW = (VenueRefused, VenueUnreachable, RedisError, *DATABASE_ERRORS)
+"""What passes: somebody who has to be asked does not answer."""
+
+_margin_calls = metrics.counter("margin_calls", "Warnings of the exchange that the pooled account nears liquidation")
 _unknown = metrics.counter("user_stream_unknown_executions", "Order events of an execution type that is not known")
 
 
@@ -29,12 +39,20 @@ class Session:
     """Hears the user stream."""
 
     def __init__(
-        self, manager: OrderManager, reconciler: Reconciler, facts: ExchangeFacts, readiness: Readiness
+        self,
+        manager: OrderManager,
+        reconciler: Reconciler,
+        facts: ExchangeFacts,
+        foreign: ForeignOrders,
+        readiness: Readiness,
     ) -> None:
         self._manager = manager
+        self._foreign = foreign
         self._reconciler = reconciler
         self._facts = facts
         self._readiness = readiness
+        self.on_reconfigured: Callable[[], None] | None = None
+        """Told that the account's settings at the exchange were changed."""
         self._gap = asyncio.Event()
         self._connected = False
         self.reconciled_once = asyncio.Event()
@@ -44,20 +62,35 @@ class Session:
         reports: list[Report] = []
         for event in batch:
             if type(event) is wire.OrderTradeUpdate:
-                report = wire.feed_report(event)
-                if report is not None:
-                    reports.append(report)
-                else:
-                    _unknown.inc()
-                    log.warning("execution_type_unknown", execution=event.order.execution)
+                self._hear_order(event, reports)
             elif type(event) is wire.TradeLite:
                 self._manager.hint(event.symbol, event.exchange_order_id, event.client_order_id, event.trade_id)
             elif type(event) is wire.AccountUpdate:
                 self._manager.report(reports)
                 reports = []
                 self._facts.change(event)
+            elif type(event) is wire.AccountConfigUpdate:
+                if self.on_reconfigured is not None:
+                    self.on_reconfigured()
+            elif type(event) is wire.MarginCall:
+                _margin_calls.inc()
+                log.error("margin_call")
         if reports:
             self._manager.report(reports)
+
+    def _hear_order(self, event: wire.OrderTradeUpdate, reports: list[Report]) -> None:
+        report, order = wire.feed_report(event), event.order
+        if report is None:
+            _unknown.inc()
+            log.warning("execution_type_unknown", execution=order.execution)
+        elif self._manager.tracker.find_reported(report.symbol, report.exchange_order_id, report.client_order_id):
+            reports.append(report)
+        else:
+            fill, execution = report.fill, None
+            if fill is not None:
+                number = report.exchange_order_id
+                execution = Execution(report.symbol, number, order.side, order.position_side, fill)
+            self._foreign.hear(report, execution)
 
     def connected(self, ok: bool, why: str) -> None:
         """The user stream is there, or is not and events may be missed."""
@@ -82,7 +115,7 @@ class Session:
                 continue
             try:
                 await self._reconciler.run()
-            except (VenueRefused, VenueUnreachable) as error:
+            except NOT_NOW as error:
                 log.warning("reconciliation_failed", error=str(error))
                 self._readiness.set("reconciled", False, str(error))
                 await asyncio.sleep(RETRY_S)
@@ -98,6 +131,6 @@ class Session:
             return RETRY_S
         try:
             return await self._reconciler.look_again()
-        except (VenueRefused, VenueUnreachable) as error:
+        except NOT_NOW as error:
             log.warning("look_failed", error=str(error))
             return LOOK_AFTER_FAILURE_S

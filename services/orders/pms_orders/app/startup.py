@@ -21,7 +21,7 @@ from pms_common.names import Names
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused, VenueUnreachable
 from pms_orders.adapters.binance.exchange_info import apply_limits, symbol_spec
-from pms_orders.adapters.recall import restore
+from pms_orders.adapters.recall import last_journalled_ms, restore
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import Publisher
 from pms_orders.domain.gates import Gates
@@ -81,11 +81,11 @@ def tombstones(names: Names) -> str:
 
 async def recover(
     engine: AsyncEngine, redis: Redis, names: Names, manager: OrderManager, gates: Gates, publisher: Publisher
-) -> None:
+) -> int | None:
     """Take over what the last writer left. What it may have sent and nobody has confirmed is suspect.
 
     What it journalled since Redis last heard of it, and shortly before, is told again with the same keys, and answered
-    again, because it may not have got out before its end.
+    again, because it may not have got out before its end. Returns when the last writer wrote last; None: never.
     """
     restored = await restore(engine, MAX_ENDED, await _last_heard_ms(redis, names.updates("orders")))
     buried = await redis.xrange(tombstones(names), min=str(manager.now_ms() - TOMBSTONE_MS))
@@ -105,6 +105,7 @@ async def recover(
     for order in restored.live:
         manager.restore(order)
     log.info("recovered", live=len(restored.live), ended=len(restored.ended))
+    return await last_journalled_ms(engine)
 
 
 class ClockKeeper:

@@ -24,18 +24,21 @@ ForeignKind = Literal[
 class ForeignOrder(Update, frozen=True, kw_only=True, tag="foreign_order"):
     """An order on the exchange account that is not ours, or one execution of it (`fill`).
 
-    Never adopted. Executions are always told; an order without one only where it is an orphan. `key` names the
-    happening as in OrderUpdate: what is told again bears it again. `side` of an execution is the order's.
+    Never adopted. Executions are always told, with their side; an order without one only where it is an orphan, with
+    its quantity. `key` names the happening as in OrderUpdate: what is told again bears it again.
     """
 
     key: str
     kind: ForeignKind
     symbol: str
-    side: Side
-    position_side: PositionSide = "BOTH"
     client_order_id: str = ""
     exchange_order_id: int
+    side: Side | None = None
+    position_side: PositionSide = "BOTH"
     fill: Fill | None = None
+    quantity: Decimal | None = None
+    executed_quantity: Decimal | None = None
+    price: Decimal | None = None
     event_ms: int
 
 

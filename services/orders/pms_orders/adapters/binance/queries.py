@@ -1,0 +1,179 @@
+"""The venue's REST interface: what the account has and has had, for the reconciliation and the start-up.
+
+Owns the forms and weights of these queries. Goes through `ExchangeClient.ask`, and so through the weight budget. Never
+changes anything at the venue.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from pms_common.contracts.bus.base import PositionSide, Side
+from pms_common.contracts.bus.exchange import CashFlow, LeverageBracket
+from pms_common.contracts.bus.orders import Fill
+from pms_common.logging import get_logger
+from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance.exchange_client import ExchangeClient
+from pms_orders.domain.foreign import Execution
+
+log = get_logger(__name__)
+
+PAGE = 1_000
+MAX_INCOME_PAGES = 4
+MAX_TRADE_PAGES = 10
+INCOME_WEIGHT, TRADES_WEIGHT = 30, 5
+WINDOW_MS = 7 * 24 * 3_600_000
+"""The venue's longest span of one query of trades."""
+
+
+class Trade(msgspec.Struct, rename="camel"):
+    """A line of userTrades, with its side."""
+
+    symbol: str
+    id: int
+    order_id: int
+    side: Side
+    price: Decimal
+    qty: Decimal
+    commission: Decimal
+    commission_asset: str
+    realized_pnl: Decimal
+    maker: bool
+    time: int
+    position_side: PositionSide = "BOTH"
+
+
+class Income(msgspec.Struct, rename="camel"):
+    """A line of income."""
+
+    income_type: str
+    income: Decimal
+    asset: str
+    time: int
+    tran_id: int
+    symbol: str = ""
+    info: str = ""
+
+
+class AccountConfig(msgspec.Struct, rename="camel"):
+    """What we read of accountConfig."""
+
+    dual_side_position: bool
+    multi_assets_margin: bool
+
+
+class SymbolConfig(msgspec.Struct, rename="camel"):
+    """A line of symbolConfig."""
+
+    symbol: str
+    margin_type: str
+    leverage: int
+
+
+class Tier(msgspec.Struct, rename="camel"):
+    """A tier of leverageBracket. The venue's rates are JSON numbers: their text is exact, a float is not."""
+
+    initial_leverage: int
+    notional_cap: Decimal
+    maint_margin_ratio: Decimal
+    cum: Decimal
+
+
+class SymbolTiers(msgspec.Struct):
+    """A line of leverageBracket."""
+
+    symbol: str
+    brackets: list[Tier]
+
+
+_trades = msgspec.json.Decoder(list[Trade])
+_income = msgspec.json.Decoder(list[Income])
+_account_config = msgspec.json.Decoder(AccountConfig)
+_symbol_configs = msgspec.json.Decoder(list[SymbolConfig])
+_tiers = msgspec.json.Decoder(list[SymbolTiers])
+
+
+class Queries:
+    """Asks what only the reconciliation and the start-up want to know."""
+
+    def __init__(self, rest: ExchangeClient) -> None:
+        self._rest = rest
+
+    async def flows_since(self, since_ms: int) -> list[CashFlow]:
+        """The account's cash flows since then, fees and profits included; of very many the first ones."""
+        found: dict[tuple[str, int, str, str], CashFlow] = {}
+        for _ in range(MAX_INCOME_PAGES):
+            asked: dict[str, str | int] = {"startTime": since_ms, "limit": PAGE}
+            page = await self._rest.ask("GET", "/fapi/v1/income", INCOME_WEIGHT, _income, asked)
+            found.update({(item.income_type, item.tran_id, item.asset, item.symbol): _flow(item) for item in page})
+            if len(page) < PAGE or page[-1].time == since_ms:
+                return list(found.values())
+            since_ms = page[-1].time
+        log.warning("income_cut", pages=MAX_INCOME_PAGES)
+        return list(found.values())
+
+    async def executions_since(self, symbol: str, since_ms: int, now_ms: int) -> list[Execution]:
+        """All executions on a symbol since then, whosoever they are; at most of the last 7 days."""
+        asked: dict[str, str | int] = {"symbol": symbol, "limit": PAGE}
+        page = await self._page({**asked, "startTime": max(since_ms, now_ms - WINDOW_MS + 60_000)})
+        found = page
+        for _ in range(MAX_TRADE_PAGES):
+            if len(page) < PAGE:
+                return [_execution(trade) for trade in found]
+            page = await self._page({**asked, "fromId": max(trade.id for trade in page) + 1})
+            found = found + page
+        log.warning("trades_cut", symbol=symbol, pages=MAX_TRADE_PAGES)
+        return [_execution(trade) for trade in found]
+
+    async def _page(self, asked: dict[str, str | int]) -> list[Trade]:
+        return await self._rest.ask("GET", "/fapi/v1/userTrades", TRADES_WEIGHT, _trades, asked)
+
+    async def order_numbered(self, symbol: str, number: int) -> wire.QueriedOrder:
+        """An order by exchange order id. Raises `VenueRefused` with -2013 where the venue does not find it."""
+        asked: dict[str, str | int] = {"symbol": symbol, "orderId": number}
+        return await self._rest.ask("GET", "/fapi/v1/order", 1, wire.queried_order, asked)
+
+    async def account_config(self) -> AccountConfig:
+        """Position mode and margin mode of the account."""
+        return await self._rest.ask("GET", "/fapi/v1/accountConfig", 5, _account_config)
+
+    async def symbol_configs(self) -> list[SymbolConfig]:
+        """Margin type and leverage of every symbol."""
+        return await self._rest.ask("GET", "/fapi/v1/symbolConfig", 5, _symbol_configs)
+
+    async def brackets(self) -> dict[str, tuple[LeverageBracket, ...]]:
+        """The margin tiers of every symbol."""
+        rows = await self._rest.ask("GET", "/fapi/v1/leverageBracket", 1, _tiers)
+        return {row.symbol: tuple([_bracket(tier) for tier in row.brackets]) for row in rows}
+
+
+def _flow(item: Income) -> CashFlow:
+    return CashFlow(
+        flow_id=item.tran_id,
+        kind=item.income_type,
+        amount=item.income,
+        asset=item.asset,
+        symbol=item.symbol,
+        info=item.info,
+        time_ms=item.time,
+    )
+
+
+def _execution(trade: Trade) -> Execution:
+    fill = Fill(
+        trade_id=trade.id,
+        price=trade.price,
+        quantity=trade.qty,
+        commission=trade.commission,
+        commission_asset=trade.commission_asset,
+        realized_pnl=trade.realized_pnl,
+        maker=trade.maker,
+        trade_ms=trade.time,
+    )
+    return Execution(trade.symbol, trade.order_id, trade.side, trade.position_side, fill)
+
+
+def _bracket(tier: Tier) -> LeverageBracket:
+    return LeverageBracket(
+        cap=tier.notional_cap, rate=tier.maint_margin_ratio, cum=tier.cum, leverage=tier.initial_leverage
+    )
