@@ -63,7 +63,7 @@ def _account(venue: Venue, account: Account, now_ms: int) -> Body:
             for symbol, held in account.holdings.items()
             for leg in held.legs.values()
         ],
-        "orders": [views.queried(order) for order in account.orders()],
+        "orders": [{**views.queried(order), "endedBy": order.ended_by} for order in account.orders()],
         "openOrders": [views.queried(order) for order in account.open_orders()],
         "trades": [views.trade(item) for item in account.trades],
         "orderCount10s": counts.ten_seconds.used(now_ms),

@@ -19,7 +19,19 @@ Outcome = tuple[int, Any, VenueError | None]
 class Incoming:
     """A request as an adapter hands it over. REST gives query and body; the WebSocket API only params."""
 
-    __slots__ = ("address", "api_key", "body", "ip", "key", "params", "query", "route", "session", "transport")
+    __slots__ = (
+        "address",
+        "api_key",
+        "arrived_ms",
+        "body",
+        "ip",
+        "key",
+        "params",
+        "query",
+        "route",
+        "session",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -42,6 +54,7 @@ class Incoming:
         self.session = session
         self.key: Key | None = None
         self.address = ip
+        self.arrived_ms = 0
 
 
 def receive(venue: Venue, incoming: Incoming) -> Verdict | None:
@@ -58,7 +71,11 @@ def receive(venue: Venue, incoming: Incoming) -> Verdict | None:
     if not venue.faults.requests:
         return None
     call = Call(incoming.transport, route.name, route.operation, incoming.params, account, incoming.ip)
-    return venue.faults.strike(call, venue.now_ms())
+    incoming.arrived_ms = venue.now_ms()
+    verdict = venue.faults.strike(call, incoming.arrived_ms)
+    if verdict is not None and verdict.delay_before_ms and route.operation == "order.modify":
+        venue.amending.append(incoming.params)
+    return verdict
 
 
 def execute(venue: Venue, incoming: Incoming, verdict: Verdict | None) -> Any:
@@ -89,7 +106,9 @@ def _identify(incoming: Incoming, request: Request, now_ms: int) -> None:
     request.signer, request.key = key.account, key
     if incoming.route.security != "signed":
         return
-    signing.check_time(params, now_ms)
+    signing.check_time(params, incoming.arrived_ms or now_ms)
+    if incoming.arrived_ms and incoming.route.orders[0]:
+        signing.check_still_in_time(params, now_ms)
     if incoming.transport == "rest":
         signing.check_rest(key.verifier, incoming.query, incoming.body, params.get("signature"))
     elif "apiKey" in params:
@@ -105,6 +124,9 @@ def carry_out(venue: Venue, incoming: Incoming, verdict: Verdict | None) -> Outc
             answer = execute(venue, incoming, verdict)
     except VenueError as error:
         failure = error
+    finally:
+        if venue.amending:
+            venue.amending = [params for params in venue.amending if params is not incoming.params]
     if verdict is not None and verdict.error is not None:
         failure = verdict.error
     if failure is not None:

@@ -1,9 +1,9 @@
 """Every exchange route by name. A new one: a handler and a line in its family's table."""
 
 from pms_simulator.app.request import Route
-from pms_simulator.app.routes import account, listen_keys, orders, public, session, settings
+from pms_simulator.app.routes import account, amendments, countdown, listen_keys, orders, public, session, settings
 
-FAMILIES = (public, orders, account, settings, listen_keys)
+FAMILIES = (public, orders, amendments, countdown, account, settings, listen_keys)
 
 WS_FAMILIES = (public, orders, account, listen_keys, session)
 

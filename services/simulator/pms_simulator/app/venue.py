@@ -4,6 +4,7 @@ Owns the state that requests share. Never parses a request and never touches a s
 adapters the second.
 """
 
+import asyncio
 import secrets
 import time
 from collections import deque
@@ -49,6 +50,8 @@ class Venue:
         self.keys: dict[str, Key] = {}
         self.limits = Limits(config.limits)
         self.faults = Faults()
+        self.amending: list[dict[str, str]] = []  # amendments that wait, held back by a fault
+        self.countdowns: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self.requests: deque[Received] = deque(maxlen=config.request_log)
         self.received = 0
         self.frames = FrameLog(config.request_log)

@@ -30,6 +30,19 @@ class Income:
 
 
 @dataclass(frozen=True, slots=True)
+class AmendmentRecord:
+    """One change of an order: (price, quantity) before and after, and the how manieth of that order it is."""
+
+    number: int
+    order: Order
+    before: tuple[int, int]
+    after: tuple[int, int]
+    count: int
+    time_ms: int
+    modify_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class FeeRates:
     """Commission as a fraction of notional."""
 
@@ -53,11 +66,13 @@ class Account:
         self.watched = False  # whether anybody reads this account's events
         self.trades: deque[Trade] = deque(maxlen=history)
         self.income: deque[Income] = deque(maxlen=history)
+        self.amendments: deque[AmendmentRecord] = deque(maxlen=history)
         self._history = history
         self._by_id: dict[tuple[str, int], Order] = {}
         self._by_client: dict[tuple[str, str], Order] = {}
         self._finished: deque[Order] = deque()
         self._tran_id = 0
+        self._amendment_id = 0
 
     def holding(self, spec: SymbolSpec, brackets: tuple[Bracket, ...], mark: int) -> Holding:
         """The holding of a symbol, made on first use."""
@@ -145,6 +160,13 @@ class Account:
         )
         self.trades.append(trade)
         return trade
+
+    def note_amendment(self, order: Order, price: int, quantity: int, modify_id: int | None, now_ms: int) -> None:
+        """Keep what an amendment is about to change."""
+        self._amendment_id += 1
+        before, after = (order.price, order.quantity), (price, quantity)
+        count = order.amendments + 1
+        self.amendments.append(AmendmentRecord(self._amendment_id, order, before, after, count, now_ms, modify_id))
 
     def transfer(self, amount: Decimal, now_ms: int) -> None:
         """A deposit (positive) or withdrawal."""

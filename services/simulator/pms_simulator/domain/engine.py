@@ -86,6 +86,7 @@ class Engine:
             return self.cancel(account, order, now_ms)
         market.book.remove(order)
         held.count(order, -order.remaining)
+        account.note_amendment(order, wanted.price, wanted.quantity, wanted.modify_id, now_ms)
         order.resize(wanted.quantity)
         order.price = wanted.price
         order.stp = "NONE"

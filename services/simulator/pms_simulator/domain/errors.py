@@ -84,6 +84,7 @@ _TEXTS = {
         "and smaller than 253402300799000."
     ),
     -5041: "No depth matches this BBO order.",
+    -5043: "A pending modification already exists for this order.",
     -5047: "Modifying with reduceOnly is only supported for a reduce-only order.",
 }
 

@@ -30,6 +30,7 @@ class Order:
         "amendments",
         "client_id",
         "closing",
+        "ended_by",
         "executed",
         "expiry_reason",
         "forced",
@@ -100,6 +101,7 @@ class Order:
         self.modify_id: int | None = None
         self.expiry_reason = "0"
         self.forced: Forced = ""
+        self.ended_by = ""
         self.seq = 0
 
     @property

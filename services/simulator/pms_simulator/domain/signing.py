@@ -97,3 +97,9 @@ def check_time(params: Mapping[str, str], now_ms: int) -> None:
         raise VenueError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
     if now_ms - timestamp > window:
         raise refuse(-1021)
+
+
+def check_still_in_time(params: Mapping[str, str], now_ms: int) -> None:
+    """-5028: the matching engine looks at the time again when it places or modifies."""
+    if now_ms - int(params["timestamp"]) > int(params.get("recvWindow") or DEFAULT_WINDOW_MS):
+        raise refuse(-5028)

@@ -93,7 +93,16 @@ def _amend(venue: Venue, request: Request, params: dict[str, str]) -> Any:
     order = find(venue, request, params)
     if order is None or not order.is_open or order.side != side:
         raise refuse(-2013)
+    if venue.amending and _is_amending(venue, order, params):
+        raise refuse(-5043)
     return views.placed(venue.engine.amend(request.account, order, wanted, request.now_ms))
+
+
+def _is_amending(venue: Venue, order: Order, params: dict[str, str]) -> bool:
+    """Whether another amendment of the order came before and waits still. Client ids are unique among open orders."""
+    names = {("orderId", str(order.order_id)), ("origClientOrderId", order.client_id)}
+    earlier = [pending for pending in venue.amending if pending is not params]
+    return any(pending.get("symbol") == order.spec.symbol and names & pending.items() for pending in earlier)
 
 
 def query(venue: Venue, request: Request) -> Any:
@@ -145,6 +154,24 @@ def all_orders(venue: Venue, request: Request) -> Any:
     ]
     chosen = found[:limit] if first is not None or start is not None else found[-limit:]
     return [views.queried(order) for order in chosen]
+
+
+def force_orders(venue: Venue, request: Request) -> Any:
+    """GET forceOrders: what the venue closed by itself."""
+    params = request.params
+    symbol, kind = params.get("symbol"), params.get("autoCloseType")
+    if kind not in {None, "", "LIQUIDATION", "ADL"}:
+        raise illegal("autoCloseType")
+    start, end = window(params)
+    found = [
+        order
+        for order in request.account.orders()
+        if order.forced in ({kind} if kind else {"LIQUIDATION", "ADL"})
+        and (not symbol or order.spec.symbol == symbol)
+        and (start is None or order.time_ms >= start)
+        and (end is None or order.time_ms <= end)
+    ]
+    return [{**views.queried(order), "autoCloseType": order.forced} for order in found[-page(params, 50, 100) :]]
 
 
 def user_trades(venue: Venue, request: Request) -> Any:
@@ -250,11 +277,13 @@ REST = (
     Route("GET /fapi/v1/openOrders", open_orders, weight=_open_orders_weight, operation="openOrders"),
     Route("DELETE /fapi/v1/allOpenOrders", cancel_all, operation="allOpenOrders"),
     Route("GET /fapi/v1/allOrders", all_orders, weight=5, operation="allOrders"),
+    Route("GET /fapi/v1/forceOrders", force_orders, weight=lambda p: 20 if p.get("symbol") else 50,
+          operation="forceOrders"),
     Route("GET /fapi/v1/userTrades", user_trades, weight=5, operation="userTrades"),
     Route("POST /fapi/v1/batchOrders", batch_place, weight=5, orders=(5, 1), operation="batch.place"),
     Route("PUT /fapi/v1/batchOrders", batch_amend, weight=5, orders=(5, 1), operation="batch.modify"),
     Route("DELETE /fapi/v1/batchOrders", batch_cancel, operation="batch.cancel"),
-)
+)  # fmt: skip
 WS = (
     Route("order.place", place, weight=0, orders=(1, 1), operation="order.place"),
     Route("order.modify", amend, weight=0, orders=(1, 1), operation="order.modify"),
