@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     feed_symbols: Names = ()
     require_account: bool = False
     db_symbols: Literal["native", "ccxt"] = "native"
+    history_days: int = Field(default=90, ge=0)
 
     redis_url: str = Field(default="", repr=False)
     database_url: str = Field(default="", repr=False)

@@ -8,6 +8,7 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     domain/reducer      an order and a happening -> the order after it, and what follows
     domain/resolution   when an unclear order is asked for, and what an answer proves
     domain/errors       what each error code of the venue means for the request
+    domain/history      what the journal keeps of an order, and the order that follows from it
     domain/lanes, rate  who goes first; the venue's limits, with a reserve for cancels
     domain/filters, resting, gates, tracker
                         what may not be sent; who would meet whom; trading states; every order by every name
@@ -26,7 +27,9 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     adapters/journal    PostgreSQL: what happened, written off the hot path
     adapters/pending_orders
                         PostgreSQL: the table that the JS application reads
-    adapters/recall     PostgreSQL: what is read back, at a start and to tell it again
+    adapters/recall, replay
+                        PostgreSQL: what is read back, at a start, to tell it again, and to check the books
+    adapters/retention  PostgreSQL: what is old is removed
 
 One order's way: intake -> manager.place -> sender (lane, budget, gate, signature) -> trading socket; the answer comes
 back through outcomes, the feed through session; both end in manager.follow, which publishes, journals, answers and

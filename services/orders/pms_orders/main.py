@@ -33,6 +33,7 @@ from pms_orders.adapters.binance.transport import Transport
 from pms_orders.adapters.binance.user_stream import UserStream
 from pms_orders.adapters.journal import STATEMENTS, Journal
 from pms_orders.adapters.pending_orders import adopt
+from pms_orders.adapters.retention import Retention
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
 from pms_orders.app.foreign import ForeignOrders
@@ -180,7 +181,7 @@ async def wire(life: Lifecycle) -> None:
         retelling=retelling,
     )
     life.spawn(_tick(manager, socket, journal, readiness), "tick")
-    _keep(life, bus, names)
+    _keep(life, bus, names, engine)
     _read(life, session, urgent, work)
 
 
@@ -212,8 +213,10 @@ async def _there(life: Lifecycle, ask: Callable[[], Awaitable[T]]) -> T:
             return found
 
 
-def _keep(life: Lifecycle, bus: Bus, names: Names) -> None:
+def _keep(life: Lifecycle, bus: Bus, names: Names, engine: AsyncEngine) -> None:
     """Trim what is ours to trim, and measure what is ours to read."""
+    if life.settings.history_days:
+        life.spawn(Retention(engine, life.settings.history_days, now_ms).run(), "retention")
     life.spawn(Trimmer(bus.redis, kept_by(names, SERVICE)).run(), "trimmer")
     read = [stream for stream in topology(names) if SERVICE in stream.groups or stream.name == names.updates(SERVICE)]
     life.spawn(LagSampler(bus.redis, read).run(), "lag")

@@ -14,6 +14,7 @@ from pms_common.contracts.exchange_codes import Outcome
 from pms_common.db import GroupCommit, Statement
 from pms_orders.adapters.pending_orders import PendingOrders, concerns
 from pms_orders.domain.errors import VenueError
+from pms_orders.domain.history import transition
 from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.reducer import Announce
 
@@ -191,30 +192,8 @@ class Journal:
 
     def _transition(self, order: OrderState, cause: str, key: str, event_ms: int, reason: str | None) -> None:
         self._n += 1
-        status = "cancelling" if order.wanted_cancel and not order.final else order.status
-        row = (
-            self._epoch,
-            self._n,
-            order.place.client_order_id,
-            cause,
-            key,
-            status,
-            order.version,
-            order.exchange_order_id,
-            order.price,
-            order.quantity,
-            order.executed,
-            order.average_price,
-            order.terms_ms,
-            order.sent_ms,
-            order.updated_ms,
-            order.error_code,
-            order.error,
-            event_ms,
-            self._clock_ms(),
-            reason,
-        )
-        self._commits.add(HAPPENED, row)
+        head = (self._epoch, self._n, order.place.client_order_id, cause, key)
+        self._commits.add(HAPPENED, (*head, *transition(order), event_ms, self._clock_ms(), reason))
 
     def _fill(self, order: OrderState, fill: Fill) -> None:
         place: PlaceOrder = order.place

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import Fill, PlaceOrder
-from pms_common.decimals import ZERO
 from pms_common.logging import get_logger
+from pms_orders.domain.history import Transition, book, rebuild
 from pms_orders.domain.order import OrderState, exchange_number
 
 log = get_logger(__name__)
@@ -82,8 +82,8 @@ async def restore(engine: AsyncEngine, max_ended: int, heard_ms: int) -> Restore
     `heard_ms` is when Redis was last told something.
     """
     async with engine.connect() as connection:
-        live = [_order(row) for row in (await connection.execute(_LIVE)).mappings()]
-        ended = [_order(row) for row in (await connection.execute(_ENDED, {"bound": max_ended})).mappings()]
+        live = [order_of(row) for row in (await connection.execute(_LIVE)).mappings()]
+        ended = [order_of(row) for row in (await connection.execute(_ENDED, {"bound": max_ended})).mappings()]
         both = {order.client_order_id: order for order in (*live, *ended)}
         fills = await connection.execute(_FILLS, {"names": list(both)})
         _book(both, fills.mappings())
@@ -92,7 +92,7 @@ async def restore(engine: AsyncEngine, max_ended: int, heard_ms: int) -> Restore
         changed = await connection.execute(_CHANGED, {"since": since_ms})
         recent: dict[str, list[Fill]] = {row.client_order_id: [] for row in changed}
         for row in (await connection.execute(_RECENT, {"since": since_ms})).mappings():
-            recent.setdefault(row["client_order_id"], []).append(_fill(row))
+            recent.setdefault(row["client_order_id"], []).append(fill_of(row))
     return Restored(live, ended[::-1], gates, recent)
 
 
@@ -115,7 +115,7 @@ async def find_one(engine: AsyncEngine, order_id: str) -> OrderState | None:
     number = exchange_number(order_id)
     async with engine.connect() as connection:
         rows = (await connection.execute(_ONE, {"name": order_id, "number": number})).mappings().all()
-    return _order(rows[0]) if len(rows) == 1 else None
+    return order_of(rows[0]) if len(rows) == 1 else None
 
 
 async def fills_since(engine: AsyncEngine, since_ms: int, page: int) -> AsyncIterator[list[tuple[str, Fill]]]:
@@ -125,7 +125,7 @@ async def fills_since(engine: AsyncEngine, since_ms: int, page: int) -> AsyncIte
         async with engine.connect() as connection:
             rows = (await connection.execute(_PAGE, {**after, "bound": page})).mappings().all()
         if rows:
-            yield [(row["client_order_id"], _fill(row)) for row in rows]
+            yield [(row["client_order_id"], fill_of(row)) for row in rows]
         if len(rows) < page:
             return
         after = {name: rows[-1][name] for name in after}
@@ -144,7 +144,7 @@ async def orders_named(engine: AsyncEngine, names: list[str]) -> dict[str, Order
         return {}
     async with engine.connect() as connection:
         rows = (await connection.execute(_NAMED, {"names": names})).mappings().all()
-    return {row["client_order_id"]: _order(row) for row in rows}
+    return {row["client_order_id"]: order_of(row) for row in rows}
 
 
 async def last_journalled_ms(engine: AsyncEngine) -> int | None:
@@ -158,32 +158,28 @@ async def known_orders(engine: AsyncEngine, names: list[str], numbers: list[int]
     """Orders by client or exchange order id, however long ago, with their executions. Raises `DATABASE_ERRORS`."""
     async with engine.connect() as connection:
         rows = (await connection.execute(_KNOWN, {"names": names, "numbers": numbers})).mappings().all()
-        orders = {row["client_order_id"]: _order(row) for row in rows}
+        orders = {row["client_order_id"]: order_of(row) for row in rows}
         _book(orders, (await connection.execute(_FILLS, {"names": list(orders)})).mappings())
     return list(orders.values())
 
 
-def _order(row: RowMapping) -> OrderState:
-    place = _place.decode(row["placed"])
-    return OrderState(
-        place,
-        row["created_ms"],
-        row["updated_ms"],
-        row["price"],
-        row["quantity"],
-        status=row["status"],
-        exchange_order_id=row["exchange_order_id"],
-        executed=row["executed_quantity"],
-        average_price=row["average_price"],
-        version=row["version"],
-        terms_ms=row["terms_ms"],
-        sent_ms=row["sent_ms"],
-        error_code=row["error_code"],
-        error=row["error"],
-    )
+def place_of(row: RowMapping) -> PlaceOrder:
+    """The request of a row of `orders`."""
+    return _place.decode(row["placed"])
 
 
-def _fill(row: RowMapping) -> Fill:
+def transition_of(row: RowMapping) -> Transition:
+    """The state in a row of `orders` or `transitions`."""
+    return Transition(*[row[name] for name in Transition._fields])
+
+
+def order_of(row: RowMapping) -> OrderState:
+    """The order of a row of `orders`, without its executions."""
+    return rebuild(place_of(row), row["created_ms"], [transition_of(row)], ())
+
+
+def fill_of(row: RowMapping) -> Fill:
+    """The execution of a row of `fills`."""
     return Fill(
         trade_id=row["trade_id"],
         price=row["price"],
@@ -196,11 +192,6 @@ def _fill(row: RowMapping) -> Fill:
     )
 
 
-def _book(orders: dict[str, OrderState], fills: Iterable[Any]) -> None:
-    for fill in fills:
-        order = orders[fill["client_order_id"]]
-        order.trades.add(fill["trade_id"])
-        order.booked += fill["quantity"]
-        order.cost += fill["quantity"] * fill["price"]
-    for order in orders.values():
-        order.executed = max(order.executed, order.booked, ZERO)
+def _book(orders: dict[str, OrderState], fills: Iterable[RowMapping]) -> None:
+    for row in fills:
+        book(orders[row["client_order_id"]], row["trade_id"], row["quantity"], row["price"])
