@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     sim_max_open_orders: int | None = Field(default=None, gt=0)
     sim_history: int = Field(default=100_000, gt=0)
     sim_request_log: int = Field(default=20_000, gt=0)
+    sim_listen_key_seconds: float = Field(default=3_600.0, gt=0)
+    sim_connection_seconds: float = Field(default=86_400.0, gt=0)
     sim_limit_weight_per_minute: int = Field(default=2_400, gt=0)
     sim_limit_orders_per_minute: int = Field(default=1_200, gt=0)
     sim_limit_orders_per_ten_seconds: int = Field(default=300, gt=0)

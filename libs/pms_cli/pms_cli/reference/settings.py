@@ -64,6 +64,8 @@ MEANINGS = {
     "sim_max_open_orders": "by symbol; default: as exchangeInfo says",
     "sim_history": "ended orders, trades and income records kept for queries, by account",
     "sim_request_log": "requests kept for `/sim/requests`",
+    "sim_listen_key_seconds": "how long a listen key lives unless it is prolonged",
+    "sim_connection_seconds": "how long a WebSocket lives; the exchange closes it after a day",
     "sim_limit_weight_per_minute": "request weight allowed",
     "sim_limit_orders_per_minute": "orders allowed",
     "sim_limit_orders_per_ten_seconds": "orders allowed",
