@@ -23,6 +23,7 @@ from pms_orders.app.session import Session
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import OrderState
 from pms_orders.domain.reducer import Announce
+from pms_orders.domain.slots import Slots
 from pms_orders.domain.tracker import OrderTracker
 
 NAME = "PMS_a_LMT_1"
@@ -36,6 +37,7 @@ class Told:
     facts: list[Any] = field(default_factory=list)
     parts: dict[str, bool] = field(default_factory=dict)
     missed: int = 0
+    slots: Slots = field(default_factory=Slots)
 
     def tell(self, order: OrderState, announces: list[Announce]) -> None:
         self.causes += [(announce.key, announce.cause) for announce in announces]
@@ -235,10 +237,21 @@ def test_what_the_feed_tells_while_the_account_is_asked_for_stays() -> None:
     facts.change(changed("90", "0"))
     assets = [wire.Asset("USDT", Decimal(100)), wire.Asset("BNB", Decimal(1))]
     asked_s = facts._changed_s["USDT", ""]
-    assert facts.replace(assets, [old_position, other], asked_s)
+    assert facts.replace(assets, [old_position, other], asked_s) == {"ETHUSDT"}
     facts.tell_all("reconciliation")
     told_all = told.facts[-1]
     assert {item.asset: item.wallet for item in told_all.balances} == {"USDT": Decimal(90), "BNB": Decimal(1)}
     assert [item.symbol for item in told_all.positions] == ["ETHUSDT"]
-    assert facts.replace(assets, [other], asked_s + 60)
-    assert not facts.replace(assets, [other], asked_s + 60)
+    assert not facts.replace(assets, [other], asked_s + 60) and facts.differed  # the wallet is another
+    assert not facts.replace(assets, [other], asked_s + 60) and not facts.differed
+    assert facts.replace(assets, [], asked_s + 60) == {"ETHUSDT"}
+
+
+def test_r13_an_older_account_event_of_another_connection_changes_nothing() -> None:
+    told: Any = Told()
+    facts = ExchangeFacts(told, lambda: NOW)
+    facts.change(changed("90", "1"))
+    older = changed("100", "2")
+    older.event_ms -= 1
+    facts.change(older)
+    assert [position.quantity for position in facts.positions()] == [Decimal(1)]

@@ -68,7 +68,7 @@ class Exchange:
         found: Any = {
             "income": self.income,
             "openOrders": [o for o in self.open_orders if request.query.get("symbol") in (None, o["symbol"])],
-            "userTrades": [t for t in self.trades if t["symbol"] == request.query["symbol"]],
+            "userTrades": [t for t in self.trades if t["symbol"] == request.query.get("symbol")],
             "balance": self.balances,
             "positionRisk": self.positions,
         }[path]
