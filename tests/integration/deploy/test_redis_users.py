@@ -11,6 +11,7 @@ from redis.exceptions import NoPermissionError
 
 from pms_cli.embedded import start_valkey
 from pms_common.bus import Bus, Entry, LagSampler, Trimmer
+from pms_common.lease import Lease
 from pms_common.names import Names
 from pms_common.topology import topology
 
@@ -100,6 +101,9 @@ async def test_the_services_user_can_run_the_whole_bus(server: str) -> None:
     streams = [stream for stream in topology(names) if stream.name == names.requests("risk")]
     await LagSampler(bus.redis, streams).sample()
     await Trimmer(bus.redis, streams, aged={names.dead: 1000}).trim()
+    lease = Lease(bus.redis, names.lease("risk"), "risk")
+    await asyncio.wait_for(lease.acquire(lambda why: None), 5)
+    assert lease.held()
     await consumer.stop()
     await running
     await bus.close()

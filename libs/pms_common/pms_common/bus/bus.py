@@ -5,7 +5,7 @@ Owns the outbox, the redis-py client for what is not hot, and the incarnation. U
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 
 import redis.asyncio
@@ -28,6 +28,11 @@ def _nobody(_part: str, _ok: bool, _why: str) -> None:
     """For processes without readiness."""
 
 
+def _always() -> bool:
+    """For processes without a lease."""
+    return True
+
+
 class Bus:
     """Made by `Bus.connect`; `run` lives as long as the service, `close` writes what is left and ends."""
 
@@ -42,6 +47,7 @@ class Bus:
         self.outbox = Outbox(self._dial, names.own(role, "outbox"), ready=ready)
         _waiting.labels(role).set_function(lambda: self.outbox.pending)
         self._writing: asyncio.Task[None] | None = None
+        self._may_read: Callable[[], bool] = _always
 
     @classmethod
     async def connect(cls, url: str, role: str, names: Names, ready: Ready = _nobody) -> "Bus":
@@ -58,6 +64,18 @@ class Bus:
         """Wait; raises when Redis refuses what is written, for good."""
         assert self._writing is not None
         await asyncio.shield(self._writing)
+
+    def read_while(self, may_read: Callable[[], bool]) -> None:
+        """Have consumers made from now on begin no read while `may_read` is false; `resume` when it is true again.
+
+        A process that was stopped and goes on must not take entries that its successor is to have.
+        """
+        self._may_read = may_read
+
+    def resume(self) -> None:
+        """Consumers may read again."""
+        for callback in self.outbox.on_room:
+            callback()
 
     def consumer(
         self,
@@ -90,6 +108,7 @@ class Bus:
             cursors=cursors,
             max_unacked=max_unacked,
             part=part,
+            may_begin=self._may_read,
         )
 
     def ticks_writer(self, stream: str) -> TicksWriter:

@@ -52,8 +52,10 @@ class Consumer:
         cursors: CursorStore | None = None,
         max_unacked: int = MAX_UNACKED,
         part: str = "",
+        may_begin: Callable[[], bool] = lambda: True,
     ) -> None:
         self.group = group
+        self._may_begin = may_begin
         self._part = f"consumer:{part or group}"
         self.role = role
         self.stopping = False
@@ -115,8 +117,8 @@ class Consumer:
     # -- for readers
 
     def may_read(self, coming: int = 0) -> bool:
-        """Whether there is room for more entries beside `coming` ones, here and in the outbox."""
-        if self._unacked + coming < self._max_unacked and not self._outbox.full:
+        """Whether there is room for more entries beside `coming` ones, here and in the outbox, and we may have them."""
+        if self._unacked + coming < self._max_unacked and not self._outbox.full and self._may_begin():
             return True
         self._waiting = True
         self._room.clear()

@@ -1,0 +1,39 @@
+"""A service leads or stands by: the lease in the life of a service's process.
+
+Owns the part `lease` of its readiness, its reading (none without the lease) and its end (a process whose lease somebody
+took ends with exit code 1; started again it stands by). Ending is chosen over standing by on the spot because what such
+a process remembers is older than what its successor does: only the journal and the exchange can tell it what is true.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from pms_common.bus import Bus
+from pms_common.lease.lease import Lease
+from pms_common.service import Lifecycle
+
+
+async def lead(
+    life: Lifecycle, bus: Bus, role: str, *, fence_s: float = 0.0, idle: Callable[[], bool] = lambda: True
+) -> Lease:
+    """Stand by until the lease of `role` is ours, then keep it. Call it before the epoch is taken.
+
+    The lease is released after everything that is registered with `life.on_stop` later has been closed; `idle` then
+    says whether nothing that was sent is still under way.
+    """
+    lease = Lease(bus.redis, bus.names.lease(role), role, fence_s)
+    await lease.acquire(partial(life.ready, "lease", False))
+
+    async def release() -> None:
+        await lease.release(idle())
+
+    def changed(held: bool, why: str) -> None:
+        life.ready("lease", held, why)
+        if held:
+            bus.resume()
+
+    lease.on_change.append(changed)
+    bus.read_while(lease.held)
+    life.on_stop(release)
+    life.spawn(lease.run(), "lease")
+    return lease

@@ -1,0 +1,69 @@
+"""When a lease may be taken, and from when its taker may act."""
+
+from dataclasses import replace
+
+import pytest
+
+from pms_common.lease.belief import TTL_S
+from pms_common.lease.contest import RELEASED, Contest, Look, Record
+
+FENCE_S = 1.2
+HELD = Record(holder="other", until_ms=101_500, redis="r1")
+
+
+def look(answered_s: float, record: Record | None = HELD, *, redis: str = "r1", dead: bool = False) -> Look:
+    """By a Redis whose clock is 90 s before ours."""
+    return Look(record, round((answered_s + 90) * 1000), redis, answered_s, dead)
+
+
+def test_no_record_is_taken_and_acted_on_at_once() -> None:
+    contest, first = Contest(FENCE_S), look(10.0, None)
+    assert contest.over(first) and contest.act_from_s(first) == 10.0
+
+
+def test_a_lease_given_back_is_taken_at_once_and_acted_on_unless_something_is_under_way() -> None:
+    for holder, waits_s in (("", 0.0), (RELEASED + "other", FENCE_S)):
+        contest, first = Contest(FENCE_S), look(10.0, replace(HELD, holder=holder))
+        assert contest.over(first) and contest.act_from_s(first) == 10.0 + waits_s
+
+
+def test_a_dead_holder_is_followed_at_once_but_its_last_request_is_waited_for() -> None:
+    contest, first = Contest(FENCE_S), look(10.0, dead=True)
+    assert contest.over(first) and contest.act_from_s(first) == 10.0 + FENCE_S
+
+
+def test_who_comes_after_a_crash_waits_for_the_end_that_redis_wrote() -> None:
+    contest = Contest(FENCE_S)
+    assert not contest.over(look(11.0))
+    last = look(11.501)
+    assert contest.over(last) and contest.act_from_s(last) == pytest.approx(11.5 + FENCE_S)
+
+
+def test_who_comes_long_after_a_crash_acts_at_once() -> None:
+    contest, first = Contest(FENCE_S), look(60.0)
+    assert contest.over(first) and contest.act_from_s(first) < 60.0
+
+
+def test_who_saw_a_renewal_trusts_its_own_clock_only() -> None:
+    contest = Contest(FENCE_S)
+    contest.over(look(9.0, replace(HELD, until_ms=100_000)))
+    contest.over(look(10.0))
+    stepped = Look(HELD, 999_999_999, "r1", 10.1)  # the clock of Redis has been stepped
+    assert not contest.over(stepped)
+    end = replace(stepped, answered_s=10.0 + TTL_S)
+    assert contest.over(end) and contest.act_from_s(end) == pytest.approx(10.0 + TTL_S + FENCE_S)
+
+
+def test_the_end_written_by_another_redis_is_not_trusted() -> None:
+    contest = Contest(FENCE_S)
+    assert not contest.over(look(60.0, redis="r2"))
+    last = look(60.0 + TTL_S, redis="r2")
+    assert contest.over(last) and contest.act_from_s(last) == pytest.approx(60.0 + TTL_S + FENCE_S)
+
+
+def test_a_record_that_vanishes_does_not_free_the_lease_before_its_time() -> None:
+    contest = Contest(FENCE_S)
+    contest.over(look(10.0))
+    assert not contest.over(look(10.1, None))
+    last = look(10.0 + TTL_S, None)
+    assert contest.over(last) and contest.act_from_s(last) == pytest.approx(10.0 + TTL_S + FENCE_S)
