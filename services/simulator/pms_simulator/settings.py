@@ -81,6 +81,8 @@ def from_settings(settings: Settings) -> SimConfig:
         max_open_orders=settings.sim_max_open_orders,
         history=settings.sim_history,
         request_log=settings.sim_request_log,
+        listen_key_life_ms=int(settings.sim_listen_key_seconds * 1000),
+        connection_life_ms=int(settings.sim_connection_seconds * 1000),
     )
 
 

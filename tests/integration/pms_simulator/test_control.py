@@ -135,3 +135,36 @@ async def test_bad_control_requests_are_refused(client: Any) -> None:
     assert (await client.control("POST", "faults", kind="delay"))["code"] == -1102
     assert (await client.control("POST", "faults", kind="error", count="many"))["code"] == -1100
     assert (await client.control("POST", "nothing"))["code"] == -5000
+
+
+async def test_funding(client: Any) -> None:
+    await client.market()
+    answer = await client.control("POST", "funding", symbol="BTCUSDT", rate="0.0005")
+    assert answer == {"symbol": "BTCUSDT", "rate": "0.0005", "paid": {"main": "-0.30000025"}}
+    (row,) = await client.call("GET", "/fapi/v1/income", incomeType="FUNDING_FEE")
+    assert (row["income"], row["symbol"]) == ("-0.30000025", "BTCUSDT")
+    assert (await client.raw("GET", "/fapi/v1/premiumIndex", "symbol=BTCUSDT"))[1]["lastFundingRate"] == "0.00050000"
+    (settled,) = (await client.raw("GET", "/fapi/v1/fundingRate", "symbol=BTCUSDT"))[1]
+    assert settled["fundingRate"] == "0.00050000"
+    assert "rate" in (await client.control("POST", "funding", symbol="BTCUSDT", rate="2"))["msg"]
+
+
+async def test_connections_and_listen_keys_end_in_time(start_client: Callable[..., Awaitable[Any]]) -> None:
+    client = await start_client(connection_life_ms=300, listen_key_life_ms=100)
+    stream = await client.user_stream()
+    told = await asyncio.wait_for(stream.receive(), 30)
+    if told.type == aiohttp.WSMsgType.TEXT:  # keys are looked through once a second
+        assert told.json()["e"] == "listenKeyExpired"
+        told = await asyncio.wait_for(stream.receive(), 30)
+    assert told.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}
+
+
+async def test_symbol_beyond_ascii(client: Any) -> None:
+    symbol, encoded = "币安人生USDT", "%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT"
+    await client.control("POST", "market", symbol=symbol, bid="0.20000", ask="0.20001")
+    stream, book = await client.user_stream(), await client.socket(f"/public/ws/{encoded.lower()}@bookTicker")
+    order = {"side": "BUY", "type": "MARKET", "quantity": "100"}
+    assert (await client.call("POST", "/fapi/v1/order", symbol=encoded, **order))["symbol"] == symbol
+    assert (await asyncio.wait_for(stream.receive_json(), 30))["s"] == symbol
+    await client.control("POST", "market", symbol=symbol, bid="0.20002", ask="0.20003")
+    assert (await asyncio.wait_for(book.receive_json(), 30))["s"] == symbol

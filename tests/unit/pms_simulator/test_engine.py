@@ -152,6 +152,34 @@ def test_self_trade_prevention(desk: Any, mode: str, maker: str, taker: str) -> 
         assert len({trade.trade_id for trade in desk.main.trades}) == 1 and len(desk.main.trades) == 2
 
 
+@pytest.mark.parametrize(("tif", "reason"), [("IOC", "3"), ("GTC", "1")])
+def test_reasons_of_self_trade_prevention(desk: Any, tif: str, reason: str) -> None:
+    resting = desk.place("SELL", "0.010", "60000.10")
+    desk.quote("60000.00", "60001.00")
+    mode = {"selfTradePreventionMode": "EXPIRE_BOTH", "timeInForce": tif}
+    crossing = desk.place("BUY", "0.010", "60000.10", **mode)
+    assert (crossing.expiry_reason, resting.expiry_reason) == (reason, "1")
+    assert desk.kinds()[-2:] == ["EXPIRED/EXPIRED_IN_MATCH"] * 2
+
+
+def test_fill_or_kill_meets_itself_in_two_fills_of_one_trade(desk: Any) -> None:
+    resting = desk.place("SELL", "0.010", "60000.10")
+    desk.quote("60000.00", "60001.00")
+    taking = desk.place("BUY", "0.010", "60000.10", timeInForce="FOK", selfTradePreventionMode="EXPIRE_BOTH")
+    assert (resting.status, taking.status) == ("FILLED", "FILLED")
+    assert len({trade.trade_id for trade in desk.main.trades}) == 1 and len(desk.main.trades) == 2
+
+
+def test_good_till_date_order_expires(desk: Any) -> None:
+    good_till = {"timeInForce": "GTD", "goodTillDate": str(desk.now_ms + 700_000)}
+    order = desk.place("BUY", "0.010", "59000.00", **good_till)
+    desk.engine.expire_due(desk.now_ms + 600_000)
+    assert order.status == "NEW"
+    desk.engine.expire_due(desk.now_ms + 700_000)
+    assert order.status == "EXPIRED"
+    refused(-5040, lambda: desk.place("BUY", "0.010", "59000.00", timeInForce="GTD", goodTillDate=str(desk.now_ms)))
+
+
 def test_accounts_trade_with_each_other(desk: Any) -> None:
     desk.quote("59990.00", "60010.00")
     desk.place("SELL", "0.010", "60000.00", account="other")
@@ -187,6 +215,8 @@ def test_hedge_mode_keeps_both_legs(desk: Any) -> None:
     shrunk = desk.place("SELL", "0.050", positionSide="LONG")
     assert shrunk.quantity == 10 and desk.position(side="LONG") == 0
     refused(-2022, lambda: desk.place("SELL", "0.010", positionSide="LONG"))
+    refused(-4061, lambda: desk.place("SELL", "0.010"))
+    refused(-4062, lambda: desk.place("SELL", "0.010", positionSide="LONG", reduceOnly="true"))
 
 
 def test_profit_is_booked_against_the_pooled_entry(desk: Any) -> None:

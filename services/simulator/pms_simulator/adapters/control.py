@@ -36,6 +36,7 @@ class Control:
             "POST /sim/trade": lambda body: control.trade(venue, body),
             "POST /sim/clock": lambda body: control.set_clock(venue, body),
             "POST /sim/deposit": lambda body: control.deposit(venue, body),
+            "POST /sim/funding": lambda body: control.fund(venue, body),
             "GET /sim/accounts": lambda body: control.accounts(venue),
             "POST /sim/accounts": lambda body: control.add_account(venue, body),
             "POST /sim/faults": lambda body: fault_control.add(venue, sockets, body),

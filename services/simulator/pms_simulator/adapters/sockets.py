@@ -33,11 +33,11 @@ class Sockets:
     def accept(self, request: WSUpgradeRequest, ip: str) -> WSListener | WSUpgradeResponseWithListener | None:
         """The listener for a handshake, None (404) for an unknown path; a refusal where a fault says so."""
         listener = self._listener(request)
-        if isinstance(listener, Socket) and self._venue.faults.requests:
-            refusal = self._refusal(listener, ip)
-            if refusal is not None:
-                return WSUpgradeResponseWithListener(refusal, None)
-        return listener
+        if not isinstance(listener, Socket):
+            return listener
+        listener.life_s = self._venue.config.connection_life_ms / 1000
+        refusal = self._refusal(listener, ip) if self._venue.faults.requests else None
+        return listener if refusal is None else WSUpgradeResponseWithListener(refusal, None)
 
     def _refusal(self, socket: Socket, ip: str) -> WSUpgradeResponse | None:
         venue, name = self._venue, f"CONNECT /{socket.route}"

@@ -1,5 +1,6 @@
 """What every WebSocket of the venue has: a route, a place in the registry, cheap text frames, and how it fails."""
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -23,6 +24,8 @@ class Socket(WSListener):
         self._slow = False
         self._silent = False
         self.serial = next(_serials)
+        self.life_s = 0.0
+        self._end: asyncio.TimerHandle | None = None
 
     @property
     def accounts(self) -> frozenset[str]:
@@ -33,11 +36,15 @@ class Socket(WSListener):
         """Register."""
         self._transport = transport
         self._registry.add(self)
+        if self.life_s:
+            self._end = asyncio.get_running_loop().call_later(self.life_s, self.drop, WSCloseCode.GOING_AWAY)
         self.opened()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Forget."""
         self._registry.discard(self)
+        if self._end is not None:
+            self._end.cancel()
         self._transport = None
         self.closed()
 

@@ -12,6 +12,7 @@ from pms_simulator.app.venue import Venue
 from pms_simulator.domain.account import Account
 from pms_simulator.domain.errors import illegal, mandatory
 from pms_simulator.domain.faults.fields import Fields, wrong
+from pms_simulator.domain.funding import settle_funding
 from pms_simulator.domain.intake import SIDES, side_of, text, units
 from pms_simulator.domain.market.moves import Print, Quote
 from pms_simulator.domain.orders import SIDE_NAME
@@ -210,6 +211,23 @@ def deposit(venue: Venue, body: Body) -> Any:
     venue.engine.deposit(account, amount, now_ms)
     venue.flush(now_ms)
     return {"account": account.name, "wallet": short(account.wallet)}
+
+
+def fund(venue: Venue, body: Body) -> Any:
+    """Settle funding on a symbol at ``rate`` (a fraction, negative: shorts pay)."""
+    params = _params(body)
+    market = venue.engine.market(text(params, "symbol"))
+    rate = _amount(text(params, "rate"), "rate")
+    if not -1 < rate < 1:
+        raise illegal("rate")
+    now_ms = venue.now_ms()
+    paid = settle_funding(venue.engine, market, rate, now_ms)
+    venue.flush(now_ms)
+    return {
+        "symbol": market.spec.symbol,
+        "rate": short(rate),
+        "paid": {name: short(sum_) for name, sum_ in paid.items()},
+    }
 
 
 def accounts(venue: Venue) -> Any:

@@ -285,7 +285,7 @@ def mark_price(market: Market, now_ms: int) -> dict[str, Any]:
         "ap": price,
         "P": price,
         "i": price,
-        "r": "0.00010000",
+        "r": f"{market.funding_rate:.8f}",
         "T": next_funding_ms(now_ms),
         "st": UM,
     }

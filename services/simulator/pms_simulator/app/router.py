@@ -1,9 +1,19 @@
 """Every exchange route by name. A new one: a handler and a line in its family's table."""
 
 from pms_simulator.app.request import Route
-from pms_simulator.app.routes import account, amendments, countdown, listen_keys, orders, public, session, settings
+from pms_simulator.app.routes import (
+    account,
+    amendments,
+    countdown,
+    funding,
+    listen_keys,
+    orders,
+    public,
+    session,
+    settings,
+)
 
-FAMILIES = (public, orders, amendments, countdown, account, settings, listen_keys)
+FAMILIES = (public, funding, orders, amendments, countdown, account, settings, listen_keys)
 
 WS_FAMILIES = (public, orders, account, listen_keys, session)
 

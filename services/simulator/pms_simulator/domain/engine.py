@@ -10,9 +10,11 @@ from pms_simulator.domain import events as build
 from pms_simulator.domain.account import Account
 from pms_simulator.domain.admission import admit
 from pms_simulator.domain.amendment import Amendment, check_amendment, is_cancelled_by
+from pms_simulator.domain.closers import fit_closers
 from pms_simulator.domain.errors import refuse
 from pms_simulator.domain.events import Event
 from pms_simulator.domain.filters import market_bound
+from pms_simulator.domain.forced import liquidate_if_due
 from pms_simulator.domain.history import History
 from pms_simulator.domain.market.moves import Levels, Move, Print, Quote
 from pms_simulator.domain.matching import Execution, Prevented, TakerExpired, match, quote_through, sweep
@@ -115,7 +117,7 @@ class Engine:
             self._print(market, move, now_ms)
         self.touched.add(market)
         if market.update_mark():
-            self._revalue(market)
+            self._revalue(market, now_ms)
 
     def expire_due(self, now_ms: int) -> None:
         """End good-till-date orders whose time has come."""
@@ -185,8 +187,8 @@ class Engine:
         for maker in prevented:
             self._end(self.accounts[maker.account], maker, "EXPIRED_IN_MATCH", now_ms, "1")
         self._settle_remainder(account, market, order, now_ms, taker_expired=taker_expired)
-        if order.executed:
-            self._fit_closers(account, held, now_ms)
+        if order.executed and held.closers:
+            fit_closers(self, account, held, now_ms)
         account.refresh(held)
         if book.update_id != before:
             self.touched.add(market)
@@ -220,7 +222,8 @@ class Engine:
 
     def after_position_change(self, account: Account, held: Holding, now_ms: int) -> None:
         """Bring closing orders and margin in line with the position."""
-        self._fit_closers(account, held, now_ms)
+        if held.closers:
+            fit_closers(self, account, held, now_ms)
         account.refresh(held)
 
     def _book(
@@ -247,36 +250,7 @@ class Engine:
             execution = "CANCELED" if status == "CANCELED" else "EXPIRED"
             self.events.append((account, build.order_update(held, order, execution, now_ms)))
 
-    def _fit_closers(self, account: Account, held: Holding, now_ms: int) -> None:
-        """Closing orders beyond what is left of their position are shrunk or expired, worst priority first."""
-        if not held.closers:
-            return
-        for leg in held.legs.values():
-            for side in (BUY, SELL):
-                closers = [o for o in held.closers.values() if o.side == side and o.position_side == leg.side]
-                excess = sum(o.remaining for o in closers) - max(0, -leg.quantity * side)
-                closers.sort(key=lambda o: (o.price * o.side, -o.seq))
-                for order in closers:
-                    if excess <= 0:
-                        break
-                    excess -= self._cut_closer(account, held, order, excess, now_ms)
-
-    def _cut_closer(self, account: Account, held: Holding, order: Order, excess: int, now_ms: int) -> int:
-        market = self.markets[order.spec.symbol]
-        if not order.seq:  # still matching, not in the book
-            return 0
-        if order.remaining <= excess:
-            cut = order.remaining
-            market.book.remove(order)
-            self._end(account, order, "EXPIRED", now_ms, "4")
-            return cut
-        self.note(account, order)
-        market.book.shrink(order, excess)
-        held.count(order, -excess)
-        order.resize(order.quantity - excess)
-        return excess
-
-    def _revalue(self, market: Market) -> None:
+    def _revalue(self, market: Market, now_ms: int) -> None:
         symbol = market.spec.symbol
         for account in self.accounts.values():
             held = account.holdings.get(symbol)
@@ -284,6 +258,8 @@ class Engine:
                 held.mark = market.mark
                 if held.has_position:
                     account.refresh(held)
+                    if account.free < 0:  # maintenance is never above initial margin
+                        liquidate_if_due(self, account, now_ms)
 
     def deposit(self, account: Account, amount: Decimal, now_ms: int) -> None:
         """Move cash into (or out of) the wallet, with its event."""

@@ -6,12 +6,13 @@ orders, and the liquidation fee. The other side is the venue: nothing of the boo
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pms_simulator.domain import events as build
 from pms_simulator.domain.account import Account
 from pms_simulator.domain.orders import Forced, Order
-from pms_simulator.domain.positions import CENT8, Holding, Leg
+from pms_simulator.domain.positions import CENT8, ZERO, Holding, Leg
 
 if TYPE_CHECKING:
     from pms_simulator.domain.engine import Engine
@@ -63,6 +64,29 @@ def close_by_venue(engine: "Engine", account: Account, held: Holding, leg: Leg, 
     return order
 
 
+def liquidate_if_due(engine: "Engine", account: Account, now_ms: int) -> None:
+    """Close everything at the mark where the margin balance is down to the maintenance margin.
+
+    What the wallet cannot bear, the insurance fund does.
+    """
+    legs = [(held, leg) for held in account.holdings.values() for leg in held.legs.values() if leg.quantity]
+    maintenance = sum((held.maintenance_margin(leg) for held, leg in legs), ZERO)
+    if account.wallet + account.unrealized > maintenance:
+        return
+    for order in account.open_orders():
+        engine.expire(account, order, now_ms, EXPIRY["LIQUIDATION"])
+    for held, leg in legs:
+        close_by_venue(engine, account, held, leg, Closing("LIQUIDATION", held.mark), now_ms)
+    if account.wallet < 0:
+        _clear(engine, account, "", -account.wallet, now_ms)
+
+
+def _clear(engine: "Engine", account: Account, symbol: str, amount: Decimal, now_ms: int) -> None:
+    account.cash(symbol, "INSURANCE_CLEAR", amount, now_ms)
+    if account.watched:
+        engine.events.append((account, build.account_update(account, [], "INSURANCE_CLEAR", now_ms, f"{amount:.8f}")))
+
+
 def _execute(engine: "Engine", account: Account, held: Holding, order: Order, closing: Closing, now_ms: int) -> None:
     quantity = order.remaining
     held.count(order, -quantity)
@@ -79,8 +103,5 @@ def _execute(engine: "Engine", account: Account, held: Holding, order: Order, cl
         changed = build.account_update(account, [(held, held.leg(order.position_side))], "ORDER", now_ms)
         engine.events.extend([(account, changed), (account, update)])
     if closing.why == "LIQUIDATION" and fee:
-        account.cash(held.spec.symbol, "INSURANCE_CLEAR", -fee.quantize(CENT8), now_ms)
-        if account.watched:
-            cleared = build.account_update(account, [], "INSURANCE_CLEAR", now_ms)
-            engine.events.append((account, cleared))
+        _clear(engine, account, held.spec.symbol, -fee.quantize(CENT8), now_ms)
     engine.after_position_change(account, held, now_ms)

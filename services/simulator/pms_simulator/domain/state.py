@@ -1,6 +1,8 @@
 """One symbol at the venue: its book, prices and id counters. Data only."""
 
+from collections import deque
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from pms_simulator.domain.book import Book
 from pms_simulator.domain.brackets import Bracket
@@ -9,6 +11,15 @@ from pms_simulator.domain.symbols import SymbolSpec
 # Order ids grow per symbol, so two symbols use the same ids, as at the venue.
 FIRST_ORDER_ID = 8_000_000_001
 FIRST_TRADE_ID = 500_000_001
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """One settled funding: the rate as a fraction, the mark in units."""
+
+    rate: Decimal
+    mark: int
+    time_ms: int
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +33,8 @@ class Market:
     last: int = 0
     order_id: int = FIRST_ORDER_ID
     trade_id: int = FIRST_TRADE_ID
-    listed: bool = True
+    funding_rate: Decimal = Decimal("0.0001")
+    fundings: deque[Funding] = field(default_factory=lambda: deque(maxlen=1_000))
 
     def next_order_id(self) -> int:
         """A fresh order id."""

@@ -112,7 +112,7 @@ def premium_index(venue: Venue, request: Request) -> Any:
                 "markPrice": mark,
                 "indexPrice": mark,
                 "estimatedSettlePrice": mark,
-                "lastFundingRate": "0.00010000",
+                "lastFundingRate": f"{market.funding_rate:.8f}",
                 "interestRate": "0.00010000",
                 "nextFundingTime": next_funding_ms(request.now_ms),
                 "time": request.now_ms,
