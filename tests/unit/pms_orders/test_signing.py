@@ -1,75 +1,95 @@
-"""Signatures and trading requests: what is signed is what is sent."""
+"""Signatures by the kind of key, and secrets that are never shown."""
 
-import hashlib
-import hmac
-import json
-from decimal import Decimal
+import base64
 from typing import Any
 
 import pytest
-from tests.unit.pms_orders.orders import sent
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
 
-from pms_orders.adapters.binance.signing import Signer, trading_request
-from pms_orders.domain.order import Flight, Operation, OrderState, Terms
+from pms_common.settings import SettingsError
+from pms_orders.adapters.binance.signing import Signer
 
-SIGNER = Signer("key", "secret")
-
-
-def signed(operation: Operation, order: OrderState, terms: Terms | None = None) -> dict[str, Any]:
-    """The request as the venue reads it, its signature checked by the venue's rule."""
-    request = json.loads(trading_request(SIGNER, 5, operation, order, Flight(operation, 1, terms), 1_700_000_000_123))
-    parameters = dict(request["params"])
-    signature = parameters.pop("signature")
-    text = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
-    assert signature == hmac.new(b"secret", text.encode(), hashlib.sha256).hexdigest()
-    assert list(parameters) == sorted(parameters)
-    assert parameters["recvWindow"] <= 1_000 and parameters["timestamp"] == 1_700_000_000_123
-    assert request["id"] == 5
-    return {**parameters, "method": request["method"]}
-
-
-def test_a_limit_order() -> None:
-    said = signed(Operation.PLACE, sent(quantity="0.0010", price="7E+1", time_in_force="GTX"))
-    assert said["method"] == "order.place"
-    assert (said["quantity"], said["price"], said["timeInForce"]) == ("0.001", "70", "GTX")
-    assert said["selfTradePreventionMode"] == "EXPIRE_TAKER" and said["positionSide"] == "BOTH"
-    assert "reduceOnly" not in said
+TEXT = "symbol=BTCUSDT&timestamp=1"
 
 
-def test_a_market_close_with_what_only_it_has() -> None:
-    order = sent(
-        order_type="MARKET", price=None, time_in_force=None, reduce_only_on_venue=True,
-        self_trade_prevention="EXPIRE_MAKER",
-    )  # fmt: skip
-    said = signed(Operation.PLACE, order)
-    assert said["type"] == "MARKET" and said["reduceOnly"] == "true"
-    assert said["selfTradePreventionMode"] == "EXPIRE_MAKER"
-    assert not {"price", "timeInForce"} & said.keys()
+def pem(key: Any, encryption: KeySerializationEncryption | None = None) -> str:
+    return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption()).decode())
 
 
-def test_a_good_till_date() -> None:
-    said = signed(Operation.PLACE, sent(time_in_force="GTD", good_till_ms=1_800_000_000_000))
-    assert said["goodTillDate"] == 1_800_000_000_000 and said["timeInForce"] == "GTD"
+@pytest.fixture(scope="module")
+def rsa() -> RSAPrivateKey:
+    return generate_rsa(public_exponent=65_537, key_size=2_048)
 
 
-def test_a_symbol_that_is_not_ascii() -> None:
-    assert signed(Operation.PLACE, sent(symbol="币安人生USDT"))["symbol"] == "币安人生USDT"
+def test_an_hmac_secret_signs_in_hex_as_the_documentation_says() -> None:
+    secret = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
+    text = (
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=9000&timeInForce=GTC&recvWindow=5000"
+        "&timestamp=1591702613943"
+    )
+    signer = Signer("key", secret)
+    assert signer.sign(text) == "3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9"
+    assert not signer.logs_on
 
 
-def test_amend_and_cancel_name_the_order_by_what_is_known() -> None:
-    order = sent()
-    terms = Terms(Decimal("101.5"), Decimal(10))
-    assert signed(Operation.AMEND, order, terms)["origClientOrderId"] == "PMS_a_LMT_1"
-    order.exchange_order_id = 77
-    said = signed(Operation.AMEND, order, terms)
-    assert (said["orderId"], said["price"], said["quantity"], said["side"]) == (77, "101.5", "10", "BUY")
-    assert signed(Operation.CANCEL, order)["orderId"] == 77
+def test_an_rsa_key_signs_by_pkcs1_v15_with_sha_256(rsa: RSAPrivateKey) -> None:
+    signer = Signer("key", pem(rsa))
+    rsa.public_key().verify(base64.b64decode(signer.sign(TEXT)), TEXT.encode(), PKCS1v15(), SHA256())
+    assert not signer.logs_on
 
 
-def test_a_secret_is_never_shown() -> None:
-    assert "secret" not in repr(SIGNER) and "secret" not in str(vars(type(SIGNER)).keys() - {"_secret"})
+@pytest.mark.parametrize("written", ["plain", "escaped", "padded"])
+def test_an_ed25519_key_signs_and_logs_on_however_its_line_ends_came(written: str) -> None:
+    key = Ed25519PrivateKey.generate()
+    text = {"plain": pem(key), "escaped": pem(key).replace("\n", "\\n"), "padded": f"\n {pem(key)}\n"}[written]
+    signer = Signer("key", text)
+    key.public_key().verify(base64.b64decode(signer.sign(TEXT)), TEXT.encode())
+    assert signer.logs_on
 
 
+def test_a_base64_signature_is_encoded_in_a_query(rsa: RSAPrivateKey) -> None:
+    signer = Signer("key", pem(rsa))
+    query = signer.query({"symbol": "BTCUSDT"}, 1)
+    text, _, signature = query.partition("&signature=")
+    assert text == "symbol=BTCUSDT&recvWindow=1000&timestamp=1"
+    assert not set(signature) & set("+/=") and signature.count("%") >= 2
+
+
+def test_a_secret_is_never_shown(rsa: RSAPrivateKey) -> None:
+    for secret in ("a secret of more than sixty letters, as those of the venue are long", pem(rsa)):
+        signer = Signer("key", secret)
+        shown = f"{signer!r} {signer} {[getattr(signer, name) for name in signer.__slots__]}"
+        assert secret[40:60] not in shown
+
+
+@pytest.mark.parametrize("spoilt", ["cut", "password", "curve", "empty"])
+def test_a_key_that_cannot_be_used_is_refused_without_showing_it(rsa: RSAPrivateKey, spoilt: str) -> None:
+    whole = pem(rsa)
+    text = {
+        "cut": whole[:600] + "\n-----END PRIVATE KEY-----",
+        "password": pem(rsa, BestAvailableEncryption(b"x")),
+        "curve": pem(generate_private_key(SECP256R1())),
+        "empty": "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
+    }[spoilt]
+    with pytest.raises(SettingsError, match="PMS_BINANCE_API_SECRET") as refusal:
+        Signer("key", text)
+    assert whole[100:120] not in str(refusal.value)
+    assert refusal.value.__cause__ is None and refusal.value.__suppress_context__ == (spoilt != "curve")
+
+
+@pytest.mark.data
 def test_recorded_requests_have_the_recorded_signature(signing_vector: dict[str, Any]) -> None:
     if "sign_input" not in signing_vector:
         pytest.skip("not a vector of one signed request")

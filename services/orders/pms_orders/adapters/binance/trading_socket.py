@@ -35,6 +35,7 @@ MAX_LATE = 10_000
 MAX_IN_FLIGHT = 2_000
 """More would be a peer that does not answer: at 5,000 orders a second this is what 400 ms hold."""
 HANDSHAKE_WEIGHT = 5
+LOGON_WEIGHT = 2
 WEIGHT_POLL_S = 0.1
 CLOSE_WITHIN_S = 1.0
 
@@ -92,9 +93,9 @@ class TradingSocket(WSListener):
         """Sign the order's next request and put it with those that leave at the next `flush`."""
         request_id = next(self._ids)
         self._waiting[request_id] = Sent(operation, order, flight, time.monotonic())
-        now_ms = self._clock.now_ms()
+        stamp_ms = self._clock.stamp_ms()
         self._frames.append(
-            socket_request(self._signer, request_id, operation, order, flight, now_ms, named=self._named)
+            socket_request(self._signer, request_id, operation, order, flight, stamp_ms, named=self._named)
         )
 
     def flush(self) -> None:
@@ -114,6 +115,7 @@ class TradingSocket(WSListener):
         self._transport = transport
         if self._signer.logs_on:
             self._logon_id = next(self._ids)
+            self._budget.weight.take(monotonic_ms(), LOGON_WEIGHT)
             transport.send(WSMsgType.TEXT, logon_request(self._signer, self._logon_id, self._clock.now_ms()))
         self.up(True, "")
 
