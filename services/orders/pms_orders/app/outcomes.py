@@ -23,6 +23,7 @@ log = get_logger(__name__)
 MAX_TRIES = 3
 RETRY_S = 0.5
 """The venue's advice after a certain failure: back off, 3 to 5 tries."""
+LONGEST_PAUSE_S = 5.0
 _PASSING = frozenset({Outcome.AGAIN, Outcome.RATE, Outcome.CLOCK})
 
 
@@ -78,6 +79,7 @@ class Outcomes:
         order, now_ms = sent.order, self._now_ms()
         if error is None:
             unnamed = order.exchange_order_id is None
+            order.tries = 0
             actions = acknowledge(order, exchange_order_id, now_ms)
             if unnamed:
                 self._manager.tracker.named(order)
@@ -114,7 +116,7 @@ class Outcomes:
             return
         order.flight = None
         if error is not None and outcome in _PASSING:
-            self._manager.sender.enter_later(order, RETRY_S)  # repeating a cancel is harmless
+            self._cancel_again(order)
             return
         order.wanted_cancel = ""
         if error is None or outcome is Outcome.NO_OP:
@@ -147,14 +149,19 @@ class Outcomes:
         self._manager.follow(order, apply_own(order, kind, self._now_ms(), error_code=code, error=_text(error)))
 
     def _lose(self, order: OrderState) -> None:
-        now_ms = self._now_ms()
         cancelling = order.flight is not None and order.flight.operation is Operation.CANCEL
-        actions = lose(order, now_ms)
+        actions = lose(order, self._now_ms())
         if cancelling:
-            self._manager.sender.enter_later(order, RETRY_S)
-        else:
-            self._manager.clear_up(order)
+            self._cancel_again(order)
+            return
+        self._manager.clear_up(order)
         self._manager.follow(order, actions)
+
+    def _cancel_again(self, order: OrderState) -> None:
+        """Repeating a cancel is harmless, and goes on until the exchange has told the order's end."""
+        pause_s = min(RETRY_S * 2**order.tries, LONGEST_PAUSE_S)
+        order.tries += 1
+        self._manager.sender.enter_later(order, pause_s)
 
 
 def _text(error: VenueError) -> str:
