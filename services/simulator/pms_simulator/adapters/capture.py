@@ -1,6 +1,7 @@
-"""Capture files: lines ``<local ns> <json>``, packed with gzip or plain, read one at a time.
+"""Recordings: capture files with lines ``<local ns> <json>``, packed with gzip or plain, and Binance Vision zips.
 
-Owns file reading; several files are merged by time. What a line means is ``domain.market.replay``'s.
+Owns file reading, one line at a time; several files are merged by time. What a line means, ``domain.market.replay``
+knows.
 """
 
 import gzip
@@ -11,13 +12,22 @@ from typing import Any, BinaryIO, cast
 
 import msgspec
 
+from pms_simulator.adapters.vision import open_vision, read_vision
+
 GZIP_MAGIC = b"\x1f\x8b"
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def read_captures(paths: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(nanoseconds since the start of its file, frame) of all files, in that order of time."""
-    return heapq.merge(*(_read(path) for path in paths), key=lambda item: item[0])
+    """(nanoseconds since the start of its file, or day for a Vision zip, frame) of all files, in that order of time."""
+    found = [(path, open_vision(path)) for path in paths]
+    quoted = {file.symbol for _, file in found if file is not None and file.kind == "bookTicker"}
+    only_vision = all(file is not None for _, file in found)
+    frames = [
+        _read(path) if file is None else read_vision(file, quoteless=only_vision and file.symbol not in quoted)
+        for path, file in found
+    ]
+    return heapq.merge(*frames, key=lambda item: item[0])
 
 
 def _read(path: str) -> Iterator[tuple[int, dict[str, Any]]]:

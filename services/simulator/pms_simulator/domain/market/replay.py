@@ -12,6 +12,8 @@ from pms_simulator.domain.orders import BUY, SELL
 from pms_simulator.domain.symbols import SymbolSpec
 from pms_simulator.domain.units import to_units
 
+QUOTE_STEPS = 10_000  # depth of a quote made from a trade, in steps of the quantity
+
 
 class Recording:
     """State between frames of one capture: the newest quote wins over depth that is older."""
@@ -40,7 +42,8 @@ class Recording:
             case "trade" | "aggTrade" if data.get("X", "MARKET") == "MARKET":
                 side = SELL if data["m"] else BUY
                 price = to_units(data["p"], spec.price_places)
-                return symbol, [Print(side, to_units(data["q"], spec.qty_places), price, on_tape=True)]
+                trade = Print(side, to_units(data["q"], spec.qty_places), price, on_tape=True)
+                return symbol, [_quote_around(spec, side, price), trade] if "quoteless" in data else [trade]
         return None
 
     def _with_quote(self, symbol: str, update_id: int, levels: Levels) -> list[Move]:
@@ -48,6 +51,13 @@ class Recording:
         if newest is not None and newest[0] > update_id:
             return [levels, newest[1]]
         return [levels]
+
+
+def _quote_around(spec: SymbolSpec, side: int, price: int) -> Quote:
+    """The narrowest quote a trade of ``side`` can have met, deep enough for orders of any usual size."""
+    quantity = (spec.lot.step or 1) * QUOTE_STEPS
+    bid = price if side == SELL else price - spec.tick
+    return Quote(bid, quantity, bid + spec.tick, quantity)
 
 
 def _levels(spec: SymbolSpec, bids: Any, asks: Any, *, replace: bool = False) -> Levels:
