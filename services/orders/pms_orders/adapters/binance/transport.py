@@ -7,8 +7,11 @@ REST, the only one that has batches. Never signs, never decides what an answer m
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from pms_common import metrics
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.order import Flight, Operation, OrderState
+
+_line_up = metrics.gauge("trading_line_up", "Whether orders can be sent this way (1) or not (0)", ["line"])
 
 
 class Sent(NamedTuple):
@@ -61,9 +64,10 @@ class BatchLine(Line, Protocol):
 
 
 class Transport:
-    """Both lines. `on_open` hears that requests can be sent again."""
+    """Both lines. `on_open` hears that requests can be sent again; there is no room while `may_send` is false."""
 
-    def __init__(self, socket: Line, rest: BatchLine, up: Up) -> None:
+    def __init__(self, socket: Line, rest: BatchLine, up: Up, may_send: Callable[[], bool] = lambda: True) -> None:
+        self._may_send = may_send
         self._socket = socket
         self._rest = rest
         self._up = up
@@ -79,7 +83,7 @@ class Transport:
     def room(self, operation: Operation, batch: bool = False) -> int:
         """How many requests of this kind can go now."""
         line = self._rest if batch or not self._socket.connected else self._socket
-        return line.room(operation) if line.connected else 0
+        return line.room(operation) if line.connected and self._may_send() else 0
 
     def send(self, operation: Operation, order: OrderState, flight: Flight) -> None:
         """Send the order's next request the best way there is."""
@@ -102,6 +106,7 @@ class Transport:
 
     def _change(self, line: str, why: str) -> None:
         self._why[line] = why
+        _line_up.labels(line).set(not why)
         down = all(self._why.values())
         self._up(not down, "; ".join(self._why.values()) if down else "")
         if not why and self.on_open is not None:
