@@ -5,7 +5,7 @@ import gc
 from collections.abc import Awaitable, Callable
 from functools import partial
 from hashlib import sha256
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -17,6 +17,7 @@ from pms_common.clock import monotonic_ms, now_ms
 from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.db.cursors import PgCursorStore
 from pms_common.inlet import CommandInlet
+from pms_common.lease import Lease, lead
 from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_common.rate.shared import SharedRate, rate_address
@@ -36,6 +37,7 @@ from pms_orders.adapters.pending_orders import adopt
 from pms_orders.adapters.retention import Retention
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
+from pms_orders.app.configuration import Configuration
 from pms_orders.app.foreign import ForeignOrders
 from pms_orders.app.intake import Intake
 from pms_orders.app.manager import OrderManager
@@ -49,14 +51,19 @@ from pms_orders.app.retelling import Retelling
 from pms_orders.app.sender import Sender
 from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
+from pms_orders.app.standby import Standby
 from pms_orders.app.startup import ClockKeeper, Rules, learn, recover, tombstones
+from pms_orders.domain.configuration import Wanted
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget
+from pms_orders.domain.resolution import RECV_WINDOW_MS
 from pms_orders.domain.tracker import OrderTracker
 
 SERVICE = "orders"
 URGENT, WORK = CONSUMERS = "orders:urgent", "orders:work"
 """What is read beside each other: cancels, closes and gates; and everything else."""
+FENCE_S = RECV_WINDOW_MS / 1000 + 0.2
+"""From when on the exchange refuses the last request of a predecessor, for a clock that is 0.2 s ahead."""
 TICK_S = 0.2
 RETRY_S = 1.0
 AWAY_SHARE = 0.4
@@ -76,6 +83,9 @@ async def wire(life: Lifecycle) -> None:
     life.on_stop(bus.close)
     life.spawn(bus.run(), "bus")
     engine = _engine(life)
+    signer, clock, budget, rest, rules, stream, keeper, standby = await _stand_by(life, names, bus)
+    lease = await lead(life, bus, SERVICE, fence_s=FENCE_S)
+    clock.may_send = lease.held
     epoch = await _there(life, lambda: take_epoch(engine, SERVICE))
     journal = await _journal(life, engine, epoch)
 
@@ -86,11 +96,6 @@ async def wire(life: Lifecycle) -> None:
     inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
     publisher = Publisher(updates, bus.outbox, answers, journal, tombstones(names))
     readiness = Readiness(updates, life.ready)
-    signer, clock, budget = await _venue(life, names, bus)
-    rest = ExchangeClient(settings.binance_rest_url, signer, clock, budget, now_ms)
-    life.on_stop(rest.close)
-    rules = await learn(rest, clock, budget, partial(readiness.set, "clock"))
-    _check_mode(life, rules)
 
     tracker, gates = OrderTracker(), Gates()
     manager = OrderManager(
@@ -102,20 +107,18 @@ async def wire(life: Lifecycle) -> None:
         now_ms=now_ms,
         hedge_mode=rules.hedge_mode,
     )
-    keeper = ClockKeeper(clock, rest, partial(readiness.set, "clock"))
     outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms, journal)
     socket, trading_rest = _lines(life, signer, clock, budget, outcomes)
-    transport = Transport(socket, trading_rest, partial(readiness.set, "trading"))
+    transport = Transport(socket, trading_rest, partial(readiness.set, "trading"), lease.held)
+    lease.idle = lambda: not socket.in_flight
     sender = manager.sender = Sender(budget, gates, transport, manager.bar, now_ms, rules.specs)
     transport.on_open = sender.wake
     readiness.on_change = sender.open
-    resolver = Resolver(manager, rest, monotonic_ms, lambda: stream.doubt())  # noqa: PLW0108 (made below)
+    resolver = Resolver(manager, rest, monotonic_ms, stream.doubt)
     facts = ExchangeFacts(updates, now_ms)
     foreign = ForeignOrders(manager, _owners(engine, bus, names), Queries(rest), updates)
     reconciler = Reconciler(manager, resolver, rest, facts, foreign, rules.specs, updates, clock.now_ms)
     session = Session(manager, reconciler, facts, foreign, readiness)
-    stream = UserStream(rest, settings.binance_ws_url, heard=session.hear, connected=session.connected)
-    life.on_stop(stream.close)
     retelling = Retelling(
         engine=engine,
         journal=journal,
@@ -130,6 +133,7 @@ async def wire(life: Lifecycle) -> None:
         tracker=tracker,
         specs=rules.specs,
         fees=(rules.maker_fee, rules.taker_fee),
+        brackets=rules.brackets,
         facts=facts,
         readiness=readiness,
         updates=updates,
@@ -169,26 +173,30 @@ async def wire(life: Lifecycle) -> None:
 
     reconciler.known_ms = await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))
     snapshots.tell_reference()
+    standby.lead(session, readiness)
+    readiness.set("clock", clock.known)
+    lease.tell(partial(readiness.set, "lease"))
     _begin(
         life,
         trading_socket=socket,
         trading_rest=trading_rest,
-        user_stream=stream,
         session=session,
         foreign=foreign,
         resolver=resolver,
-        clock=keeper,
         retelling=retelling,
+        configuration=_configuration(life, rest, rules, readiness, session),
     )
     life.spawn(_tick(manager, socket, journal, readiness), "tick")
     _keep(life, bus, names, engine)
-    _read(life, session, urgent, work)
+    _read(life, session, lease, urgent, work)
 
 
-def _read(life: Lifecycle, session: Session, *consumers: Consumer) -> None:
+def _read(life: Lifecycle, session: Session, lease: Lease, *consumers: Consumer) -> None:
+    held = asyncio.Event()
+    lease.tell(lambda ok, _why: held.set() if ok else None)
     for part, consumer in zip(CONSUMERS, consumers, strict=True):
         life.ready(f"consumer:{part}", False, "waits for the first reconciliation")
-        life.spawn(_consume(life, consumer, session), "consumer")
+        life.spawn(_consume(life, consumer, session, held), "consumer")
 
 
 def _owners(engine: AsyncEngine, bus: Bus, names: Names) -> Owners:
@@ -222,9 +230,15 @@ def _keep(life: Lifecycle, bus: Bus, names: Names, engine: AsyncEngine) -> None:
     life.spawn(LagSampler(bus.redis, read).run(), "lag")
 
 
-def _check_mode(life: Lifecycle, rules: Rules) -> None:
-    same = rules.hedge_mode == (life.settings.position_mode == "hedge")
-    life.ready("position_mode", same, "" if same else "PMS_POSITION_MODE differs from the exchange account's")
+def _configuration(
+    life: Lifecycle, rest: ExchangeClient, rules: Rules, readiness: Readiness, session: Session
+) -> Configuration:
+    """The watch over how the exchange account is configured."""
+    wanted = Wanted(life.settings.position_mode == "hedge", life.settings.exchange_leverage)
+    report = partial(readiness.set, "exchange_settings")
+    watch = Configuration(Queries(rest), wanted, rules.specs, rules.brackets, report)
+    session.on_reconfigured = watch.changed
+    return watch
 
 
 def _engine(life: Lifecycle) -> AsyncEngine:
@@ -258,6 +272,34 @@ def _begin(life: Lifecycle, **parts: _Running) -> None:
         life.spawn(part.run(), name)
 
 
+class _Exchange(NamedTuple):
+    """What is connected and known before this process leads."""
+
+    signer: Signer
+    clock: VenueClock
+    budget: Budget
+    rest: ExchangeClient
+    rules: Rules
+    stream: UserStream
+    keeper: ClockKeeper
+    standby: Standby
+
+
+async def _stand_by(life: Lifecycle, names: Names, bus: Bus) -> _Exchange:
+    """Know the exchange's rules and hear the user stream, whoever leads."""
+    settings = life.settings
+    signer, clock, budget = await _venue(life, names, bus)
+    rest = ExchangeClient(settings.binance_rest_url, signer, clock, budget, now_ms)
+    life.on_stop(rest.close)
+    standby = Standby(life.ready)
+    rules = await learn(rest, clock, budget, standby.clock)
+    stream = UserStream(rest, settings.binance_ws_url, heard=standby.heard, connected=standby.connected)
+    life.on_stop(stream.close)
+    keeper = ClockKeeper(clock, rest, standby.clock)
+    _begin(life, user_stream=stream, clock=keeper)
+    return _Exchange(signer, clock, budget, rest, rules, stream, keeper, standby)
+
+
 async def _venue(life: Lifecycle, names: Names, bus: Bus) -> tuple[Signer, VenueClock, Budget]:
     """What is needed before anything is asked: the key, the clock, and the budget as other processes have left it."""
     settings = life.settings
@@ -287,9 +329,10 @@ def _lines(
     return socket, rest
 
 
-async def _consume(life: Lifecycle, consumer: Consumer, session: Session) -> None:
-    """Requests are taken only once the truth about earlier ones is known."""
+async def _consume(life: Lifecycle, consumer: Consumer, session: Session, held: asyncio.Event) -> None:
+    """Requests are taken only once the truth about earlier ones is known, and no predecessor can take them any more."""
     await session.reconciled_once.wait()
+    await held.wait()
     life.on_stop(consumer.stop)
     await consumer.run()
 

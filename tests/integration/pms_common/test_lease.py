@@ -78,7 +78,8 @@ async def test_what_is_under_way_at_a_release_is_waited_for(
     begin: Begin, client: "redis.asyncio.Redis", names: Names
 ) -> None:
     lease, _ = await begin()
-    await lease.release(idle=False)
+    lease.idle = lambda: False
+    await lease.release()
     second, _ = await begin()
     assert not second.held()
     await until(second.held)
@@ -113,7 +114,7 @@ async def test_without_redis_it_lapses_and_is_held_again_when_redis_is_back(begi
     told: list[tuple[bool, str]] = []
     async with redis.asyncio.Redis.from_url(server.url) as via:
         lease, running = await begin(via=via)
-        lease.on_change.append(lambda held, why: told.append((held, why)))
+        lease.tell(lambda held, why: told.append((held, why)))
         server.process.kill()
         server.process.wait()
         await until(lambda: not lease.held())

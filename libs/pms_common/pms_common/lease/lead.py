@@ -5,7 +5,6 @@ took ends with exit code 1; started again it stands by). Ending is chosen over s
 a process remembers is older than what its successor does: only the journal and the exchange can tell it what is true.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 from pms_common.bus import Bus
@@ -13,27 +12,21 @@ from pms_common.lease.lease import Lease
 from pms_common.service import Lifecycle
 
 
-async def lead(
-    life: Lifecycle, bus: Bus, role: str, *, fence_s: float = 0.0, idle: Callable[[], bool] = lambda: True
-) -> Lease:
+async def lead(life: Lifecycle, bus: Bus, role: str, *, fence_s: float = 0.0) -> Lease:
     """Stand by until the lease of `role` is ours, then keep it. Call it before the epoch is taken.
 
-    The lease is released after everything that is registered with `life.on_stop` later has been closed; `idle` then
-    says whether nothing that was sent is still under way.
+    It is released after everything that is registered with `life.on_stop` later has been closed.
     """
     lease = Lease(bus.redis, bus.names.lease(role), role, fence_s)
     await lease.acquire(partial(life.ready, "lease", False))
-
-    async def release() -> None:
-        await lease.release(idle())
 
     def changed(held: bool, why: str) -> None:
         life.ready("lease", held, why)
         if held:
             bus.resume()
 
-    lease.on_change.append(changed)
     bus.read_while(lease.held)
-    life.on_stop(release)
+    lease.tell(changed)
+    life.on_stop(lease.release)
     life.spawn(lease.run(), "lease")
     return lease

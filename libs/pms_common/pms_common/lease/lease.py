@@ -31,6 +31,9 @@ _held = metrics.gauge("lease_held", "1 where this process holds the lease of its
 _lapses = metrics.counter("lease_lapses", "Times the lease could not be renewed in time", ["role"])
 
 
+Change = Callable[[bool, str], None]
+
+
 class LeaseLost(Exception):
     """Another process holds the lease: this one must do nothing more."""
 
@@ -43,7 +46,7 @@ def instant() -> Instant:
 class Lease:
     """The lease of one role. `await acquire()`, then spawn `run`; `release` at the end.
 
-    `on_change(held, why)` hears when it may act, and when not. `fence_s`: see `Contest`.
+    `fence_s`: see `Contest`.
     """
 
     def __init__(self, redis: Redis, key: str, role: str, fence_s: float = 0.0) -> None:
@@ -53,12 +56,20 @@ class Lease:
         self._belief = Belief(fence_s)
         self._told: bool | None = None
         self._released = False
-        self.on_change: list[Callable[[bool, str], None]] = []
+        self._hearing: list[Change] = []
+        self.idle: Callable[[], bool] = lambda: True
+        """Whether nothing that was sent is still under way: asked at `release`."""
         _held.labels(role).set_function(self.held)
 
     def held(self) -> bool:
         """Whether this process may act now: the lease is ours, and nothing of a predecessor can still happen."""
         return self._belief.acts(instant())
+
+    def tell(self, change: Change) -> None:
+        """Have `change(held, why)` called now, and whenever this process may act again or may not any more."""
+        self._hearing.append(change)
+        held = self.held()
+        change(held, "" if held else self._why())
 
     async def acquire(self, waits: Callable[[str], None]) -> None:
         """Wait until the lease is ours. `waits(why)` hears who has it."""
@@ -84,13 +95,13 @@ class Lease:
             except (RedisError, OSError) as error:
                 log.warning("lease_not_renewed", role=self._role, error=str(error) or type(error).__name__)
 
-    async def release(self, idle: bool = True) -> None:
-        """Give it back. A successor need not wait where nothing we sent is still under way (`idle`)."""
+    async def release(self) -> None:
+        """Give it back. Where nothing we sent is still under way (`idle`), a successor need not wait."""
         self._released = True
         self._belief.ended()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                await self._store.release(idle)
+                await self._store.release(self.idle())
         except (RedisError, OSError) as error:  # it ends by itself
             log.warning("lease_not_released", role=self._role, error=str(error) or type(error).__name__)
 
@@ -133,10 +144,13 @@ class Lease:
         if self._told:
             _lapses.labels(self._role).inc()
         self._told = held
-        waits = "waits until nothing of its predecessor can happen any more"
-        why = "" if held else waits if self._belief.holds(now) else "the lease has lapsed"
-        for change in self.on_change:
-            change(held, why)
+        for change in self._hearing:
+            change(held, "" if held else self._why())
+
+    def _why(self) -> str:
+        if self._belief.holds(instant()):
+            return "waits until nothing of its predecessor can happen any more"
+        return "the lease has lapsed"
 
 
 def _who(look: Look) -> str:

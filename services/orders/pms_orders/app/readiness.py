@@ -1,4 +1,4 @@
-"""Whether new risk may be sent: reconciled, user stream alive, a way to the exchange, clock known, journal not behind.
+"""Whether new risk may be sent: lease held, reconciled, stream alive, exchange reached, clock known, journal in time.
 
 Owns the parts and their telling: to the probes, to the other services (OrdersReady), and to the sender, which holds new
 orders back while a part is missing. Cancels and closes pass as long as they can be sent at all.
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pms_common.bus import UpdatesWriter
 from pms_common.contracts.bus.orders import OrdersReady
 
-PARTS = ("reconciled", "user_stream", "trading", "clock", "journal_current")
+PARTS = ("lease", "reconciled", "user_stream", "trading", "clock", "journal_current", "exchange_settings")
 
 Report = Callable[[str, bool, str], None]
 

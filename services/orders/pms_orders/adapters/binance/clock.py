@@ -20,6 +20,9 @@ class VenueClock:
         self._offset_ms: float | None = None
         self._measured_s = 0.0
         self.uncertainty_ms = 0.0
+        self.may_send: Callable[[], bool] = lambda: True
+        """Whether this process is the one that may trade."""
+        self._stamp_ms = 0
 
     def now_ms(self) -> int:
         """The venue's time now. Raises `RuntimeError` before the first measurement."""
@@ -30,6 +33,17 @@ class VenueClock:
     def told_ms(self) -> int | None:
         """The venue's time now; None before the first measurement."""
         return None if self._offset_ms is None else self.now_ms()
+
+    def stamp_ms(self) -> int:
+        """The timestamp of a trading request: the last instant at which this process is known to have been allowed to.
+
+        A request that leaves later than its recvWindow after that instant, because the process was stopped or has
+        lost its lease, is refused by the venue: this is the fence between two writers.
+        """
+        now_ms = self.now_ms()
+        if self.may_send():
+            self._stamp_ms = now_ms
+        return self._stamp_ms
 
     @property
     def known(self) -> bool:

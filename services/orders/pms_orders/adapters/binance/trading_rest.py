@@ -85,7 +85,7 @@ class TradingRest:
 
     def _begin(self, requests: list[Sent]) -> None:
         operation = requests[0].operation
-        verb, path = rest_request(self._signer, requests, self._clock.now_ms())
+        verb, path = rest_request(self._signer, requests, self._clock.stamp_ms())
         self._flying[operation] += 1
         task = asyncio.get_running_loop().create_task(self._carry(requests, verb, path))
         self._tasks.add(task)
