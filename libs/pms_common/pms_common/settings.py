@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     binance_wsapi_url: str = ""
     rate_address: str = Field(default="default", min_length=1, pattern=r"^[A-Za-z0-9_.:-]+$")
     position_mode: Literal["oneway", "hedge"] = "oneway"
+    exchange_leverage: int | None = Field(default=None, gt=0)
     l1_source: Literal["both", "depth", "bookticker"] = "both"
 
     gateway_host: str = "127.0.0.1"

@@ -132,6 +132,7 @@ class Rig:
             tracker=self.tracker,
             specs={"BTCUSDT": spec()},
             fees=(Decimal("0.0002"), Decimal("0.0004")),
+            brackets={},
             facts=ExchangeFacts(self.updates, now_ms),
             readiness=Readiness(self.updates, lambda part, ok, why: None),
             updates=self.updates,

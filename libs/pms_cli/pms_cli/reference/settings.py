@@ -38,6 +38,7 @@ MEANINGS = {
     "binance_ws_url": "instead of the environment's own address",
     "binance_wsapi_url": "instead of the environment's own address",
     "position_mode": "must be the exchange account's own",
+    "exchange_leverage": "of every symbol at the exchange, capped by its brackets; unset: not checked",
     "l1_source": "where best bid and ask come from: the depth stream, the ticker, or whichever is newer",
     "gateway_host": "the address the gateway listens on; beyond this machine only with a token file",
     "gateway_port": "0: a free one, told in the ready file",

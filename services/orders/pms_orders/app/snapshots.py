@@ -12,6 +12,7 @@ from typing import Any
 
 from pms_common.bus import Entry, Outbox, UpdatesWriter
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, SnapshotRequest, snapshot_request
+from pms_common.contracts.bus.exchange import Brackets, LeverageBracket
 from pms_common.contracts.bus.orders import Reference, SymbolSpec
 from pms_common.logging import get_logger
 from pms_orders.adapters.recall import DATABASE_ERRORS
@@ -40,6 +41,7 @@ class Snapshots:
         tracker: OrderTracker,
         specs: dict[str, SymbolSpec],
         fees: tuple[Decimal, Decimal],
+        brackets: dict[str, tuple[LeverageBracket, ...]],
         facts: ExchangeFacts,
         readiness: Readiness,
         updates: UpdatesWriter,
@@ -52,6 +54,7 @@ class Snapshots:
         self._tracker = tracker
         self._specs = specs
         self._fees = fees
+        self._brackets = brackets
         self._facts = facts
         self._readiness = readiness
         self._updates = updates
@@ -98,9 +101,11 @@ class Snapshots:
                 await self._retelling.pause()
 
     def tell_reference(self) -> None:
-        """Publish the trading rules of all symbols and the account's fee rates."""
+        """Publish trading rules and margin tiers of all symbols, and the account's fee rates."""
         specs = list(self._specs.values())
         maker, taker = self._fees
         for start in range(0, len(specs), CHUNK):
             chunk = specs[start : start + CHUNK]
             self._updates.publish(Reference(epoch=0, n=0, symbols=chunk, maker_fee=maker, taker_fee=taker))
+            tiers = {spec.symbol: self._brackets[spec.symbol] for spec in chunk if spec.symbol in self._brackets}
+            self._updates.publish(Brackets(epoch=0, n=0, symbols=tiers))
