@@ -1,5 +1,7 @@
 """How a database URL becomes asyncpg's arguments."""
 
+from decimal import Decimal
+
 import pytest
 
 from pms_common.db import Statement
@@ -29,13 +31,14 @@ def test_a_missing_url_is_refused_by_name() -> None:
 
 def test_a_statement_becomes_a_bulk_one() -> None:
     statement = Statement("INSERT INTO t (a, b) SELECT a, b FROM :rows", {"a": "text", "b": "numeric"})
-    assert statement.bulk == "INSERT INTO t (a, b) SELECT a, b FROM unnest($1::text[], $2::numeric[]) AS r(a, b)"
-    assert statement.arrays([("x", 1), ("y", 2)]) == [("x", "y"), (1, 2)]
+    rows = "SELECT (v ->> 0)::text AS a, (v ->> 1)::numeric AS b FROM jsonb_array_elements($1::jsonb) AS t(v)"
+    assert statement.bulk == f"INSERT INTO t (a, b) SELECT a, b FROM ({rows}) AS r"
+    assert statement.payload([("x", Decimal("1.50")), ("y", None)]) == '[["x","1.50"],["y",null]]'
 
 
 def test_the_last_row_of_a_key_wins_where_asked_for() -> None:
     statement = Statement("UPDATE t SET b = r.b FROM :rows WHERE t.a = r.a", {"a": "text", "b": "int"}, ("a",))
-    assert statement.arrays([("x", 1), ("y", 2), ("x", 3)]) == [("x", "y"), (3, 2)]
+    assert statement.payload([("x", 1), ("y", 2), ("x", 3)]) == '[["x",3],["y",2]]'
 
 
 def test_a_statement_without_rows_is_refused() -> None:
