@@ -191,4 +191,4 @@ def _check_told(told: list[Any], trades: set[int]) -> None:
 
 
 TestR07OrdersAgreeWithTheVenue = Orders.TestCase
-TestR07OrdersAgreeWithTheVenue.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestR07OrdersAgreeWithTheVenue.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

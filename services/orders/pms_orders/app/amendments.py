@@ -68,8 +68,8 @@ class Amendments:
                 text = "an own order rests at that price: cancel and place"
                 self._manager.bar(order, Operation.AMEND, CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, text))
         else:
-            self._manager.speak(order)
             order.wanted_amend = Terms(amend.price, amend.quantity)
+            self._manager.speak(order)
             self._manager.rest(order)
             self._manager.sender.enter(order)
 
