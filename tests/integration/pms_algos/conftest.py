@@ -6,10 +6,6 @@ unknown one leaves a tombstone, each final state is told once and again when ask
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 import redis.asyncio
+from tests.services import PATIENCE_S, ServiceProcess
 
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.base import FINAL_STATES, Update, encode
@@ -37,8 +34,6 @@ from pms_common.contracts.bus.streams import algos_updates
 from pms_common.db import connect
 from pms_common.names import Names
 
-PATIENCE_S = 60
-"""A process may take long to start on a machine that does other things."""
 D = Decimal
 NONE = D(0)
 SPEC = SymbolSpec(
@@ -271,41 +266,6 @@ class World:
         return sum((child.executed for child in self.children.values()), D(0))
 
 
-class AlgosProcess:
-    """The service in a process of its own."""
-
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self._environment, self._log = environment, log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PMS_")}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", "from pms_algos.main import main; main()"],
-                env={**clean, **self._environment},
-                cwd=self._log.parent,
-                stdout=log,
-                stderr=log,
-            )
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-
-    def stop(self) -> int:
-        if self._process is None:
-            return 0
-        if self._process.poll() is None:
-            self._process.terminate()
-        return self._process.wait(PATIENCE_S)
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-
 @pytest.fixture
 async def world(redis_url: str, names: Names) -> AsyncIterator[World]:
     client = redis.asyncio.Redis.from_url(redis_url)
@@ -318,7 +278,7 @@ async def world(redis_url: str, names: Names) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def algos(redis_url: str, database: str, names: Names, tmp_path: Path) -> AsyncIterator[AlgosProcess]:
+async def algos(redis_url: str, database: str, names: Names, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
     connection = await connect(database)
     await connection.execute("TRUNCATE pms_algos.algos, pms_algos.cursors")  # the database is the module's
     await connection.close()
@@ -328,7 +288,7 @@ async def algos(redis_url: str, database: str, names: Names, tmp_path: Path) -> 
         "PMS_NAMESPACE": names.namespace,
         "PMS_ALGOS_METRICS_PORT": "0",
     }
-    process = AlgosProcess(environment, tmp_path / "algos.log")
+    process = ServiceProcess("algos", environment, tmp_path / "algos.log")
     yield process
     process.stop()
 

@@ -4,7 +4,8 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from tests.integration.pms_algos.conftest import AlgosProcess, Child, World
+from tests.integration.pms_algos.conftest import Child, World
+from tests.services import ServiceProcess
 
 from pms_common.contracts.bus.common import watch_lease
 from pms_common.contracts.bus.risk import ChildOrder
@@ -13,7 +14,7 @@ from pms_common.topology import ALGOS_COMMANDS
 D = Decimal
 
 
-async def test_a_chase_from_command_to_fill(algos: AlgosProcess, world: World, market: dict[str, float]) -> None:
+async def test_a_chase_from_command_to_fill(algos: ServiceProcess, world: World, market: dict[str, float]) -> None:
     algos.start()
     await world.chase("r1", stalkOffsetTicks=2, odd=1)
     result = await world.result("r1")
@@ -73,7 +74,7 @@ async def _gone(world: World) -> bool:
 
 
 async def test_cancel_is_answered_when_it_has_ended_and_again_the_same(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     algos.start()
     await world.chase("r1")
@@ -98,7 +99,7 @@ async def test_cancel_is_answered_when_it_has_ended_and_again_the_same(
 
 
 async def test_a_move_beyond_the_approval_is_asked_for_and_then_cancelled_and_placed(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     algos.start()
     await world.chase("r1")
@@ -113,7 +114,7 @@ async def test_a_move_beyond_the_approval_is_asked_for_and_then_cancelled_and_pl
 
 
 async def test_a_refusal_of_the_first_child_is_the_result_and_nothing_was_ever_shown(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     world.refuse = "INSUFFICIENT_MARGIN"
     algos.start()
@@ -141,7 +142,7 @@ async def test_a_refusal_of_the_first_child_is_the_result_and_nothing_was_ever_s
     ],
 )
 async def test_bad_commands_are_refused_before_anything_leaves(
-    algos: AlgosProcess, world: World, market: dict[str, float], changes: dict[str, object], code: str
+    algos: ServiceProcess, world: World, market: dict[str, float], changes: dict[str, object], code: str
 ) -> None:
     algos.start()
     await world.chase("ok")
@@ -152,7 +153,7 @@ async def test_bad_commands_are_refused_before_anything_leaves(
     assert len(world.asked) == 1
 
 
-async def test_without_a_price_nothing_starts(algos: AlgosProcess, world: World) -> None:
+async def test_without_a_price_nothing_starts(algos: ServiceProcess, world: World) -> None:
     algos.start()
     await world.until(lambda: world._n["risk"] >= 3)
     await asyncio.sleep(0.3)
@@ -163,7 +164,7 @@ async def test_without_a_price_nothing_starts(algos: AlgosProcess, world: World)
 
 
 async def test_a_halt_with_cancel_ends_the_chase_without_risk(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     algos.start()
     await world.chase("r1")
@@ -196,7 +197,7 @@ BODIES = {
 }
 
 
-async def test_commands_that_are_not_carried_out_are_answered_at_once(algos: AlgosProcess, world: World) -> None:
+async def test_commands_that_are_not_carried_out_are_answered_at_once(algos: ServiceProcess, world: World) -> None:
     algos.start()
     for type_ in OTHERS:
         ids = dict.fromkeys(("chaseId", "scalperId", "twapId", "twapBasketId", "trailStopId"), "x")
@@ -207,7 +208,7 @@ async def test_commands_that_are_not_carried_out_are_answered_at_once(algos: Alg
 
 
 async def test_a_live_order_of_a_chase_that_nobody_runs_is_cancelled(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     algos.start()
     await world.chase("r1")
@@ -233,7 +234,7 @@ async def test_a_live_order_of_a_chase_that_nobody_runs_is_cancelled(
 
 
 async def test_a_child_that_ended_in_a_gap_is_found_by_the_snapshot_and_followed_by_the_remainder(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     algos.start()
     await world.chase("r1")
@@ -250,7 +251,7 @@ async def test_a_child_that_ended_in_a_gap_is_found_by_the_snapshot_and_followed
 
 
 async def test_garbage_on_any_stream_ends_in_dead_and_nothing_else_stops(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     algos.start()
     names = world.names

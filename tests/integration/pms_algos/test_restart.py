@@ -8,14 +8,15 @@ import random
 from decimal import Decimal
 
 import pytest
-from tests.integration.pms_algos.conftest import PATIENCE_S, SPEC, AlgosProcess, World
+from tests.integration.pms_algos.conftest import SPEC, World
+from tests.services import PATIENCE_S, ServiceProcess
 
 from pms_common.clock import now_ms
 
 D = Decimal
 
 
-async def started(algos: AlgosProcess, world: World, **changes: object) -> str:
+async def started(algos: ServiceProcess, world: World, **changes: object) -> str:
     algos.start()
     await world.chase("r1", **changes)
     result = await world.result("r1")
@@ -24,7 +25,7 @@ async def started(algos: AlgosProcess, world: World, **changes: object) -> str:
 
 
 async def test_r19_killed_while_its_child_rests_goes_on_with_the_same_child_and_anchor(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     await started(algos, world, maxDistancePct=3)
     market.update(bid=101.0, ask=101.1)
@@ -43,7 +44,7 @@ async def test_r19_killed_while_its_child_rests_goes_on_with_the_same_child_and_
 
 
 async def test_r19_filled_while_it_was_down_ends_as_filled(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     await started(algos, world)
     algos.kill()
@@ -57,7 +58,7 @@ async def test_r19_filled_while_it_was_down_ends_as_filled(
 
 
 async def test_r19_cancelled_while_it_was_down_places_the_remainder_once(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     await started(algos, world)
     first = world.alive[0]
@@ -78,7 +79,7 @@ async def test_r19_cancelled_while_it_was_down_places_the_remainder_once(
 
 
 async def test_r19_killed_before_its_child_was_answered_asks_for_the_same_child(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     world.silent = True  # the request lies in risk's stream
     algos.start()
@@ -98,7 +99,7 @@ async def test_r19_killed_before_its_child_was_answered_asks_for_the_same_child(
 
 
 async def test_killed_before_its_child_was_answered_and_started_too_late_says_so_and_places_nothing(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     world.silent = True
     algos.start()
@@ -115,7 +116,7 @@ async def test_killed_before_its_child_was_answered_and_started_too_late_says_so
 
 
 async def test_killed_between_its_save_and_its_mark_answers_with_the_running_chase_however_late(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     chase_id = await started(algos, world)
     algos.kill()
@@ -128,7 +129,7 @@ async def test_killed_between_its_save_and_its_mark_answers_with_the_running_cha
 
 
 async def test_r19_killed_in_the_middle_of_a_cancel_finishes_it_and_answers(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     chase_id = await started(algos, world)
     world.silent = True
@@ -145,7 +146,7 @@ async def test_r19_killed_in_the_middle_of_a_cancel_finishes_it_and_answers(
 
 
 async def test_stopping_the_process_is_not_a_cancel(
-    algos: AlgosProcess, world: World, market: dict[str, float]
+    algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
     await started(algos, world)
     assert algos.stop() == 0
@@ -161,7 +162,7 @@ async def test_stopping_the_process_is_not_a_cancel(
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", [1])
 async def test_r19_killed_again_and_again_while_the_market_moves(
-    algos: AlgosProcess, world: World, market: dict[str, float], seed: int
+    algos: ServiceProcess, world: World, market: dict[str, float], seed: int
 ) -> None:
     """Random fills, outside cancels and kills until it is filled: never two live children, never more than ordered."""
     chance = random.Random(seed)

@@ -2,18 +2,19 @@
 
 import asyncio
 import json
-import os
 import re
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import redis.asyncio
+from tests.services import ServiceProcess
 
+from pms_cli.embedded import free_port
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import Tick, WatchLease, ticks
 from pms_common.names import Names
@@ -23,12 +24,6 @@ WAIT_S = 30.0
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
@@ -49,7 +44,9 @@ class Rig:
         simulator: asyncio.subprocess.Process,
         address: dict[str, str],
         http: aiohttp.ClientSession,
+        log: Path,
     ) -> None:
+        self._log = log
         self._simulator = simulator
         self.names = names
         self.redis = redis.asyncio.Redis.from_url(redis_url)
@@ -60,7 +57,7 @@ class Rig:
         self._last = b"0"
         self.ticks: list[Tick] = []
         self.entries = 0
-        self.feed: asyncio.subprocess.Process | None = None
+        self.feed: ServiceProcess | None = None
 
     async def start(self, symbols: str = "BTCUSDT", source: str = "both") -> None:
         """Start the feed and wait until it is ready."""
@@ -73,9 +70,8 @@ class Rig:
             "PMS_BINANCE_WS_URL": self._address["ws"],
             "PMS_FEED_METRICS_PORT": self._probe.rpartition(":")[2],
         }
-        self.feed = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pms_feed.main", env={**os.environ, **settings}
-        )
+        self.feed = ServiceProcess("feed", settings, self._log)
+        self.feed.start()
         async with asyncio.timeout(WAIT_S):
             await until(self._answers_ready)
 
@@ -90,13 +86,11 @@ class Rig:
         """End the feed as a crash does."""
         assert self.feed is not None
         self.feed.kill()
-        await self.feed.wait()
 
     async def close(self) -> None:
         """End the feed properly; it must end with code 0."""
-        if self.feed is not None and self.feed.returncode is None:
-            self.feed.terminate()
-            assert await asyncio.wait_for(self.feed.wait(), WAIT_S) == 0
+        if self.feed is not None and self.feed.running:
+            assert self.feed.stop() == 0, self.feed.log
         await self.redis.aclose()
 
     # -- the exchange
@@ -167,7 +161,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(names: Names, redis_url: str) -> AsyncIterator[Rig]:
+async def rig(names: Names, redis_url: str, log: Path) -> AsyncIterator[Rig]:
     """A simulator whose market moves only when told; the feed is not started yet."""
     simulator = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pms_simulator", "--port", "0", "--market", "manual"),
@@ -177,7 +171,7 @@ async def rig(names: Names, redis_url: str) -> AsyncIterator[Rig]:
     async with asyncio.timeout(WAIT_S):
         address = json.loads(await simulator.stdout.readline())
     async with aiohttp.ClientSession() as http:
-        made = Rig(names, redis_url, simulator, address, http)
+        made = Rig(names, redis_url, simulator, address, http, log)
         try:
             yield made
         finally:

@@ -1,11 +1,6 @@
 """A real gateway process, and what the other services would tell it."""
 
 import asyncio
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +8,9 @@ import aiohttp
 import msgspec
 import pytest
 import redis.asyncio
+from tests.services import PATIENCE_S, ServiceProcess
 
+from pms_cli.embedded import free_port
 from pms_common.contracts.bus.base import Update, encode
 from pms_common.contracts.bus.common import (
     PublicEvent,
@@ -25,62 +22,22 @@ from pms_common.contracts.bus.common import (
 from pms_common.names import Names
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class GatewayProcess:
-    """The service in a process of its own."""
+class GatewayProcess(ServiceProcess):
+    """The gateway, and where its door is."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = {**environment, "PMS_GATEWAY_PORT": str(self.port)}
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PMS_")}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", "from pms_gateway.main import main; main()"],
-                env={**clean, **self._environment},
-                cwd=self._log.parent,
-                stdout=log,
-                stderr=log,
-            )
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-
-    def stop(self) -> int:
-        if self._process is None:
-            return 0
-        if self._process.poll() is None:
-            self._process.terminate()
-        return self._process.wait(60)
-
-    def exit_code(self, within_s: float) -> int:
-        assert self._process is not None
-        return self._process.wait(within_s)
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
+        super().__init__("gateway", {**environment, "PMS_GATEWAY_PORT": str(self.port)}, log)
 
     async def healthy(self) -> None:
-        async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+        async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     async with session.get(f"{self.url}/health"):
                         return
                 except aiohttp.ClientConnectionError:
-                    assert self._process is not None
-                    assert self._process.poll() is None, self.log
+                    assert self.running, self.log
                     await asyncio.sleep(0.05)
 
 

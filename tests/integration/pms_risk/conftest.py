@@ -1,6 +1,7 @@
 """Risk in a process, on Valkey and PostgreSQL."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from tests.integration.pms_risk.rig import Rig
@@ -10,13 +11,13 @@ from pms_common.names import Names
 
 
 @pytest.fixture
-async def rig(names: Names, redis_url: str, database: str) -> AsyncIterator[Rig]:
+async def rig(names: Names, redis_url: str, database: str, tmp_path: Path) -> AsyncIterator[Rig]:
     """A ready risk service with empty books, on a market of 60,000.0 to 60,000.1."""
     connection = await connect(database)
     tables = "accounts, rules, positions, fills, ledger, house_ledger, gates, cursors"
     await connection.execute(f"TRUNCATE {', '.join(f'pms_risk.{table}' for table in tables.split(', '))}")
     await connection.close()
-    made = Rig(names, redis_url, database)
+    made = Rig(names, redis_url, database, tmp_path / "risk.log")
     try:
         await made.open()
         yield made

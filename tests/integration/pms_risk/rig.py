@@ -6,19 +6,19 @@ The pooled account is the exact model of the unit tests; what the order service 
 import asyncio
 import itertools
 import json
-import os
-import socket
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import redis.asyncio
+from tests.services import ServiceProcess
 from tests.unit.pms_risk.world import Exchange, spec
 
+from pms_cli.embedded import free_port
 from pms_common.contracts.bus.base import FINAL_STATES, encode
 from pms_common.contracts.bus.common import (
     PublicEvent,
@@ -47,16 +47,10 @@ WAIT_S = 40.0
 D = Decimal
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Rig:
     """Risk in a process of its own; everything it talks to by hand."""
 
-    def __init__(self, names: Names, redis_url: str, database: str) -> None:
+    def __init__(self, names: Names, redis_url: str, database: str, log: Path) -> None:
         self.names, self.database = names, database
         self.redis = redis.asyncio.Redis.from_url(redis_url)
         self.exchange = Exchange()
@@ -68,19 +62,18 @@ class Rig:
         """Whether what the order service tells is lost with Redis' last second."""
         self.fills: list[OrderUpdate] = []
         self.placed: list[PlaceOrder] = []
-        self.process: asyncio.subprocess.Process | None = None
         self.probe = free_port()
         self._n = itertools.count(1)
         self._requests = itertools.count(1)
         self._open = True
         self._tasks: list[asyncio.Task[None]] = []
-        self._environment = {
-            **os.environ,
+        settings = {
             "PMS_NAMESPACE": names.namespace,
             "PMS_REDIS_URL": redis_url,
             "PMS_DATABASE_URL": database,
             "PMS_RISK_METRICS_PORT": str(self.probe),
         }
+        self.process = ServiceProcess("risk", settings, log)
 
     # -- the process
 
@@ -91,12 +84,10 @@ class Rig:
         await self.start()
 
     async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pms_risk.main", env=self._environment
-        )
+        self.process.start()
         async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as http:
             while not await self._ready(http):
-                assert self.process.returncode is None, "risk has ended"
+                assert self.process.running, self.process.log
                 await asyncio.sleep(0.05)
 
     async def _ready(self, http: aiohttp.ClientSession) -> bool:
@@ -108,17 +99,13 @@ class Rig:
 
     async def kill(self) -> None:
         """kill -9."""
-        assert self.process is not None
         self.process.kill()
-        await self.process.wait()
 
     async def close(self) -> None:
         self._open = False
         await asyncio.gather(*self._tasks)
-        if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
-            async with asyncio.timeout(WAIT_S):
-                assert await self.process.wait() == 0
+        if self.process.running:
+            assert self.process.stop() == 0, self.process.log
         await self.redis.aclose()
 
     # -- the feed

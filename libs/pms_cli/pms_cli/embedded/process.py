@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Protocol
 
 from pms_cli.embedded.watchdog import Watchdog
 
@@ -31,12 +32,26 @@ def watchdog() -> Watchdog:
     return Watchdog()
 
 
+class Process(Protocol):
+    """What a child's owners use of `subprocess.Popen`."""
+
+    pid: int
+    returncode: int | None
+    stdout: IO[bytes] | None
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Child:
     """A running child. `url` is where it answers, `unix_url` its socket, where it has one."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path | None
     stop_signal: signal.Signals = signal.SIGTERM
     port: int = 0

@@ -5,7 +5,6 @@ Never looks inside a service: it sees whether the process runs and what `/ready`
 
 import asyncio
 import json
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Any
 
 import aiohttp
 
-from pms_cli.embedded.process import Child, ServerError, spawn
+from pms_cli.embedded.process import Child, ServerError
 from pms_cli.system.logs import LogSink, Prefixer
+from pms_cli.system.nursery import Nursery
 from pms_cli.system.plan import SIMULATOR, Plan
 from pms_cli.system.servers import Servers
 from pms_common.logging import get_logger
@@ -45,8 +45,9 @@ class Service:
 class Supervisor:
     """The processes of one plan. `start`, then `watch` as a task, `stop` at the end."""
 
-    def __init__(self, plan: Plan, servers: Servers, sink: LogSink, ready_file: Path) -> None:
+    def __init__(self, plan: Plan, servers: Servers, nursery: Nursery, sink: LogSink, ready_file: Path) -> None:
         self._plan = plan
+        self._nursery = nursery
         self._servers = servers
         self._sink = sink
         self._ready_file = ready_file
@@ -95,8 +96,7 @@ class Supervisor:
         }
 
     async def _start(self, service: Service) -> None:
-        command = [sys.executable, "-P", "-m", "pms_cli.run_service", service.name]
-        service.child = spawn(service.name, command, log=None, env=self._plan.environment(service.name))
+        service.child = self._nursery.start(service.name, self._plan.environment(service.name))
         service.since = time.monotonic()
         output = service.child.process.stdout
         await asyncio.get_running_loop().connect_read_pipe(lambda: Prefixer(service.name, self._sink), output)

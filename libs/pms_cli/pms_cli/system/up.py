@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pms_cli.embedded import StateDirectory
 from pms_cli.system.logs import LogSink
+from pms_cli.system.nursery import Nursery
 from pms_cli.system.place import READY_FILE, default_state
 from pms_cli.system.plan import Plan, choose_environment, make_plan
 from pms_cli.system.servers import Servers, start_servers
@@ -49,18 +50,20 @@ def up(options: Options) -> int:
     with contextlib.ExitStack() as stack:
         stack.enter_context(StateDirectory(state_path))
         ready_file.unlink(missing_ok=True)
+        nursery = Nursery()  # its imports and the servers' start take about as long
+        stack.callback(nursery.close)
         servers = start_servers(settings, state_path.absolute())
         stack.callback(servers.stop)
-        return asyncio.run(_supervise(plan.with_env(servers.env), servers, ready_file))
+        return asyncio.run(_supervise(plan.with_env(servers.env), servers, nursery, ready_file))
 
 
-async def _supervise(plan: Plan, servers: Servers, ready_file: Path) -> int:
+async def _supervise(plan: Plan, servers: Servers, nursery: Nursery, ready_file: Path) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     sink = LogSink(sys.stderr.buffer)
-    supervisor = Supervisor(plan, servers, sink, ready_file)
+    supervisor = Supervisor(plan, servers, nursery, sink, ready_file)
     told = asyncio.create_task(_tell_ready(supervisor, servers))
     work = asyncio.create_task(_work(supervisor))
     stopped = asyncio.create_task(stopping.wait())
