@@ -4,6 +4,8 @@ import functools
 
 from pms_common.bus import Bus, LagSampler, Trimmer
 from pms_common.names import Names
+from pms_common.rate.shared import SharedRate, rate_address
+from pms_common.rate.window import Window
 from pms_common.service import Lifecycle, run
 from pms_common.topology import kept_by
 from pms_feed.adapters.rest import PublicRest
@@ -14,10 +16,16 @@ from pms_feed.app.publisher import Publisher
 from pms_feed.app.pulse import Pulse
 from pms_feed.app.resync import Resync
 from pms_feed.app.watching import Watching
+from pms_feed.domain.budget import WeightBudget
 from pms_feed.domain.subscriptions import Leases
 
 STREAMS_ROUTE = "/public/stream"
 """Since 2026-04-23 depth and bookTicker are served on this route only."""
+
+VENUE_WEIGHT = 2_400
+"""A minute and address, the least of all exchange environments (exchangeInfo, September 2026)."""
+AWAY_SHARE = 0.15
+"""Of the address' weight, while Redis does not tell what others use: see `pms_common.rate.shared`."""
 
 
 async def wire(life: Lifecycle) -> None:
@@ -30,7 +38,7 @@ async def wire(life: Lifecycle) -> None:
 
     writer = bus.ticks_writer(names.ticks)
     publisher = Publisher(writer, bus.outbox, names)
-    rest = PublicRest(settings.binance_rest_url)
+    rest = PublicRest(settings.binance_rest_url, await _budget(life, bus, names))
     life.on_stop(rest.close)
     resync = Resync(rest)
     life.on_stop(resync.close)
@@ -58,6 +66,16 @@ async def wire(life: Lifecycle) -> None:
     leases = kept_by(names, "feed")
     life.spawn(Trimmer(bus.redis, leases).run(), "trimmer")
     life.spawn(LagSampler(bus.redis, leases).run(), "lag")
+
+
+async def _budget(life: Lifecycle, bus: Bus, names: Names) -> WeightBudget:
+    """The feed's part of the address' weight; a ban that another process was told is known before the first request."""
+    weight, at = Window(60_000, VENUE_WEIGHT, shared=True), rate_address(life.settings)
+    budget = WeightBudget(weight)
+    shared = SharedRate(bus.redis, names.rate(at, "ban"), {names.rate(at, "weight"): weight}, budget, AWAY_SHARE)
+    await shared.sync()
+    life.spawn(shared.run(), "shared_rate")
+    return budget
 
 
 def main() -> None:

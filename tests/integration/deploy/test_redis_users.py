@@ -13,7 +13,10 @@ from pms_cli.embedded import start_valkey
 from pms_common.bus import Bus, Entry, LagSampler, Trimmer
 from pms_common.lease import Lease
 from pms_common.names import Names
+from pms_common.rate.shared import SharedRate
+from pms_common.rate.window import Window
 from pms_common.topology import topology
+from pms_orders.domain.rate import Budget
 
 USERS = Path(__file__).parents[3] / "deploy" / "redis" / "users.acl"
 PASSWORD = "secret"
@@ -104,6 +107,10 @@ async def test_the_services_user_can_run_the_whole_bus(server: str) -> None:
     lease = Lease(bus.redis, names.lease("risk"), "risk")
     await asyncio.wait_for(lease.acquire(lambda why: None), 5)
     assert lease.held()
+    budget = Budget((), Window(60_000, 2_400, shared=True))
+    budget.weight.take(0)
+    windows = {names.rate("x", "weight"): budget.weight}
+    assert await SharedRate(bus.redis, names.rate("x", "ban"), windows, budget, 0.4).sync()
     await consumer.stop()
     await running
     await bus.close()

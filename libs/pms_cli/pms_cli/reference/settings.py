@@ -37,6 +37,7 @@ MEANINGS = {
     "binance_rest_url": "instead of the environment's own address",
     "binance_ws_url": "instead of the environment's own address",
     "binance_wsapi_url": "instead of the environment's own address",
+    "rate_address": "name of the outgoing IP address: processes with the same one share the exchange's weight and bans",
     "position_mode": "must be the exchange account's own",
     "exchange_leverage": "of every symbol at the exchange, capped by its brackets; unset: not checked",
     "l1_source": "where best bid and ask come from: the depth stream, the ticker, or whichever is newer",

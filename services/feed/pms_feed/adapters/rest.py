@@ -1,6 +1,6 @@
 """The venue's public REST routes the feed needs: depth snapshots, quotes, which symbols trade.
 
-Owns the feed's small weight budget and its respect for bans. Never retries by itself: the caller asks again when it
+Owns the respect for the weight budget and for bans. Never retries by itself: the caller asks again when it
 still wants. Used by `app.resync` and `app.probe`.
 """
 
@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from pms_common import metrics
-from pms_common.clock import now_ms
+from pms_common.clock import monotonic_ms
 from pms_feed.app.market import SNAPSHOT_LEVELS
 from pms_feed.app.wire import RestError, RestQuote, Snapshot, decode_exchange_info, decode_quotes, decode_snapshot
 from pms_feed.domain.budget import WeightBudget
@@ -30,9 +30,9 @@ _requests = metrics.counter("feed_rest_requests", "Public REST requests of the f
 class PublicRest:
     """Public routes at one base URL."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, budget: WeightBudget) -> None:
         self._session = aiohttp.ClientSession(base_url, timeout=aiohttp.ClientTimeout(total=REQUEST_WITHIN_S))
-        self._budget = WeightBudget()
+        self._budget = budget
 
     async def close(self) -> None:
         """Close the connections."""
@@ -70,7 +70,7 @@ class PublicRest:
         return found if isinstance(found, list) else [found]
 
     async def _get(self, route: str, params: Mapping[str, str | int], weight: int) -> bytes:
-        while wait_ms := self._budget.take(weight, now_ms()):
+        while wait_ms := self._budget.take(weight, monotonic_ms()):
             if wait_ms > MAX_WAIT_MS:
                 raise RestError(f"banned for another {wait_ms} ms")
             await asyncio.sleep(wait_ms / 1000)
@@ -83,7 +83,7 @@ class PublicRest:
         _requests.labels(route, str(response.status)).inc()
         if response.status in (418, 429):
             seconds = response.headers.get("Retry-After", "")
-            self._budget.ban(now_ms() + 1000 * (int(seconds) if seconds.isdigit() else BAN_WITHOUT_HEADER_S))
+            self._budget.block(monotonic_ms() + 1000 * (int(seconds) if seconds.isdigit() else BAN_WITHOUT_HEADER_S))
         if response.status != 200:
             raise RestError(f"{route}: HTTP {response.status} {body[:200].decode(errors='replace')}")
         return body

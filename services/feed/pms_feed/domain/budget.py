@@ -1,34 +1,43 @@
 """How much REST weight the feed may use, so that the order service keeps its own.
 
-Owns the arithmetic of the allowance and of bans; reads no clock. Used by `adapters.rest`.
+Owns the arithmetic of the allowance and of bans; reads no clock (times are monotonic). Used by `adapters.rest`.
 """
+
+from pms_common.rate.window import Window
 
 WEIGHT_PER_MINUTE = 600
 """A quarter of the venue's 2,400 a minute and address."""
 BURST = 200
+ADDRESS_SHARE = 0.5
+"""Once everybody on the address has used this part of its weight, the feed waits: orders need what is left."""
+LOOK_AGAIN_MS = 250
 
 
 class WeightBudget:
-    """A token bucket over REST weight, empty while the venue bans us."""
+    """A token bucket over REST weight, inside what the address has left; empty while the venue bans us."""
 
-    def __init__(self, per_minute: int = WEIGHT_PER_MINUTE, burst: int = BURST) -> None:
+    def __init__(self, address: Window, per_minute: int = WEIGHT_PER_MINUTE, burst: int = BURST) -> None:
+        self._address = address
         self._per_ms = per_minute / 60_000
         self._burst = float(burst)
         self._tokens = float(burst)
         self._filled_ms = 0
-        self._banned_until_ms = 0
+        self.blocked_until_ms = 0
 
     def take(self, weight: int, now_ms: int) -> int:
         """Take the weight and return 0, or leave it and return the milliseconds to wait before asking again."""
-        if now_ms < self._banned_until_ms:
-            return self._banned_until_ms - now_ms
+        if now_ms < self.blocked_until_ms:
+            return self.blocked_until_ms - now_ms
+        if self._address.room(now_ms, ADDRESS_SHARE) < weight:
+            return LOOK_AGAIN_MS
         self._tokens = min(self._burst, self._tokens + max(0, now_ms - self._filled_ms) * self._per_ms)
         self._filled_ms = now_ms
         if self._tokens >= weight:
             self._tokens -= weight
+            self._address.take(now_ms, weight)
             return 0
         return int((weight - self._tokens) / self._per_ms) + 1
 
-    def ban(self, until_ms: int) -> None:
-        """Ask nothing before that time (HTTP 418 and 429 with Retry-After)."""
-        self._banned_until_ms = max(self._banned_until_ms, until_ms)
+    def block(self, until_ms: int) -> None:
+        """Ask nothing before that time (HTTP 418 and 429 with Retry-After, told to this process or to another)."""
+        self.blocked_until_ms = max(self.blocked_until_ms, until_ms)
