@@ -1,4 +1,4 @@
-"""Amend first; where that cannot be, cancel and place the remainder: once the first order has ended, and never twice."""
+"""Amend first; where that cannot be, cancel and place the rest: once the first order has ended, and never twice."""
 
 from decimal import Decimal
 from typing import Any
