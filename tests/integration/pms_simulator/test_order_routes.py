@@ -35,7 +35,7 @@ async def test_countdown_cancels_a_symbols_orders(client: Any, frames: Any) -> N
     assert answer == {"symbol": "BTCUSDT", "countdownTime": "60000"}
     await client.call("POST", "/fapi/v1/countdownCancelAll", **{**arm, "countdownTime": 0})
     await client.call("POST", "/fapi/v1/countdownCancelAll", **{**arm, "symbol": "ETHUSDT", "countdownTime": 1})
-    await client.call("POST", "/fapi/v1/countdownCancelAll", **{**arm, "countdownTime": 150})
+    await client.call("POST", "/fapi/v1/countdownCancelAll", **{**arm, "countdownTime": 1_000})
     assert len(await client.call("GET", "/fapi/v1/openOrders")) == 1
     event = (await frames(stream))["o"]
     assert (event["i"], event["x"], event["X"]) == (order["orderId"], "CANCELED", "CANCELED")
@@ -63,11 +63,13 @@ async def test_amendments_are_remembered(client: Any) -> None:
 async def test_one_pending_amendment_at_a_time(client: Any) -> None:
     order = await client.limit(newClientOrderId="mine")
     change = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.020"}
-    await client.control("POST", "faults", kind="delay", ms=300, operation="order.modify", count=1)
+    await client.control("POST", "faults", kind="delay", ms=1_000, operation="order.modify", count=1)
     first = asyncio.create_task(
         client.call("PUT", "/fapi/v1/order", **change, orderId=order["orderId"], price="59001.00")
     )
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):
+        while not (await client.control("GET", "faults"))["struck"]:
+            continue
     second = await client.call("PUT", "/fapi/v1/order", **change, origClientOrderId="mine", price="59002.00")
     assert second["code"] == -5043
     assert (await first)["price"] == "59001.00"
@@ -76,8 +78,8 @@ async def test_one_pending_amendment_at_a_time(client: Any) -> None:
 
 
 async def test_late_at_the_matching_engine(client: Any) -> None:
-    await client.control("POST", "faults", kind="delay", ms=250, operation="order.place", count=1)
-    assert (await client.limit(recvWindow=100))["code"] == -5028
+    await client.control("POST", "faults", kind="delay", ms=1_200, operation="order.place", count=1)
+    assert (await client.limit(recvWindow=1000))["code"] == -5028
     assert await client.call("GET", "/fapi/v1/openOrders") == []
     assert (await client.limit(recvWindow=5000))["status"] == "NEW"
 

@@ -105,21 +105,17 @@ class ApiSocket(Socket):
         self.send_json({"id": request_id, "status": status, "error": {"code": code, "msg": text}})
 
     def _limits(self, incoming: Incoming) -> list[dict[str, Any]]:
-        venue = self._venue
-        limits, config, now_ms = venue.limits, venue.limits.config, venue.now_ms()
-        weight = _limit("REQUEST_WEIGHT", "MINUTE", 1, config.weight_per_minute)
-        rows = [{**weight, "count": limits.used_weight(incoming.address, now_ms)}]
-        key = incoming.key
-        if incoming.route.orders[0] and key is not None:
-            counts = limits.counts(key.account.name)
-            ten = _limit("ORDERS", "SECOND", 10, config.orders_per_ten_seconds)
-            minute = _limit("ORDERS", "MINUTE", 1, config.orders_per_minute)
-            rows = [
-                {**ten, "count": counts.ten_seconds.used(now_ms)},
-                {**minute, "count": counts.minute.used(now_ms)},
-            ]
-        return rows
+        limits, now_ms, key = self._venue.limits, self._venue.now_ms(), incoming.key
+        config = limits.config
+        if not incoming.route.orders[0] or key is None:
+            used = limits.used_weight(incoming.address, now_ms)
+            return [_limit("REQUEST_WEIGHT", "MINUTE", 1, config.weight_per_minute, used)]
+        counts = limits.counts(key.account.name)
+        return [
+            _limit("ORDERS", "SECOND", 10, config.orders_per_ten_seconds, counts.ten_seconds.used(now_ms)),
+            _limit("ORDERS", "MINUTE", 1, config.orders_per_minute, counts.minute.used(now_ms)),
+        ]
 
 
-def _limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:
-    return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
+def _limit(kind: str, interval: str, number: int, limit: int, count: int) -> dict[str, Any]:
+    return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit, "count": count}

@@ -37,7 +37,9 @@ class Disturbance:
         self._waiting: set[EventFault] = set()
 
     def send(self, account: str, event: Event, readers: Sequence[Reader], payload: bytes, now_ms: int) -> None:
-        """Send one event to ``readers``, oldest first."""
+        """Send one event to ``readers``, oldest first; without any no fault is used up."""
+        if not readers:
+            return
         fault = self._faults.strike_event(notice_of(account, event), now_ms)
         if fault is None:
             self._to((tuple(readers), payload))

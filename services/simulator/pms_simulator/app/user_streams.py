@@ -118,12 +118,14 @@ class UserStreams:
         kind = event["e"]
         if kind == "ORDER_TRADE_UPDATE" and event["o"]["x"] == "TRADE":
             self._log.note("trade", event["o"]["s"], str(event["o"]["i"]))
-        readers = [s for s in self._sockets.get(listen.key, ()) if not s.events or kind in s.events]
-        if not readers:
-            return
-        payload = _encode(event)
         if self._faults.events:
-            self._disturbance.send(listen.account.name, event, readers, payload, now_ms)
+            self._disturbance.send(listen.account.name, event, self._readers(listen, kind), _encode(event), now_ms)
             return
-        for socket in readers:
-            socket.send_event(payload)
+        payload: bytes | None = None
+        for socket in self._sockets.get(listen.key, ()):
+            if not socket.events or kind in socket.events:
+                payload = payload or _encode(event)
+                socket.send_event(payload)
+
+    def _readers(self, listen: ListenKey, kind: str) -> list[UserSocket]:
+        return [socket for socket in self._sockets.get(listen.key, ()) if not socket.events or kind in socket.events]

@@ -40,7 +40,9 @@ class HmacSecret:
 
     def verify(self, payload: str, signature: str) -> bool:
         """Upper case is accepted too."""
-        return self.sign(payload) == signature.lower()
+        keyed = self._keyed.copy()
+        keyed.update(payload.encode())
+        return keyed.hexdigest() == signature.lower()
 
 
 def unsigned(query: str, body: str) -> str:
