@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/pms_common libs/pms_cli services/feed services/orders services/risk services/algos services/gateway services/simulator
 SOURCES := libs services tests
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check types format docs bench chaos up lock clean
+.PHONY: help setup demo test test-fast check types format docs bench chaos faults up lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-fast: setup ## the tests without slow ones
 
 chaos: setup ## the tests that kill and disconnect real processes
 	$(BIN)/python -m pytest -m chaos $(ARGS)
+
+faults: setup ## seeded fault schedules against the order service (ARGS="--schedules 10000 --seed 1 --workers 2")
+	$(BIN)/python -m tests.faults $(ARGS)
 
 check: setup types ## format, lint, types, import rules, reference tables
 	$(BIN)/ruff format --check $(SOURCES)

@@ -1,0 +1,56 @@
+"""What the order service told: the updates stream, read to its end, as its readers take it.
+
+Owns the reading and the fold of it: the newest state of each order, the executions by their key, the results of
+requests. Judges nothing.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+from redis.asyncio import Redis
+
+from pms_common.contracts.bus.common import RequestDone
+from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate
+from pms_common.contracts.bus.streams import orders_updates
+
+
+class Heard:
+    """Everything told so far."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._last = "0"
+        self._epoch = 0
+        self.ready = False
+        self.orders: dict[str, OrderUpdate] = {}
+        self.histories: defaultdict[str, list[OrderUpdate]] = defaultdict(list)
+        self.fills: defaultdict[str, list[OrderUpdate]] = defaultdict(list)
+        self.results: defaultdict[str, list[bytes]] = defaultdict(list)
+        self.positions: dict[tuple[str, str], Any] = {}
+
+    async def read(self, redis: Redis) -> None:
+        """Read on to the end of the stream."""
+        entries: Any = await redis.xrange(self._stream, min=f"({self._last}")
+        for entry_id, fields in entries:
+            self._last = entry_id.decode()
+            self._take(orders_updates.decode(fields[b"data"]))
+
+    def _take(self, update: Any) -> None:
+        if update.epoch < self._epoch:
+            return  # a reader drops what a superseded writer still says
+        self._epoch = update.epoch
+        if isinstance(update, OrderUpdate):
+            name = update.order.client_order_id
+            self.orders[name] = update
+            self.histories[name].append(update)
+            if update.fill is not None:
+                self.fills[update.key].append(update)
+        elif isinstance(update, RequestDone):
+            self.results[update.request_id].append(bytes(update.body))
+        elif isinstance(update, OrdersReady):
+            self.ready = update.ready
+        elif isinstance(update, ExchangeAccount):
+            if update.complete:
+                self.positions.clear()
+            for position in update.positions:
+                self.positions[position.symbol, position.position_side] = position.quantity

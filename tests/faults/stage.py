@@ -1,0 +1,333 @@
+"""One schedule carried out: lives of the service one after the other, the steps in their time, and the end in quiet.
+
+Owns the course of a schedule. What it asks is written to the streams as risk, algos and JS write it; entries carry the
+hastened time. Used by the worker.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tests.faults import haste
+from tests.faults.hearing import Heard
+from tests.faults.nursery import Birth, Nursery
+from tests.faults.plan import Schedule
+from tests.faults.verdict import Asked, Difference, Truth, differences, steps_back
+from tests.faults.world import World
+
+from pms_common.contracts.bus.base import Message, encode
+from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, PlaceOrder
+from pms_common.ids import client_order_id
+from pms_common.names import Names
+
+READY_WITHIN_S = 60.0
+"""Real seconds; so is the patience."""
+PATIENCE_S = 30.0
+LOOK_MS = 400
+QUIET_MS = 300
+RESTART_MS = 500
+ORDERS = "SELECT * FROM pms_orders.orders"
+FILLS = "SELECT * FROM pms_orders.fills"
+
+
+@dataclass(slots=True)
+class Played:
+    """What became of a schedule."""
+
+    seed: int
+    counts: Counter[str] = field(default_factory=Counter)
+    violations: list[Difference] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
+    """Lives that were not killed. The supervisor starts the service again; it should not have to."""
+    trace: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Stage:
+    """Carries out one schedule."""
+
+    def __init__(self, world: World, nursery: Nursery, schedule: Schedule, speed: float, log: Path) -> None:
+        self._world, self._nursery, self._schedule, self._log = world, nursery, schedule, log
+        self._speed = speed
+        self._names = Names(f"f{schedule.seed}")
+        self._heard = Heard(self._names.updates("orders"))
+        self._asked = Asked()
+        self._raw: dict[str, tuple[str, bytes]] = {}
+        self._ids: dict[str, str] = {}
+        self._foreign = 0
+        self.played = Played(schedule.seed)
+
+    async def play(self) -> Played:
+        """From the first life to the verdict."""
+        started_s = haste.real_monotonic()
+        self._epoch = haste.begin(self._speed)
+        self._environment = {"PMS_NAMESPACE": self._names.namespace, **await self._world.begin()}
+        self._watch_venue()
+        living = asyncio.create_task(self._live())
+        try:
+            if self._schedule.waits:
+                await self._until_ready(living)
+            await self._act()
+            await self._world.calm()
+            self.played.violations = await self._settle(living)
+        finally:
+            await self._end(living)
+        self.played.seconds = haste.real_monotonic() - started_s
+        self._count()
+        self._note_requests()
+        return self.played
+
+    # -- lives
+
+    async def _live(self) -> None:
+        """One life after the other."""
+        schedule = self._schedule
+        life = 0
+        while True:
+            deaths = schedule.deaths[life] if life < len(schedule.deaths) else []
+            clock = (self._epoch.wall_s, self._epoch.monotonic_s, self._epoch.speed)
+            birth = Birth(self._environment, clock, str(self._log), self._world.ports, deaths)
+            pid, ended = await self._nursery.bear(birth)
+            self._note("life", f"{life} of pid {pid} dies of {deaths}")
+            self.played.counts["lives"] += 1
+            code = os.waitstatus_to_exitcode(await ended)
+            self._note("life", f"{life} ended with {code}")
+            if code == -signal.SIGKILL:
+                self.played.counts["kills"] += 1
+                self.played.counts.update(f"kills at {point}" for point, _ in deaths)
+            else:
+                self.played.ends.append(f"life {life} ended by itself with exit code {code}")
+            await asyncio.sleep((schedule.pauses_ms[life] if life < len(schedule.pauses_ms) else RESTART_MS) / 1000)
+            life += 1
+
+    async def _until_ready(self, living: "asyncio.Task[None]") -> None:
+        deadline_s = haste.real_monotonic() + READY_WITHIN_S
+        while not self._heard.ready and not living.done() and haste.real_monotonic() < deadline_s:
+            await asyncio.sleep(0.1)
+            await self._heard.read(self._world.redis)
+
+    async def _end(self, living: "asyncio.Task[None]") -> None:
+        living.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await living
+        await self._nursery.end_all()
+        await self._world.exchange.simulator.stop()
+
+    # -- what is done
+
+    async def _act(self) -> None:
+        began_ms = haste.now_ms()
+        for step in self._schedule.steps:
+            wait_ms = began_ms + step.at_ms - haste.now_ms()
+            if wait_ms > 0:
+                await asyncio.sleep(wait_ms / 1000)
+            self._note("step", f"{step.do} {step.what}")
+            do: Any = getattr(self, f"_do_{step.do}")
+            await do(**step.what)
+
+    async def _do_place(self, **order: Any) -> None:
+        place = self._place(order)
+        self._asked.orders[place.client_order_id] = {**order, "written_ms": haste.now_ms()}
+        self._raw[order["request"]] = (order["stream"], encode(place))
+        await self._write(order["stream"], encode(place))
+
+    def _place(self, order: dict[str, Any]) -> PlaceOrder:
+        now_ms = haste.now_ms()
+        return msgspec.convert(
+            {
+                "client_order_id": self._name(order["account"], order["request"]),
+                "account_id": order["account"],
+                "symbol": order["symbol"],
+                "side": order["side"],
+                "order_type": order["type"],
+                "quantity": Decimal(order["quantity"]),
+                "price": Decimal(order["price"]) if order["type"] == "LIMIT" else None,
+                "time_in_force": order["force"],
+                "reduce_only": order["reduce_only"],
+                "reduce_only_on_venue": order["reduce_only"],
+                "leverage": Decimal(10),
+                "origin": "CHASE" if order["child"] else "MANUAL",
+                "parent_id": f"parent-{order['account']}" if order["child"] else None,
+                "request_id": order["request"],
+                "command": "limit",
+                "answer": order["answer"],
+                "expires_at_ms": now_ms + order["expires_ms"] if order["expires_ms"] else None,
+                "approved_ms": now_ms,
+            },
+            PlaceOrder,
+        )
+
+    def _name(self, account: str, request: str) -> str:
+        return self._ids.setdefault(request, client_order_id(self._names.namespace, account, "LMT", request))
+
+    async def _do_repeat(self, request: str) -> None:
+        await self._write(*self._raw[request])
+
+    async def _do_amend(self, request: str, price: str, quantity: str) -> None:
+        terms = {"price": Decimal(price), "quantity": Decimal(quantity)}
+        await self._send("changes", AmendOrder, request, **terms)
+
+    async def _do_cancel(self, request: str, stream: str) -> None:
+        await self._send(stream, CancelOrder, request)
+        self._asked.cancelled.add(self._ids[request])
+
+    async def _send(self, stream: str, form: type[Message], request: str, **more: Any) -> None:
+        order = self._of(request)
+        whose = {"client_order_id": self._name(order["account"], request), "account_id": order["account"]}
+        await self._write(stream, encode(form(**whose, symbol=order["symbol"], **more)))
+
+    def _of(self, request: str) -> dict[str, Any]:
+        steps = self._schedule.steps
+        return next(step.what for step in steps if step.do == "place" and step.what["request"] == request)
+
+    async def _do_command(self, request: str, name: str, wait: str) -> None:
+        order = self._of(request)
+        order_id = self._name(order["account"], request)
+        await self._command(
+            "cancel", {"requestId": name, "subAccountId": order["account"], "orderId": order_id, "waitFor": wait}
+        )
+        self._asked.requests[name] = {"command": "cancel", "order": order_id}
+        self._asked.cancelled.add(order_id)
+
+    async def _do_cancel_all(self, account: str, symbol: str | None, children: bool, name: str) -> None:
+        body = {"requestId": name, "subAccountId": account, "includeAlgos": children}
+        await self._command("cancel_all", {**body, "symbol": symbol} if symbol else body)
+        self._asked.requests[name] = {"command": "cancel_all"}
+        for order_id, order in self._asked.orders.items():
+            if order["account"] == account and symbol in (None, order["symbol"]) and (children or not order["child"]):
+                self._asked.cancelled.add(order_id)
+
+    async def _command(self, command: str, body: dict[str, Any]) -> None:
+        await self._add(self._names.cmd(command), json.dumps(body).encode())
+
+    async def _write(self, stream: str, data: bytes) -> None:
+        await self._add(getattr(self._names, stream)("orders"), data)
+
+    async def _add(self, stream: str, data: bytes) -> None:
+        await self._world.redis.xadd(stream, {"data": data}, id=f"{haste.now_ms()}-*")
+
+    # -- what happens
+
+    async def _do_foreign(self, **terms: str) -> None:
+        self._foreign += 1
+        self._world.exchange.place_foreign(f"naive-{self._foreign}", terms)
+
+    async def _do_market(self, **body: Any) -> None:
+        await self._world.control("/sim/market", **body)
+
+    async def _do_trade(self, **body: Any) -> None:
+        await self._world.control("/sim/trade", **body)
+
+    async def _do_fault(self, **body: Any) -> None:
+        if body["kind"] == "half_open" or "sockets" in body:
+            self.played.counts[f"fault {body['kind']}"] += 1
+        await self._world.control("/sim/faults", **body)
+
+    async def _do_redis(self) -> None:
+        self.played.counts["fault redis cut"] += 1
+        await self._world.cut_redis()
+
+    async def _do_database(self) -> None:
+        self.played.counts["fault database cut"] += 1
+        await self._world.cut_database()
+
+    # -- the end
+
+    async def _settle(self, living: "asyncio.Task[None]") -> list[Difference]:
+        """Wait until nothing differs any more; what still does after the patience."""
+        deadline_s = haste.real_monotonic() + PATIENCE_S
+        quiet = False
+        while True:
+            found = await self._look()
+            over = haste.real_monotonic() > deadline_s or living.done()
+            if over or (not found and quiet) or any(difference.lasting for difference in found):
+                return found
+            quiet = not found
+            await asyncio.sleep((QUIET_MS if quiet else LOOK_MS) / 1000)
+
+    async def _look(self) -> list[Difference]:
+        open_ = await self._unacknowledged()
+        if open_:
+            return [Difference("lost", f"not acknowledged: {open_}")]
+        await self._heard.read(self._world.redis)
+        exchange = self._world.exchange
+        truth = Truth(
+            exchange.orders(),
+            exchange.trades(),
+            exchange.positions(),
+            exchange.placed_again,
+            {row["client_order_id"]: row for row in await self._world.rows(ORDERS)},
+            await self._world.rows(FILLS),
+        )
+        found = differences(self._asked, self._heard, truth)
+        if await self._world.redis.exists(self._names.dead):
+            found.append(Difference("lost", "an entry is in the dead stream"))
+        return found
+
+    async def _unacknowledged(self) -> list[str]:
+        names = self._names
+        streams = [names.requests("orders"), names.urgent("orders"), names.changes("orders")]
+        streams += [names.cmd("cancel"), names.cmd("cancel_all")]
+        found = []
+        for stream in streams:
+            last: Any = await self._world.redis.xrevrange(stream, count=1)
+            groups: Any = await self._world.redis.xinfo_groups(stream) if last else []
+            if last and not any(group["pending"] == 0 and group["last-delivered-id"] == last[0][0] for group in groups):
+                found.append(stream)
+        return found
+
+    def _count(self) -> None:
+        counts, exchange = self.played.counts, self._world.exchange
+        counts.update(f"fault {struck['kind']}" for struck in exchange.venue.faults.struck)
+        counts["orders asked"] += len(self._asked.orders)
+        counts["orders"] += len([order for order in exchange.orders() if order["clientOrderId"] in self._asked.orders])
+        counts["fills"] += len(exchange.trades())
+        counts["requests"] += len(self._asked.requests)
+        counts.update(f"refused {update.error_code}" for update in self._heard.orders.values() if update.error_code)
+        counts["steps back after a kill"] += steps_back(self._heard)
+        counts["updates"] += sum(map(len, self._heard.histories.values()))
+
+    # -- the trace
+
+    def _note(self, who: str, text: str, at_ms: int | None = None) -> None:
+        since_ms = (haste.now_ms() if at_ms is None else at_ms) - int(self._epoch.wall_s * 1000)
+        self.played.trace.append(f"{since_ms:>7} {who:<6} {text}")
+
+    def _note_requests(self) -> None:
+        """What the exchange was asked, between the events."""
+        shown = (
+            "newClientOrderId",
+            "origClientOrderId",
+            "orderId",
+            "side",
+            "price",
+            "quantity",
+            "symbol",
+            "batchOrders",
+        )
+        for request in self._world.exchange.venue.requests:
+            params = {name: request.params[name] for name in shown if name in request.params}
+            self._note("asked", f"{request.transport} {request.name} {params}", request.time_ns // 1_000_000)
+        self.played.trace.sort(key=lambda line: int(line.split(maxsplit=1)[0]))
+
+    def _watch_venue(self) -> None:
+        users: Any = self._world.exchange.venue.users
+        send = users.send
+
+        def watched(events: Any, *more: Any) -> None:
+            events = list(events)
+            for _, event in events:
+                order = event.get("o", event)
+                shown = [order[key] for key in ("c", "x", "X", "i", "t", "l", "z", "p", "q") if key in order]
+                self._note("event", f"{event['e']} {shown}")
+            send(events, *more)
+
+        users.send = watched
