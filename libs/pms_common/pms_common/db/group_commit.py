@@ -37,10 +37,13 @@ _TRANSIENT = (
     asyncpg.TransactionRollbackError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby just before its promotion
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process was stopped amid a transaction
     asyncpg.InternalClientError,  # what asyncpg makes of a connection that was closed while idle
 )
 _encoder = msgspec.json.Encoder()
 _MARK = "UPDATE pms_meta.epochs SET batch = $3 WHERE service = $1 AND epoch = $2 AND batch < $3"
+_GIVE_UP_LOCKS = "SET idle_in_transaction_session_timeout = '1s'"
+"""A writer that was stopped amid a transaction holds the lock on its epoch, which a successor has to raise."""
 _EPOCH = "SELECT epoch FROM pms_meta.epochs WHERE service = $1"
 
 _lag = metrics.gauge("journal_lag_seconds", "Age of the oldest row that is not committed")
@@ -272,6 +275,7 @@ class GroupCommit:
     async def _commit(self, batch: _Batch) -> None:
         if self._connection is None:
             self._connection = await connect(self._url, f"{self._service}-journal")
+            await self._connection.execute(_GIVE_UP_LOCKS)
         connection = self._connection
         async with connection.transaction():
             marked = await connection.execute(_MARK, self._service, self.epoch, batch.number)
