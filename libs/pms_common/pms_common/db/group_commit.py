@@ -155,22 +155,32 @@ class GroupCommit:
 
     def add(self, statement: Statement, row: tuple[Any, ...]) -> None:
         """Have `row` written by `statement`. Raises `JournalFullError` at the bound."""
-        self.add_together([(statement, row)])
+        self._refuse_where_full()
+        batch = self._open()
+        self._rows_of(batch, statement).append(row)
+        batch.count += 1
+        self._depth += 1
 
     def add_together(self, rows: Sequence[tuple[Statement, tuple[Any, ...]]]) -> None:
         """Have these rows written in one transaction, whatever its size. Raises `JournalFullError` at the bound."""
-        if self._depth >= self._max_rows:
-            raise JournalFullError(f"{self._depth} rows wait for the journal of {self._service}")
+        self._refuse_where_full()
         batch = self._open()
         for statement, row in rows:
-            written = batch.rows.get(statement)
-            if written is None:
-                if statement not in self._statements:
-                    raise ValueError("the statement is not registered with this journal")
-                written = batch.rows[statement] = []
-            written.append(row)
+            self._rows_of(batch, statement).append(row)
         batch.count += len(rows)
         self._depth += len(rows)
+
+    def _refuse_where_full(self) -> None:
+        if self._depth >= self._max_rows:
+            raise JournalFullError(f"{self._depth} rows wait for the journal of {self._service}")
+
+    def _rows_of(self, batch: _Batch, statement: Statement) -> list[tuple[Any, ...]]:
+        written = batch.rows.get(statement)
+        if written is None:
+            if statement not in self._statements:
+                raise ValueError("the statement is not registered with this journal")
+            written = batch.rows[statement] = []
+        return written
 
     def then(self, callback: Callable[[], None]) -> None:
         """Call `callback` once all that was added before is committed, after the callbacks before it."""
