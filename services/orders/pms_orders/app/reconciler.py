@@ -122,8 +122,9 @@ class Reconciler:
 
     def _since_ms(self, now_ms: int) -> int:
         """From when on something may have happened that is not known here."""
-        known_ms = now_ms if self.known_ms is None else self.known_ms
-        return min(known_ms, now_ms) - MARGIN_MS
+        if self.known_ms is None:  # what was before the first start shows in the positions
+            return now_ms
+        return min(self.known_ms, now_ms) - MARGIN_MS
 
     async def look_again(self) -> float:
         """Compare what is in play, and nothing where nothing is; the seconds to wait before the next time.
