@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 
 from pms_cli.bench.reference import address_of
 from pms_cli.commands.send import request
-from pms_cli.system.place import Place
+from pms_cli.system.place import READY_FILE, Place
 from pms_cli.system.running import running_system
 from pms_common.bus.dial import dial
 from pms_common.bus.resp import Connection, pack
@@ -52,8 +52,11 @@ Seen = dict[str, int]
 class Rig:
     """A running system with one account."""
 
-    def __init__(self, place: Place, line: Connection, http: aiohttp.ClientSession, socket: str) -> None:
+    def __init__(
+        self, place: Place, ready_file: Path, line: Connection, http: aiohttp.ClientSession, socket: str
+    ) -> None:
         self.place = place
+        self._ready_file = ready_file
         self.socket = socket
         self.account = ""
         self._line = line
@@ -111,6 +114,20 @@ class Rig:
             str(item["id"]): item["timeNs"] for item in await self.simulator("GET", "frames") if item["kind"] == kind
         }
 
+    def pid(self, service: str) -> int:
+        """The process of a service."""
+        told: int = json.loads(self._ready_file.read_text(encoding="utf-8"))["services"][service]["pid"]
+        return told
+
+    async def ready(self, service: str) -> bool:
+        """Whether a service does its work."""
+        url = self.place.services[service].removesuffix("/metrics") + "/ready"
+        try:
+            async with self._http.get(url) as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
     async def price(self) -> float:
         """The best bid."""
         async with Redis.from_url(self.place.redis) as client:
@@ -143,7 +160,7 @@ async def rig(env: dict[str, str] | None = None) -> AsyncIterator[Rig]:
             socket = (await client.config_get("unixsocket"))["unixsocket"]
         line = await dial(parse(f"unix://{socket}" if socket else place.redis))
         async with aiohttp.ClientSession() as http:
-            system = Rig(place, line, http, socket or address_of(place.redis))
+            system = Rig(place, Path(folder) / READY_FILE, line, http, socket or address_of(place.redis))
             system.account = await system.open_account()
             try:
                 yield system
