@@ -200,6 +200,12 @@ class Ears:
     def causes(self, name: str) -> list[str]:
         return [cause for cause, _ in self.told.get(name, [])]
 
+    def forget(self) -> None:
+        """What was told so far."""
+        self.told.clear()
+        for kept in (self.answers, self.acknowledged, self.registered_orders):
+            kept.clear()
+
     def __getattr__(self, _name: str) -> Any:
         return lambda *_args, **_fields: None
 

@@ -42,7 +42,10 @@ class OrderTracker:
     def named(self, order: OrderState) -> None:
         """The exchange order id has become known."""
         number = order.exchange_order_id
-        if number is not None:
+        if number is None:
+            return
+        known = self._by_number.setdefault(number, (order,))
+        if order not in known:
             self._by_number[number] = (order, *self._others(number, order.place.symbol))
 
     def find(self, client_order_id: str) -> OrderState | None:
