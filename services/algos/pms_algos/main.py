@@ -17,6 +17,7 @@ from pms_common.contracts.bus.common import Tick
 from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.db.cursors import PgCursorStore
 from pms_common.inlet import CommandInlet
+from pms_common.lease import lead
 from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_common.service import Lifecycle, run
@@ -32,6 +33,7 @@ async def wire(life: Lifecycle) -> None:
     life.spawn(bus.run(), "bus")
     database = create_engine(settings.database_url, "algos", pool_size=2)
     life.on_stop(database.dispose)
+    await lead(life, bus, "algos")
     epoch = await take_epoch(database, "algos")
     journal = GroupCommit(
         settings.database_url, "algos", epoch, [store.SAVE], lambda ok, why: life.ready("journal", ok, why)

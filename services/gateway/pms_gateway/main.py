@@ -6,6 +6,7 @@ from pms_common.bus.trim import DEAD_KEPT_MS, EVENTS_KEPT_MS
 from pms_common.clock import now_ms
 from pms_common.db import create_engine
 from pms_common.db.cursors import PgCursorStore
+from pms_common.lease import lead
 from pms_common.names import Names
 from pms_common.service import Lifecycle, run
 from pms_gateway.adapters.cursors import Cursors
@@ -48,6 +49,7 @@ async def wire(life: Lifecycle) -> None:
     reads = Reads(model, lambda: updates.last_ms, lambda: event_log.epoch)
     socket = EventSocket(hub, store, life.stopping)
     await serve(life, tokens, [*commands.routes(), *reads.routes(), *socket.routes()])
+    await lead(life, bus, "gateway")
     await event_log.open()
     consumer = bus.consumer("gateway", updates.handlers(names), cursors=cursors)
     life.on_stop(consumer.stop)

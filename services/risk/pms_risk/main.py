@@ -11,6 +11,7 @@ from pms_common.bus.handling import Handler
 from pms_common.clock import now_ms
 from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.inlet import CommandInlet
+from pms_common.lease import lead
 from pms_common.marks import Marks
 from pms_common.metrics import gauge
 from pms_common.names import Names
@@ -52,10 +53,11 @@ async def wire(life: Lifecycle) -> None:
     names = Names(settings.namespace, settings.feed_namespace)
     engine = create_engine(settings.database_url, SERVICE)
     life.on_stop(engine.dispose)
-    epoch = await take_epoch(engine, SERVICE)
     bus = await Bus.connect(settings.redis_url, SERVICE, names, life.ready)
     life.on_stop(bus.close)
     life.spawn(bus.run(), "bus")
+    await lead(life, bus, SERVICE)
+    epoch = await take_epoch(engine, SERVICE)
     journal = _journal(life, bus, epoch)
     sampler = _measure(life, bus, names)
     state = RiskState(
