@@ -214,3 +214,22 @@ def test_the_hints_of_both_sides_of_a_self_match_are_kept_apart(floor: Floor, si
     hear_all(floor)
     floor.pass_time(2_000)
     assert [case.order for case in floor.manager.cases] == [order for order in orders.values() if order is not heard]
+
+
+@pytest.mark.parametrize("executed", [True, False])
+def test_r03_an_order_that_its_cancel_overtook_may_have_been_sent_by_a_predecessor(
+    floor: Floor, executed: bool
+) -> None:
+    killed = Floor()
+    _, sent = asked(killed)
+    if executed:
+        killed.venue.execute(sent)
+    floor.venue.orders, floor.venue.past = killed.venue.orders, killed.venue.past
+    floor.manager.bury(NAME)
+    floor.manager.place(place(NAME), b"", entry(suspect=True))
+    order = floor.manager.tracker.find(NAME)
+    assert order is not None and order.status == "unknown", "it is not told as ended before it was asked for"
+    floor.settle()
+    assert floor.venue.posts[NAME] == 0, "this process sends it in no case"
+    assert order.status == ("cancelled" if executed else "failed")
+    assert not executed or not floor.venue.orders[NAME].open

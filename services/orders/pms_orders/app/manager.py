@@ -103,10 +103,13 @@ class OrderManager:
     def begin(self, order: OrderState, entry: Entry) -> None:
         """Have a registered order sent, or asked for where a predecessor may have sent it."""
         place = order.place
-        if self.tracker.buried(place.client_order_id, self.now_ms()) or self._gates.behind_barrier(place):
-            self.withdraw(order, "cancelled before it was sent")
-        elif entry.suspect:
+        overtaken = self.tracker.buried(place.client_order_id, self.now_ms()) or self._gates.behind_barrier(place)
+        if entry.suspect:
             self.suspect(order)
+            if overtaken:  # a predecessor may have sent it before the cancel came
+                self.cancel(order, "requested")
+        elif overtaken:
+            self.withdraw(order, "cancelled before it was sent")
         else:
             self._admit(order)
 
