@@ -5,6 +5,7 @@ requests. Judges nothing.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -12,13 +13,15 @@ from redis.asyncio import Redis
 from pms_common.contracts.bus.common import RequestDone
 from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate
 from pms_common.contracts.bus.streams import orders_updates
+from pms_common.names import Names
 
 
 class Heard:
     """Everything told so far."""
 
-    def __init__(self, stream: str) -> None:
-        self._stream = stream
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._stream = names.updates("orders")
         self._last = "0"
         self._epoch = 0
         self.ready = False
@@ -26,6 +29,7 @@ class Heard:
         self.histories: defaultdict[str, list[OrderUpdate]] = defaultdict(list)
         self.fills: defaultdict[str, list[OrderUpdate]] = defaultdict(list)
         self.results: defaultdict[str, list[bytes]] = defaultdict(list)
+        self.by_key_alone = 0
         self.positions: dict[tuple[str, str], Any] = {}
 
     async def read(self, redis: Redis) -> None:
@@ -34,6 +38,13 @@ class Heard:
         for entry_id, fields in entries:
             self._last = entry_id.decode()
             self._take(orders_updates.decode(fields[b"data"]))
+
+    async def read_results(self, redis: Redis, requests: Iterable[str]) -> None:
+        """The results of those requests whose result key is there, and of which the stream does not tell."""
+        for request in requests:
+            if request not in self.results and (body := await redis.get(self._names.result(request))) is not None:
+                self.results[request].append(body)
+                self.by_key_alone += 1
 
     def _take(self, update: Any) -> None:
         if update.epoch < self._epoch:

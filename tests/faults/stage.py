@@ -58,7 +58,7 @@ class Stage:
         self._world, self._nursery, self._schedule, self._log = world, nursery, schedule, log
         self._speed = speed
         self._names = Names(f"f{schedule.seed}")
-        self._heard = Heard(self._names.updates("orders"))
+        self._heard = Heard(self._names)
         self._asked = Asked()
         self._raw: dict[str, tuple[str, bytes]] = {}
         self._ids: dict[str, str] = {}
@@ -258,6 +258,7 @@ class Stage:
         if open_:
             return [Difference("lost", f"not acknowledged: {open_}")]
         await self._heard.read(self._world.redis)
+        await self._heard.read_results(self._world.redis, self._asked.answered)
         exchange = self._world.exchange
         truth = Truth(
             exchange.orders(),
@@ -292,6 +293,7 @@ class Stage:
         counts["fills"] += len(exchange.trades())
         counts["requests"] += len(self._asked.requests)
         counts.update(f"refused {update.error_code}" for update in self._heard.orders.values() if update.error_code)
+        counts["results by their key alone"] += self._heard.by_key_alone
         counts["steps back after a kill"] += steps_back(self._heard)
         counts["updates"] += sum(map(len, self._heard.histories.values()))
 

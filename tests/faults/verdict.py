@@ -50,6 +50,11 @@ class Asked:
     cancelled: set[str] = field(default_factory=set)
     """Orders of which a cancel was asked."""
 
+    @property
+    def answered(self) -> list[str]:
+        """Requests that are to have a result."""
+        return [*self.requests, *(order["request"] for order in self.orders.values() if order["answer"])]
+
 
 @dataclass(slots=True)
 class Truth:
