@@ -14,17 +14,20 @@ Map:
     - ``intake filters admission amendment``  from parameters to an accepted order, and every refusal
     - ``positions account liquidation``   money, pooled entry, margin
     - ``engine state events``             what happens in which order, and the events it sends
+    - ``closers forced funding``          what the venue does unasked: shrink, liquidate, settle
+    - ``history``                         how accounts looked a while ago, for queries that lag
     - ``signing limits errors``           who may ask, how often, and the venue's words of refusal
     - ``faults``                          what can be made to go wrong, one kind a file
     - ``market``                          where the market's own moves come from: seeded walk, recording
 - ``app``             requests and time to decisions
     - ``dispatch request router routes``  the one way through for REST and WebSocket API, and the handlers
-    - ``venue views``                     the shared state, the shape of answers
-    - ``market_streams user_streams``     who reads what, encoded once
-    - ``market_driver control``           the loops in time, the /sim/ routes
-- ``adapters``        sockets and files: one port for REST (aiohttp) and WebSockets (picows), captures, exchangeInfo
+    - ``venue keys views``                the shared state, API keys, the shape of answers
+    - ``market_streams user_streams disturbance``  who reads what, encoded once; faults on the way out
+    - ``market_driver``                   the loops in time
+    - ``control fault_control stage``     the /sim/ routes, and what actions may do to the venue
+- ``adapters``        sockets and files: one port for REST (aiohttp) and WebSockets (picows), captures, Vision zips
 
 Limits accepted: USDT margin only; margin type ISOLATED is kept and shown, margin is drawn from the cross wallet;
-no funding and no liquidation by the venue; conditional orders are refused with -4120 and the algo service that
-takes them at the venue is not there; HMAC keys only, so ``session.logon`` is refused.
+conditional orders are refused with -4120 and the algo service that takes them at the venue is not there; funding is
+settled when a control route says so. Routes and faults: docs/simulator.md.
 """

@@ -194,6 +194,18 @@ async def test_outage_refuses_new_sockets(client: Any) -> None:
     await client.user_stream()
 
 
+async def test_handshakes_are_spared_unless_named(client: Any) -> None:
+    await fault(client, "error", transport="ws", count=1)
+    socket = await client.socket("/ws-fapi/v1")
+    await socket.send_json(client.api_frame("time", signed=False))
+    (answer,) = await drain(socket, 1)
+    assert answer["status"] == 503
+    await fault(client, "error", operation="connect", http=502, count=1)
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+        await client.socket("/public/ws")
+    assert refusal.value.status == 502
+
+
 async def test_reduce_only_order_is_taken_smaller(client: Any) -> None:
     await client.market(quantity="0.010")
     stream = await client.user_stream()

@@ -17,6 +17,7 @@ class Ban(RequestFault):
     """Requests are refused because of their address."""
 
     kind: ClassVar[str] = "ban"
+    handshakes: ClassVar[bool] = True
 
     def __init__(self, fields: Fields, now_ms: int) -> None:
         super().__init__(fields, now_ms)

@@ -101,7 +101,9 @@ class Fault(ABC):
 
 
 class RequestFault(Fault):
-    """Befalls requests."""
+    """Befalls requests; WebSocket handshakes only where ``operation`` is ``connect``, or ``handshakes`` is set."""
+
+    handshakes: ClassVar[bool] = False
 
     def __init__(self, fields: Fields, now_ms: int) -> None:
         super().__init__(fields, now_ms)
@@ -111,6 +113,8 @@ class RequestFault(Fault):
     def matches(self, call: Call) -> bool:
         """Whether ``call`` is of the kind it befalls."""
         if self._operations is not None and not self._operations & {call.operation, call.name}:
+            return False
+        if self._operations is None and call.operation == "connect" and not self.handshakes:
             return False
         if self._transport and self._transport != call.transport:
             return False
