@@ -200,7 +200,7 @@ async def test_handshakes_are_spared_unless_named(client: Any) -> None:
     await socket.send_json(client.api_frame("time", signed=False))
     (answer,) = await drain(socket, 1)
     assert answer["status"] == 503
-    await fault(client, "error", operation="connect", http=502, count=1)
+    await fault(client, "error", operation="connect", http=502)
     with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
         await client.socket("/public/ws")
     assert refusal.value.status == 502
