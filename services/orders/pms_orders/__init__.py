@@ -8,6 +8,8 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     domain/reducer      an order and a happening -> the order after it, and what follows
     domain/resolution   when an unclear order is asked for, and what an answer proves
     domain/errors       what each error code of the venue means for the request
+    domain/reconciliation, foreign, configuration
+                        the exchange's objects beside ours; whose an order is; how the account has to be set
     domain/history      what the journal keeps of an order, and the order that follows from it
     domain/lanes, rate  who goes first; the venue's limits, with a reserve for cancels
     domain/filters, resting, gates, tracker
@@ -19,6 +21,8 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     app/outcomes        answers and losses of trading requests
     app/resolver, reconciler, session
                         asking for single orders; for all of them after a gap; hearing the user stream
+    app/foreign, owners, configuration
+                        what others do on the account; who owns an id; the watch over the account's settings
     app/publisher, snapshots, retelling, account, readiness
                         what is told to others, and told again
     app/intake, cancels bus handlers: work and operators; the public commands

@@ -23,7 +23,6 @@ ASKS = {
     "balances": (),
     "positions": (),
     "fee_rates": ("BTCUSDT",),
-    "hedge_mode": (),
     "listen_key": (),
     "keep_listen_key": (),
 }

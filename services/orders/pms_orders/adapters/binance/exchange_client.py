@@ -112,17 +112,13 @@ class ExchangeClient:
         """The account's fee rates on a symbol."""
         return await self.ask("GET", "/fapi/v1/commissionRate", 20, wire.commission_rate, {"symbol": symbol})
 
-    async def hedge_mode(self) -> bool:
-        """Whether the account keeps a long and a short position apart."""
-        return (await self.ask("GET", "/fapi/v1/positionSide/dual", 30, wire.position_mode)).dual_side_position
-
     async def listen_key(self) -> str:
         """The account's listen key, made or prolonged by 60 minutes. It is never deleted: others may use it, too."""
         return (await self.ask("POST", "/fapi/v1/listenKey", 1, wire.listen_key, signed=False)).listen_key
 
     async def keep_listen_key(self) -> str:
         """Prolong the account's listen key and return it. Raises `VenueRefused` with -1125 where it is dead."""
-        return (await self.ask("PUT", "/fapi/v1/listenKey", 1, wire.kept_key, signed=False)).listen_key
+        return (await self.ask("PUT", "/fapi/v1/listenKey", 1, wire.listen_key, signed=False)).listen_key
 
     # -- asking
 

@@ -190,6 +190,6 @@ class UserStream:
             except VenueUnreachable as error:
                 log.warning("listen_key_not_prolonged", error=str(error))
             else:
-                if key and key != self._key:  # somebody has deleted ours and made another one
+                if key != self._key:  # somebody has deleted ours and made another one
                     self.restart("the account has another listen key")
                     return

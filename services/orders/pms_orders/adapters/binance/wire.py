@@ -399,25 +399,11 @@ class ServerTime(msgspec.Struct, rename="camel"):
     server_time: int
 
 
-class PositionMode(msgspec.Struct, rename="camel"):
-    """Whether a long and a short position are kept apart."""
-
-    dual_side_position: bool
-
-
 class ListenKey(msgspec.Struct, rename="camel"):
     """The key of the user stream."""
 
     listen_key: str
 
 
-class KeptKey(msgspec.Struct, rename="camel"):
-    """The key that was prolonged, where the venue names it."""
-
-    listen_key: str = ""
-
-
 server_time = msgspec.json.Decoder(ServerTime)
-position_mode = msgspec.json.Decoder(PositionMode)
 listen_key = msgspec.json.Decoder(ListenKey)
-kept_key = msgspec.json.Decoder(KeptKey)
