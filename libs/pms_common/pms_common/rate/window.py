@@ -30,7 +30,7 @@ class Window:
     """
 
     __slots__ = (
-        *("_known", "_own", "_reporting", "credit", "limit"),
+        *("_forget_ms", "_known", "_own", "_reporting", "credit", "limit"),
         *("portion", "slice_ms", "span_ms", "unreported", "used"),
     )
 
@@ -42,6 +42,7 @@ class Window:
         self.slice_ms = max(1, span_ms // SLICES)
         self.used = 0
         self.unreported = 0
+        self._forget_ms = 0
         self._known: Slices = deque()
         self._reporting: Slices = deque()
         self._own: Slices = deque()
@@ -54,7 +55,8 @@ class Window:
 
     def room(self, now_ms: int, share: float = 1.0) -> int:
         """How many more fit into this share of the limit."""
-        self._forget(now_ms)
+        if now_ms >= self._forget_ms:
+            self._forget(now_ms)
         room = int(self.limit * share * self.portion + 1e-9) - self.used
         if self.credit and self.unreported + room > self.credit:
             room = self.credit - self.unreported
@@ -73,7 +75,8 @@ class Window:
 
     def raise_to(self, now_ms: int, used: int) -> None:
         """The venue has counted this much: others, whom nobody here knows, have used the difference."""
-        self._forget(now_ms)
+        if now_ms >= self._forget_ms:
+            self._forget(now_ms)
         if used > self.used:
             self.take(now_ms, used - self.used)
 
@@ -94,7 +97,8 @@ class Window:
     def confirm(self, known: Iterable[tuple[int, int]]) -> None:
         """The report has arrived: this is what all have used, (begin, count), the oldest first."""
         self._reporting.clear()
-        self._known = deque([begin, count] for begin, count in known)
+        # Another clock's slices begin elsewhere: each is taken for the next of ours.
+        self._known = deque([begin - begin % -self.slice_ms, count] for begin, count in known)
         self.used = sum(count for slices in (self._known, self._own) for _, count in slices)
 
     def unconfirmed(self) -> None:
@@ -104,6 +108,8 @@ class Window:
         self.unreported = sum(count for _, count in self._own)
 
     def _forget(self, now_ms: int) -> None:
+        """Once a slice: all slices begin at its multiples."""
+        self._forget_ms = now_ms - now_ms % self.slice_ms + self.slice_ms
         edge = now_ms - self.span_ms - self.slice_ms
         for slices in (self._known, self._reporting, self._own):
             while slices and slices[0][0] < edge:

@@ -31,7 +31,9 @@ BUSY_MS = 10
 
 _depth = metrics.gauge("order_lane_depth", "Orders whose next request waits in a lane", ["lane"])
 _batches = metrics.counter("order_batches", "Requests that carried several orders", ["operation"])
-_OPERATIONS = {Lane.CANCEL: Operation.CANCEL, Lane.REPRICE: Operation.AMEND}
+_LANES = tuple(Lane)
+_OPERATIONS = (Operation.CANCEL, Operation.PLACE, Operation.PLACE, Operation.PLACE, Operation.AMEND)
+"""Of each lane."""
 
 Bar = Callable[[OrderState, Operation, CommandError], None]
 
@@ -95,7 +97,7 @@ class Sender:
         self._scheduled = False
         at_ms = monotonic_ms()
         left = MAX_PER_TURN
-        for lane in Lane:
+        for lane in _LANES:
             if self.lanes.depth(lane) and self._allowed(lane):
                 left -= self._pump_lane(lane, left, at_ms)
         self._transport.flush()
@@ -106,7 +108,7 @@ class Sender:
 
     def _pump_lane(self, lane: Lane, left: int, at_ms: int) -> int:
         """Send what may go of a lane; how many."""
-        operation = _OPERATIONS.get(lane, Operation.PLACE)
+        operation = _OPERATIONS[lane]
         sent = 0
         while self.lanes.depth(lane) and sent < left:
             if lane is not Lane.CANCEL and self._batch_pays(lane, operation, at_ms):
@@ -189,7 +191,9 @@ class Sender:
         self._gates.check(place)
 
     def _wait_for_room(self, at_ms: int) -> None:
-        waiting = [lane for lane in Lane if self.lanes.depth(lane) and self._allowed(lane)]
+        if not len(self.lanes):
+            return
+        waiting = [lane for lane in _LANES if self.lanes.depth(lane) and self._allowed(lane)]
         if not waiting:
             return
         wait_ms = min(self._budget.wait_ms(lane, at_ms) or BUSY_MS for lane in waiting)

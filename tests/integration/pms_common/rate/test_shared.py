@@ -84,7 +84,7 @@ async def test_a_successor_knows_what_the_account_has_sent(names: Names, redis_u
     successor = Process(names, redis_url)
     assert await successor.rate.sync()
     now_ms = monotonic_ms()
-    assert successor.orders.room(now_ms) == 10 and successor.orders.room(now_ms + 11_500) == 300
+    assert successor.orders.room(now_ms) == 10 and successor.orders.room(now_ms + 12_500) == 300
     for process in (one, successor):
         await process.redis.aclose()
 

@@ -61,6 +61,6 @@ def test_used_elsewhere_is_counted_and_forgotten() -> None:
     window = Window(60_000, 100)
     window.report()
     window.confirm([(NOW - 30_000, 40), (NOW, 50)])
-    assert window.room(NOW) == 10 and window.room(NOW + 33_001) == 50
-    window.raise_to(NOW + 33_001, 80)
-    assert window.room(NOW + 33_001) == 20
+    assert window.room(NOW) == 10 and window.room(NOW + 36_001) == 50
+    window.raise_to(NOW + 36_001, 80)
+    assert window.room(NOW + 36_001) == 20
