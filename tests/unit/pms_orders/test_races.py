@@ -233,3 +233,33 @@ def test_r03_an_order_that_its_cancel_overtook_may_have_been_sent_by_a_predecess
     assert floor.venue.posts[NAME] == 0, "this process sends it in no case"
     assert order.status == ("cancelled" if executed else "failed")
     assert not executed or not floor.venue.orders[NAME].open
+
+
+def test_r01_a_duplicate_id_shows_that_an_earlier_try_was_executed_after_all(floor: Floor) -> None:
+    order, sent = asked(floor)
+    floor.venue.execute(sent)
+    floor.answer(sent, VenueError(503, -1001, "Internal error; unable to process your request. Please try again."))
+    floor.door.wake()
+    (again,) = floor.door.sent
+    floor.door.sent.clear()
+    floor.answer(again, VenueError(400, -4116, "ClientOrderId is duplicated."))
+    assert order.status == "unknown"
+    floor.pass_time(300)
+    floor.poll()
+    assert order.status == "active" and not floor.door.sent
+
+
+def test_r22_a_post_only_refusal_is_told_with_its_code_and_left_to_who_prices_the_order(floor: Floor) -> None:
+    order, sent = asked(floor)
+    floor.answer(sent, VenueError(400, -5022, "Due to the order could not be executed as maker"))
+    floor.door.wake()
+    assert order.status == "rejected" and order.error_code == "EXCHANGE_POST_ONLY" and not floor.door.sent
+    assert floor.ears.causes(NAME) == ["rejected"]
+
+
+def test_a_cancel_between_two_tries_ends_an_order_that_is_proven_not_executed(floor: Floor) -> None:
+    order, sent = asked(floor)
+    floor.answer(sent, VenueError(503, -1008, "Request throttled by system-level protection."))
+    floor.manager.cancel(order, "requested")
+    floor.door.wake()
+    assert order.status == "cancelled" and not floor.door.sent, "proven not executed, so nothing is to be cancelled"
