@@ -16,7 +16,7 @@ from pms_cli.main import app
 
 VERBS = (
     *("up", "run", "migrate", "send", "watch", "accounts", "orders", "positions", "algos"),
-    *("halt", "reduce", "resume", "doctor", "bench"),
+    *("halt", "reduce", "resume", "doctor", "replay", "bench"),
 )
 
 

@@ -1,13 +1,12 @@
 """The two processes of the benchmark `orders_throughput`.
 
 `venue ORDERS` floods whoever connects with the events of so many orders' lives, as fast as they are read, and prints
-its port. `service URL DATABASE NAMESPACE PORT ORDERS` is the order service's inside on one core, hears them all and
-prints what it took; `decoder ORDERS` only decodes the same events.
+its port. `service URL DATABASE NAMESPACE PORT ORDERS` is the order service's inside, which has one thread, hears them
+all and prints what it took; `decoder ORDERS` only decodes the same events.
 """
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -140,7 +139,6 @@ def main() -> None:
     if role == "venue":
         uvloop.run(venue(int(words[0])))
     elif role == "service":
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core
         url, database, namespace, port, orders = words
         uvloop.run(service(url, database, namespace, int(port), int(orders)))
     else:
