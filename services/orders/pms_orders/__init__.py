@@ -6,6 +6,7 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     domain/order        one order as we know it, and its next step
     domain/table        every (happening, state) pair
     domain/reducer      an order and a happening -> the order after it, and what follows
+    domain/replacement  the order that follows one which cannot be amended
     domain/resolution   when an unclear order is asked for, and what an answer proves
     domain/errors       what each error code of the venue means for the request
     domain/reconciliation, foreign, configuration
