@@ -44,7 +44,7 @@ async def test_r11_any_event_that_is_missing_is_healed_within_five_seconds(desk:
     for order in (filled, ended):
         await desk.until_state(order, "active")
     await asyncio.sleep(2)  # from now on the orders have not changed lately
-    await desk.sim.fault("drop_event", event="ORDER_TRADE_UPDATE", count=2)
+    await desk.sim.fault("drop_event", event="ORDER_TRADE_UPDATE", count=3)
     await desk.sim.fault("drop_event", event="TRADE_LITE", count=1)
     await desk.sim.fault("drop_event", event="ACCOUNT_UPDATE", count=1)
     before_s = time.monotonic()
@@ -86,7 +86,7 @@ async def test_r04_a_cancel_during_an_outage_ends_as_the_exchange_says(desk: Des
     ended = await desk.place("r2")
     for order in (filled, ended):
         await desk.until_state(order, "active")
-    outage_s = 4
+    outage_s = 3
     for transport in ("ws", "rest"):
         await desk.sim.fault("error", transport=transport, seconds=outage_s, code=-1001)
     await desk.sim.fault("disconnect", sockets="all")

@@ -199,6 +199,26 @@ async def test_r11_a_missed_liquidation_is_found_by_its_position(rig: Rig) -> No
     assert (update.kind, update.client_order_id, update.side) == ("liquidation", "autoclose-5", "SELL")
 
 
+async def test_r11_a_change_that_no_heard_execution_explains_leads_to_the_trades(rig: Rig) -> None:
+    session = hears(rig)
+    await rig.reconciler.run()
+    rig.wall_ms += 60_000
+    moved = {"e": "ACCOUNT_UPDATE", "E": NOW, "T": NOW, "a": {"m": "ORDER", "B": []}}
+    position = {"s": "BTCUSDT", "pa": "-1", "ep": "100", "ps": "BOTH"}
+    hear(session, msgspec.json.encode({**moved, "a": {**moved["a"], "P": [position]}}))  # type: ignore[dict-item]
+    rig.exchange.positions = [{"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-1", "entryPrice": "100"}]
+    rig.exchange.trades = [traded(5, "1", 99, side="SELL", time=rig.wall_ms)]
+    await rig.reconciler.look_again()
+    assert [update.key for update in told(rig, ForeignOrder)] == ["BTCUSDT:99:5"]
+    rig.exchange.asked.clear()
+    hear(session, feed("web_1", "TRADE", "FILLED", 6))
+    position["pa"] = "-2"
+    hear(session, msgspec.json.encode({**moved, "a": {**moved["a"], "P": [position]}}))  # type: ignore[dict-item]
+    rig.exchange.positions[0]["positionAmt"] = "-2"
+    await rig.reconciler.look_again()
+    assert "userTrades" not in rig.exchange.asked and len(told(rig, ForeignOrder)) == 2
+
+
 # -- the comparison itself
 
 

@@ -6,9 +6,11 @@ Never compares them with the virtual accounts: that is risk's. Used by the user 
 
 import time
 from collections.abc import Callable
+from decimal import Decimal
 
 from pms_common.bus import UpdatesWriter
 from pms_common.contracts.bus.orders import AssetBalance, ExchangeAccount, ExchangePosition
+from pms_common.decimals import ZERO
 from pms_orders.adapters.binance import wire
 
 LAG_S = 2.0
@@ -30,6 +32,10 @@ class ExchangeFacts:
         self._told_ms: dict[Key, int] = {}
         self.differed = False
         """Whether the last queries knew something else than the feed had told."""
+        self._executed: dict[Key, Decimal] = {}
+        self._explained: dict[Key, Decimal] = {}
+        self.stirred = False
+        """Whether the feed has told of an execution or a change since `unexplained` was asked."""
 
     @property
     def exposed(self) -> bool:
@@ -42,7 +48,7 @@ class ExchangeFacts:
         positions = [_position(item) for item in event.account.positions]
         balances = [item for item in balances if self._is_newest(_wallet(item), event.event_ms)]
         positions = [item for item in positions if self._is_newest(_leg(item), event.event_ms)]
-        now_s = time.monotonic()
+        now_s, self.stirred = time.monotonic(), True
         self._changed_s.update(dict.fromkeys((*map(_wallet, balances), *map(_leg, positions)), now_s))
         self._keep(balances, positions)
         self._updates.publish(
@@ -55,6 +61,27 @@ class ExchangeFacts:
                 event_ms=event.event_ms,
             )
         )
+
+    def executed(self, symbol: str, position_side: str, quantity: Decimal) -> None:
+        """The feed told an execution: signed, positive bought."""
+        key = symbol, position_side
+        self._executed[key] = self._executed.get(key, ZERO) + quantity
+        self.stirred = True
+
+    def unexplained(self) -> set[str]:
+        """The symbols whose position changed, since this was last asked, by something else than was executed.
+
+        The event of an execution was missed there; or it has only just been told, and the position not yet.
+        """
+        held = {key: position.quantity for key, position in self._positions.items()}
+        legs = held.keys() | self._explained.keys() | self._executed.keys()
+        found = {
+            leg[0]
+            for leg in legs
+            if held.get(leg, ZERO) - self._explained.get(leg, ZERO) != self._executed.get(leg, ZERO)
+        }
+        self._explained, self._executed, self.stirred = held, {}, False
+        return found
 
     def _is_newest(self, key: Key, event_ms: int) -> bool:
         """Whether nothing later was told of it: two connections may tell the same events in another order."""

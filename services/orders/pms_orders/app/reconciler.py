@@ -97,6 +97,7 @@ class Reconciler:
         self._manager.report(compared.reports)
         flows = await self._queries.flows_since(since_ms)
         moved = await self._ask_facts(since_ms)
+        self._facts.unexplained()
         doubted = {order.place.symbol for order in compared.doubtful}
         trades = await self._trades(traded_symbols(flows) | moved | doubted, since_ms)
         await self._ask_all(compared.doubtful)
@@ -136,7 +137,7 @@ class Reconciler:
         weight = min(len(symbols), ALL_OPEN_ORDERS_WEIGHT)
         if symbols:
             await self._look_at_orders(calm, symbols)
-        if symbols or self._facts.exposed or time.monotonic() - self._facts_s > QUIET_S:
+        if symbols or self._facts.exposed or self._facts.stirred or time.monotonic() - self._facts_s > QUIET_S:
             weight += FACTS_WEIGHT + await self._look_at_facts()
         return max(PERIOD_S, weight / WEIGHT_PER_S)
 
@@ -152,12 +153,15 @@ class Reconciler:
         await self._foreign.judge_orders(compared.unknown, all_symbols=False)
 
     async def _look_at_facts(self) -> int:
-        """Balances and positions; where the feed has not told a change, the trades behind it, too. Their weight."""
+        """Balances and positions; where the feed has not told a change, or not what made it, the trades, too. Their
+        weight.
+        """
         began_ms = self._venue_ms()
         since_ms = self._since_ms(began_ms)
-        moved = await self._ask_facts(since_ms)
-        if self._facts.differed:
+        moved = await self._ask_facts(since_ms) | self._facts.unexplained()
+        if moved:
             _count(trades=await self._trades(moved, since_ms))
+        if self._facts.differed:
             self._judge_positions()
             self._facts.tell_all("reconciliation")
         self.known_ms = began_ms

@@ -80,13 +80,17 @@ class Session:
 
     def _hear_order(self, event: wire.OrderTradeUpdate, reports: list[Report]) -> None:
         report, order = wire.feed_report(event), event.order
+        fill = None if report is None else report.fill
+        if fill is not None:
+            signed = fill.quantity if order.side == "BUY" else -fill.quantity
+            self._facts.executed(order.symbol, order.position_side, signed)
         if report is None:
             _unknown.inc()
             log.warning("execution_type_unknown", execution=order.execution)
         elif self._manager.tracker.find_reported(report.symbol, report.exchange_order_id, report.client_order_id):
             reports.append(report)
         else:
-            fill, execution = report.fill, None
+            execution = None
             if fill is not None:
                 number = report.exchange_order_id
                 execution = Execution(report.symbol, number, order.side, order.position_side, fill)
