@@ -4,6 +4,7 @@ Owns the reading and the fold of it: the newest state of each order, the executi
 requests. Judges nothing.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -23,6 +24,7 @@ class Heard:
         self._names = names
         self._stream = names.updates("orders")
         self._last = "0"
+        self._reading = asyncio.Lock()
         self._epoch = 0
         self.ready = False
         self.orders: dict[str, OrderUpdate] = {}
@@ -34,10 +36,11 @@ class Heard:
 
     async def read(self, redis: Redis) -> None:
         """Read on to the end of the stream."""
-        entries: Any = await redis.xrange(self._stream, min=f"({self._last}")
-        for entry_id, fields in entries:
-            self._last = entry_id.decode()
-            self._take(orders_updates.decode(fields[b"data"]))
+        async with self._reading:
+            entries: Any = await redis.xrange(self._stream, min=f"({self._last}")
+            for entry_id, fields in entries:
+                self._last = entry_id.decode()
+                self._take(orders_updates.decode(fields[b"data"]))
 
     async def read_results(self, redis: Redis, requests: Iterable[str]) -> None:
         """The results of those requests whose result key is there, and of which the stream does not tell."""

@@ -4,6 +4,8 @@ A death is a point and a number: the n-th time that point is reached the process
 closed, nothing answered. Points lie at the sockets, where every side effect leaves and every answer comes:
 
     venue:write      a trading request has been written to the exchange
+    venue:answer     its answer was heard, and what follows from it is not written
+    venue:event      events of the user stream were heard, and what follows from them is not written
     redis:multi      a MULTI has been written
     redis:exec       its answer has come and was not read
     database:commit  a COMMIT has been written
@@ -20,6 +22,7 @@ import signal
 import traceback
 from asyncio import selector_events
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from tests.faults import haste
@@ -32,6 +35,8 @@ from pms_common.service import Lifecycle
 from pms_common.settings import load_settings
 from pms_orders import main
 from pms_orders.adapters.binance.trading_socket import TradingSocket
+from pms_orders.app.outcomes import Outcomes
+from pms_orders.app.session import Session
 
 MARKED = {
     ("redis", b"MULTI\r\n"): ("redis:multi", "redis:exec"),
@@ -86,7 +91,7 @@ def _tell_redis_time() -> None:
 
 
 def _watch_trading(deaths: Deaths) -> None:
-    """The trading socket writes past the event loop."""
+    """The sockets to the exchange write and read past the event loop."""
     flush = TradingSocket.flush
 
     def watched(self: TradingSocket) -> None:
@@ -96,6 +101,16 @@ def _watch_trading(deaths: Deaths) -> None:
             deaths.reach("venue:write")
 
     TradingSocket.flush = watched
+    Outcomes.answered = _then_reach(Outcomes.answered, deaths, "venue:answer")
+    Session.hear = _then_reach(Session.hear, deaths, "venue:event")
+
+
+def _then_reach(hears: Callable[..., None], deaths: Deaths, point: str) -> Any:
+    def watched(*heard: Any) -> None:
+        hears(*heard)
+        deaths.reach(point)
+
+    return watched
 
 
 def _watch_sockets(deaths: Deaths, ports: dict[int, str]) -> None:

@@ -15,6 +15,8 @@ TICKS = {"BTCUSDT": Decimal("0.1"), "ETHUSDT": Decimal("0.01")}
 STEPS = {"BTCUSDT": Decimal("0.001"), "ETHUSDT": Decimal("0.01")}
 DEATHS = {
     "venue:write": 8,
+    "venue:answer": 8,
+    "venue:event": 12,
     "redis:multi": 14,
     "redis:exec": 14,
     "database:commit": 12,
@@ -28,7 +30,15 @@ DEATHS = {
     "venue:heard": 40,
 }
 """Where the service is killed, and up to the how-manieth time that point is reached in one life."""
-SURE_DEATHS = ("venue:write", "redis:multi", "redis:exec", "database:commit", "database:committed")
+SURE_DEATHS = (
+    "venue:write",
+    "venue:answer",
+    "venue:event",
+    "redis:multi",
+    "redis:exec",
+    "database:commit",
+    "database:committed",
+)
 TRADING = ("order.place", "order.modify", "order.cancel")
 QUERIES = ("order.status", "openOrders", "userTrades", "POST /fapi/v1/listenKey")
 CERTAIN = ((503, -1001, "Internal error; unable to process your request."), (503, -1008, "Service Unavailable."))
@@ -51,8 +61,10 @@ class Schedule(msgspec.Struct, frozen=True):
     """One little trading life, and what goes wrong in it. `deaths`: of the first life, of the second, and so on."""
 
     seed: int
-    waits: bool
-    """Whether trading begins when the service is ready, or before it is there."""
+    waits: str
+    """Whether trading waits for the service to be ready: `never`, `once` in the beginning, or `always`."""
+    instances: int
+    """How many processes there are at a time: with a second one that stands by."""
     steps: list[Step]
     deaths: list[list[tuple[str, int]]]
     pauses_ms: list[int]
@@ -92,7 +104,8 @@ class _Maker:
         deaths = [self._death() for _ in range(chance.choice((0, 1, 1, 2, 2, 3)))]
         pauses = [chance.choice((0, 0, 300, 2_000)) for _ in deaths]
         steps = sorted(self._steps, key=lambda step: step.at_ms)
-        return Schedule(self._seed, chance.random() < 0.8, steps, deaths, pauses)
+        waits = chance.choices(("never", "once", "always"), (1, 2, 3))[0]
+        return Schedule(self._seed, waits, chance.choice((1, 1, 1, 2)), steps, deaths, pauses)
 
     # -- trading
 
@@ -239,6 +252,10 @@ class _Maker:
             self._fault(at_ms, kind="half_open", sockets=sockets, pongs=pongs)
         else:
             self._add(who, at_ms)
+
+    def _freeze(self, at_ms: int, _count: int) -> None:
+        """The process that leads stands still, as on a machine that is suspended or swaps, and then goes on."""
+        self._add("freeze", at_ms, ms=self._random.choice((300, 2_000, 5_000)))
 
     def _lag(self, at_ms: int, _count: int) -> None:
         """Queries that answer from the past, as far as the venue's were seen to."""

@@ -34,6 +34,9 @@ PATIENCE_S = 30.0
 LOOK_MS = 400
 QUIET_MS = 300
 RESTART_MS = 500
+DEPOSED = "another process has taken the lease"
+DEFECTS = ("Exception in callback", "exception was never retrieved")
+"""What asyncio writes of an exception that reaches nobody."""
 ORDERS = "SELECT * FROM pms_orders.orders"
 FILLS = "SELECT * FROM pms_orders.fills"
 
@@ -46,7 +49,7 @@ class Played:
     counts: Counter[str] = field(default_factory=Counter)
     violations: list[Difference] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
-    """Lives that were not killed. The supervisor starts the service again; it should not have to."""
+    """Lives that were neither killed nor deposed. The supervisor starts the service again; it should not have to."""
     trace: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -54,15 +57,16 @@ class Played:
 class Stage:
     """Carries out one schedule."""
 
-    def __init__(self, world: World, nursery: Nursery, schedule: Schedule, speed: float, log: Path) -> None:
-        self._world, self._nursery, self._schedule, self._log = world, nursery, schedule, log
+    def __init__(self, world: World, nursery: Nursery, schedule: Schedule, speed: float, folder: Path) -> None:
+        self._world, self._nursery, self._schedule, self._folder = world, nursery, schedule, folder
         self._speed = speed
         self._names = Names(f"f{schedule.seed}")
         self._heard = Heard(self._names)
         self._asked = Asked()
         self._raw: dict[str, tuple[str, bytes]] = {}
         self._ids: dict[str, str] = {}
-        self._foreign = 0
+        self._foreign = self._lives = 0
+        self._pids: list[int] = []
         self.played = Played(schedule.seed)
 
     async def play(self) -> Played:
@@ -71,64 +75,75 @@ class Stage:
         self._epoch = haste.begin(self._speed)
         self._environment = {"PMS_NAMESPACE": self._names.namespace, **await self._world.begin()}
         self._watch_venue()
-        living = asyncio.create_task(self._live())
+        living = [asyncio.create_task(self._live()) for _ in range(self._schedule.instances)]
         try:
-            if self._schedule.waits:
-                await self._until_ready(living)
             await self._act()
             await self._world.calm()
-            self.played.violations = await self._settle(living)
+            self.played.violations = await self._settle()
         finally:
             await self._end(living)
         self.played.seconds = haste.real_monotonic() - started_s
         self._count()
         self._note_requests()
+        self._read_logs()
         return self.played
 
     # -- lives
 
     async def _live(self) -> None:
-        """One life after the other."""
-        schedule = self._schedule
-        life = 0
+        """One life after the other, of one instance."""
         while True:
-            deaths = schedule.deaths[life] if life < len(schedule.deaths) else []
+            life, self._lives = self._lives, self._lives + 1
+            deaths = self._schedule.deaths[life] if life < len(self._schedule.deaths) else []
             clock = (self._epoch.wall_s, self._epoch.monotonic_s, self._epoch.speed)
-            birth = Birth(self._environment, clock, str(self._log), self._world.ports, deaths)
+            log = self._folder / f"life-{life}.log"
+            birth = Birth(self._environment, clock, str(log), self._world.ports, deaths)
             pid, ended = await self._nursery.bear(birth)
+            self._pids.append(pid)
             self._note("life", f"{life} of pid {pid} dies of {deaths}")
             self.played.counts["lives"] += 1
-            code = os.waitstatus_to_exitcode(await ended)
-            self._note("life", f"{life} ended with {code}")
-            if code == -signal.SIGKILL:
-                self.played.counts["kills"] += 1
-                self.played.counts.update(f"kills at {point}" for point, _ in deaths)
-            else:
-                self.played.ends.append(f"life {life} ended by itself with exit code {code}")
-            await asyncio.sleep((schedule.pauses_ms[life] if life < len(schedule.pauses_ms) else RESTART_MS) / 1000)
-            life += 1
+            self._mourn(life, deaths, os.waitstatus_to_exitcode(await ended), log)
+            self._pids.remove(pid)
+            await self._heard.read(self._world.redis)
+            self._heard.ready = False
+            pauses = self._schedule.pauses_ms
+            await asyncio.sleep((pauses[life] if life < len(pauses) else RESTART_MS) / 1000)
 
-    async def _until_ready(self, living: "asyncio.Task[None]") -> None:
+    def _mourn(self, life: int, deaths: list[tuple[str, int]], code: int, log: Path) -> None:
+        self._note("life", f"{life} ended with {code}")
+        if code == -signal.SIGKILL:
+            self.played.counts["kills"] += 1
+            self.played.counts.update(f"kills at {point}" for point, _ in deaths)
+            return
+        why = [line for line in log.read_text(errors="replace").splitlines() if "task_failed" in line]
+        if any(DEPOSED in line for line in why):
+            self.played.counts["lives that another deposed"] += 1
+        else:
+            self.played.ends.append(f"life {life} ended by itself with exit code {code}: {' '.join(why)}")
+
+    async def _until_ready(self) -> None:
         deadline_s = haste.real_monotonic() + READY_WITHIN_S
-        while not self._heard.ready and not living.done() and haste.real_monotonic() < deadline_s:
+        while not self._heard.ready and haste.real_monotonic() < deadline_s:
             await asyncio.sleep(0.1)
             await self._heard.read(self._world.redis)
 
-    async def _end(self, living: "asyncio.Task[None]") -> None:
-        living.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await living
+    async def _end(self, living: list["asyncio.Task[None]"]) -> None:
+        for task in living:
+            task.cancel()
+        ends = await asyncio.gather(*living, return_exceptions=True)
+        self.played.violations += [Difference("wrong", repr(end)) for end in ends if isinstance(end, Exception)]
         await self._nursery.end_all()
         await self._world.exchange.simulator.stop()
 
     # -- what is done
 
     async def _act(self) -> None:
-        began_ms = haste.now_ms()
-        for step in self._schedule.steps:
-            wait_ms = began_ms + step.at_ms - haste.now_ms()
-            if wait_ms > 0:
-                await asyncio.sleep(wait_ms / 1000)
+        waits, last_ms = self._schedule.waits, 0
+        for number, step in enumerate(self._schedule.steps):
+            await asyncio.sleep((step.at_ms - last_ms) / 1000)
+            last_ms = step.at_ms
+            if waits == "always" or (waits == "once" and number == 0):
+                await self._until_ready()
             self._note("step", f"{step.do} {step.what}")
             do: Any = getattr(self, f"_do_{step.do}")
             await do(**step.what)
@@ -235,19 +250,29 @@ class Stage:
         self.played.counts["fault redis cut"] += 1
         await self._world.cut_redis()
 
+    async def _do_freeze(self, ms: int) -> None:
+        if not self._pids:
+            return
+        pid = self._pids[0]
+        self.played.counts["fault process stood still"] += 1
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(ms / 1000)
+            os.kill(pid, signal.SIGCONT)
+
     async def _do_database(self) -> None:
         self.played.counts["fault database cut"] += 1
         await self._world.cut_database()
 
     # -- the end
 
-    async def _settle(self, living: "asyncio.Task[None]") -> list[Difference]:
+    async def _settle(self) -> list[Difference]:
         """Wait until nothing differs any more; what still does after the patience."""
         deadline_s = haste.real_monotonic() + PATIENCE_S
         quiet = False
         while True:
             found = await self._look()
-            over = haste.real_monotonic() > deadline_s or living.done()
+            over = haste.real_monotonic() > deadline_s
             if over or (not found and quiet) or any(difference.lasting for difference in found):
                 return found
             quiet = not found
@@ -319,6 +344,16 @@ class Stage:
             params = {name: request.params[name] for name in shown if name in request.params}
             self._note("asked", f"{request.transport} {request.name} {params}", request.time_ns // 1_000_000)
         self.played.trace.sort(key=lambda line: int(line.split(maxsplit=1)[0]))
+
+    def _read_logs(self) -> None:
+        for life in range(self._lives):
+            log = self._folder / f"life-{life}.log"
+            if log.exists():
+                written = log.read_text(errors="replace")
+                log.unlink()
+                self.played.trace += ["", f"life {life} wrote:", *written.splitlines()]
+                found = [word for word in DEFECTS if word in written]
+                self.played.violations += [Difference("wrong", f"life {life} wrote: {word}") for word in found]
 
     def _watch_venue(self) -> None:
         users: Any = self._world.exchange.venue.users
