@@ -36,6 +36,14 @@ def test_parts_cannot_run_into_each_other() -> None:
     assert token("a", "bc") != token("ab", "c")
 
 
+def test_r31_ids_of_requests_children_and_attempts_without_collision() -> None:
+    seen = set()
+    for n in range(200_000):
+        account, request, child, attempt = f"account-{n // 4 % 7}", f"r{n // 4}", n // 2 % 2, n % 2
+        seen.add(hash(client_order_id("pms", account, "LMT", request, child, attempt)))
+    assert len(seen) == 200_000
+
+
 @pytest.mark.slow
 def test_r31_ten_million_ids_without_collision() -> None:
     seen = set()

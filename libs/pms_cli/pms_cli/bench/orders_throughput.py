@@ -33,6 +33,7 @@ async def run(context: Context) -> list[Result]:
     """Measure `rounds` times on one database."""
     rates: list[tuple[Sample, float]] = []
     costs: list[tuple[Sample, float]] = []
+    journalled: list[tuple[Sample, float]] = []
     orders = max(1, int(EVENTS_PER_S * context.seconds / len(LIFE)))
     async with _database() as database:
         for _ in range(context.rounds):
@@ -40,10 +41,13 @@ async def run(context: Context) -> list[Result]:
             took = await _through(context.redis_url, database, orders)
             alone_us = alone["cpu_s"] / alone["events"] * 1e6
             rate, cost = took["events"] / took["seconds"], took["cpu_s"] / took["events"] * 1e6
+            kept = took["events"] / took["journalled_s"]
             rates.append((Sample(rate, rate, rate, took["events"]), 1e6 / alone_us))
+            journalled.append((Sample(kept, kept, kept, took["events"]), 1e6 / alone_us))
             costs.append((Sample(cost, cost, cost, took["events"]), alone_us))
     return [
         combine("orders_throughput.events", "events/s", rates, "decoder alone"),
+        combine("orders_throughput.journalled", "events/s", journalled, "decoder alone"),
         combine("orders_throughput.cpu", "us/event", costs, "decoder alone"),
     ]
 
