@@ -134,8 +134,11 @@ class Outcomes:
         if outcome is Outcome.NO_OP:
             self._manager.follow(order, already_amended(order, now_ms))
             return
+        if outcome in _PASSING and self._amend_again(order):
+            return
         order.flight = None
         if error is None:
+            order.tries = 0
             self._manager.expect(order)
             self._manager.follow(order, [])
             return
@@ -143,6 +146,17 @@ class Outcomes:
             self._manager.clear_up(order, doubted=True)
         if not self._manager.amendments.replace_refused(order, error.code):
             self._fail(order, Kind.AMEND_REFUSED, error)
+
+    def _amend_again(self, order: OrderState) -> bool:
+        """Send an amendment again that is proven not executed, or the newer one that waits; whether it may be."""
+        order.tries += 1
+        if order.tries >= MAX_TRIES or order.flight is None:
+            order.tries = 0
+            return False
+        order.wanted_amend = order.wanted_amend or order.flight.terms
+        order.flight = None
+        self._manager.sender.enter_later(order, RETRY_S * 2 ** (order.tries - 1))
+        return True
 
     def _fail(self, order: OrderState, kind: Kind, error: VenueError) -> None:
         code = from_exchange(error.code).name
