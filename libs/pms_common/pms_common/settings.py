@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "PMS_"
 TEST_PREFIX = "PMS_TEST_"
 FROM_FILE = ("redis_url", "database_url", "binance_api_key", "binance_api_secret")
 """Settings that may be given as `PMS_<NAME>_FILE`: the path of a file that holds the value."""
+
+SHORTEST_DEAD_MAN_S = 5
+"""It is set again each third of it, and a takeover may take 3 s."""
 
 
 class SettingsError(Exception):
@@ -33,6 +36,12 @@ def _split(value: object) -> object:
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
+
+
+def _long_enough(seconds: int) -> int:
+    if seconds < 0 or 0 < seconds < SHORTEST_DEAD_MAN_S:
+        raise ValueError(f"must be 0 (off) or at least {SHORTEST_DEAD_MAN_S}")
+    return seconds
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -74,6 +83,7 @@ class Settings(BaseSettings):
     require_account: bool = False
     db_symbols: Literal["native", "ccxt"] = "native"
     history_days: int = Field(default=90, ge=0)
+    dead_man_s: Annotated[int, AfterValidator(_long_enough)] = 0
 
     redis_url: str = Field(default="", repr=False)
     database_url: str = Field(default="", repr=False)

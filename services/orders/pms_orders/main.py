@@ -38,6 +38,7 @@ from pms_orders.adapters.retention import Retention
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
 from pms_orders.app.configuration import Configuration
+from pms_orders.app.dead_man import DeadMan
 from pms_orders.app.foreign import ForeignOrders
 from pms_orders.app.intake import Intake
 from pms_orders.app.manager import OrderManager
@@ -173,6 +174,7 @@ async def wire(life: Lifecycle) -> None:
 
     reconciler.known_ms = await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))
     snapshots.tell_reference()
+    await _watch_over_orders(life, bus, lease, manager, rest, clock)
     standby.lead(session, readiness)
     readiness.set("clock", clock.known)
     lease.tell(partial(readiness.set, "lease"))
@@ -260,6 +262,32 @@ async def _journal(life: Lifecycle, engine: AsyncEngine, epoch: int) -> Journal:
 def _hears(life: Lifecycle) -> bool:
     """Whether Redis is connected for reading and for writing."""
     parts = [life.parts.get(name) for name in ("outbox", *(f"consumer:{part}" for part in CONSUMERS))]
+    return all(part is not None and part.ok for part in parts)
+
+
+async def _watch_over_orders(
+    life: Lifecycle, bus: Bus, lease: Lease, manager: OrderManager, rest: ExchangeClient, clock: VenueClock
+) -> None:
+    """The dead-man switch, where it is switched on."""
+    if not life.settings.dead_man_s:
+        return
+    switch = DeadMan(
+        countdown_ms=life.settings.dead_man_s * 1000,
+        manager=manager,
+        rest=rest,
+        clock=clock,
+        outbox=bus.outbox,
+        key=bus.names.own(SERVICE, "dead_man"),
+        healthy=lambda: lease.held() and _well(life),
+    )
+    await _there(life, lambda: switch.load(bus.redis))
+    manager.explain = switch.explain
+    life.spawn(switch.run(), "dead_man")
+
+
+def _well(life: Lifecycle) -> bool:
+    """Whether orders may be left to this process: it hears Redis and the exchange, and its journal is written."""
+    parts = [life.parts.get(name) for name in ("outbox", "user_stream", "journal", "journal_current")]
     return all(part is not None and part.ok for part in parts)
 
 

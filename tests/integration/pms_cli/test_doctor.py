@@ -16,8 +16,10 @@ from pydantic import SecretStr
 from pms_cli import migrate
 from pms_cli.embedded import free_port, start_valkey
 from pms_cli.health import Finding, examine
+from pms_cli.health.leases import examine_leases
 from pms_cli.health.servers import examine_redis
 from pms_cli.system.place import Place
+from pms_common.lease import Lease
 from pms_common.names import Names
 from pms_common.settings import Settings
 from pms_common.topology import topology
@@ -119,3 +121,12 @@ async def test_it_finds_a_redis_that_would_evict(tmp_path: Path) -> None:
         assert [finding.what for finding in findings if finding.state == "warn"] == ["redis durability"]
     finally:
         server.stop()
+
+
+async def test_it_names_who_leads_and_which_role_nobody_does(redis_url: str, names: Names) -> None:
+    async with aioredis.Redis.from_url(redis_url) as client:
+        lease = Lease(client, names.lease("risk"), "risk")
+        await lease.acquire(lambda why: None)
+        (finding,) = await examine_leases(redis_url, names)
+    assert finding.state == "warn" and "nobody leads orders, algos, gateway" in finding.detail
+    assert f"risk: process {os.getpid()} on " in finding.detail

@@ -122,8 +122,7 @@ async def test_r01_a_standby_takes_over_from_a_killed_leader_and_nothing_is_sent
     with capsys.disabled():
         print(f"\ntakeover after kill -9: a cancel {cancelled_s:.2f} s, ready for new risk {ready_s:.2f} s")
     assert cancelled_s < TAKEOVER_S and ready_s < TAKEOVER_S
-    for order in flying:
-        await successor.hear(lambda desk, order=order: desk.state(order) in ("active", "failed"))
+    await successor.hear(lambda desk: all(desk.state(order) in ("active", "failed") for order in flying))
     await sent_once(successor, flying)
     after = await successor.place("after", price="60002.0")
     await successor.until_state(after, "active")

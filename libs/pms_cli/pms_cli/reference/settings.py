@@ -24,6 +24,7 @@ MEANINGS = {
     "feed_symbols": "symbols that are always watched; default with the simulator: BTCUSDT,ETHUSDT",
     "require_account": "`subAccountId` is required also where an object tells the account",
     "db_symbols": "how symbols are written in the tables shared with the JS application",
+    "dead_man_s": "the exchange cancels own orders that the order service has not watched for so long; 0: off",
     "history_days": "how long ended orders and their history are kept; 0: for ever",
     "redis_url": "Redis or Valkey; without it `pms up` runs one of its own",
     "database_url": "PostgreSQL; without it `pms up` runs one of its own",

@@ -67,6 +67,8 @@ class OrderManager:
         self.tracker = tracker
         self.cases = Cases()
         self.sender: Sender
+        self.explain: Callable[[Report], None] | None = None
+        """Gives reports a reason that the exchange does not tell."""
         self._gates = gates
         self._specs = specs
         self._publisher = publisher
@@ -222,6 +224,8 @@ class OrderManager:
             if order is None:
                 self._note_foreign(report)
                 continue
+            if self.explain is not None:
+                self.explain(report)
             unnamed = order.exchange_order_id is None
             self._expectations.heard(order)
             if report.fill is not None:
