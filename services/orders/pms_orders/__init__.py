@@ -12,7 +12,8 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     domain/reconciliation, foreign, configuration
                         the exchange's objects beside ours; whose an order is; how the account has to be set
     domain/history      what the journal keeps of an order, and the order that follows from it
-    domain/lanes, rate  who goes first; the venue's limits, with a reserve for cancels
+    domain/lanes, rate, slots
+                        who goes first; the venue's limits, with a reserve for cancels; who may have how many open
     domain/dead_man     which countdowns the exchange is to run
     domain/filters, resting, gates, tracker
                         what may not be sent; who would meet whom; trading states; every order by every name
@@ -31,7 +32,7 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     app/startup         what has to be known before work begins
     app/standby, dead_man
                         what is heard before this process leads; the exchange cancels what nobody watches any more
-    adapters/binance    the venue: trading socket, REST, user stream, signatures, JSON
+    adapters/binance    the venue: transport (trading socket, else trading REST), queries, user stream, signatures, JSON
     adapters/journal    PostgreSQL: what happened, written off the hot path
     adapters/pending_orders
                         PostgreSQL: the table that the JS application reads

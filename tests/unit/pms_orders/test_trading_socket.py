@@ -12,7 +12,7 @@ from pms_common.contracts.exchange_codes import Outcome
 from pms_common.rate.window import Window
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.signing import Signer
-from pms_orders.adapters.binance.trading_socket import TradingSocket
+from pms_orders.adapters.binance.trading_socket import ANSWER_WITHIN_S, TradingSocket
 from pms_orders.adapters.binance.transport import Sent
 from pms_orders.domain.errors import VenueError, judge
 from pms_orders.domain.order import Flight, Operation
@@ -60,6 +60,29 @@ def test_r02_a_success_without_an_order_id_proves_nothing(desk: Desk, result: An
     desk.hear(json.dumps({"id": 1, "status": 200, "result": result}).encode())
     ((exchange_order_id, error),) = desk.answers
     assert exchange_order_id == 0 and error is not None and judge(error) is Outcome.UNKNOWN
+
+
+def test_r12_a_socket_that_says_nothing_is_given_up_with_its_request(desk: Desk) -> None:
+    hung_up: list[bool] = []
+
+    def hang_up(graceful: bool) -> None:
+        hung_up.append(graceful)
+
+    transport: Any = SimpleNamespace(send=lambda *_: None, disconnect=hang_up)
+    desk.socket.on_ws_connected(transport)
+    desk.socket.give_up_old()
+    assert not desk.losses
+    ((request_id, request),) = desk.socket._waiting.items()
+    desk.socket._waiting[request_id] = request._replace(at_s=request.at_s - ANSWER_WITHIN_S - 1)
+    desk.hear(b'{"id":99,"status":200}')
+    desk.socket.give_up_old()
+    assert len(desk.losses) == 1 and not hung_up  # it has said something since
+    desk.send()
+    ((request_id, request),) = desk.socket._waiting.items()
+    desk.socket._waiting[request_id] = request._replace(at_s=request.at_s - ANSWER_WITHIN_S - 1)
+    desk.socket._heard_s = 0.0
+    desk.socket.give_up_old()
+    assert len(desk.losses) == 2 and hung_up == [False]
 
 
 @pytest.mark.parametrize("payload", [b"<html>", b'{"id":1,"status":400,"error":{"msg":"\xff"}}', b"[]", b'{"id":[]}'])

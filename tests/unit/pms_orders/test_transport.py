@@ -18,6 +18,7 @@ class Way:
     def __init__(self, connected: bool) -> None:
         self.connected = connected
         self.given: list[str] = []
+        self.in_flight = 2
 
     def room(self, _operation: Operation) -> int:
         return 3
@@ -43,6 +44,7 @@ def test_the_socket_first_rest_without_it_and_batches_always_over_rest() -> None
     rest.connected = False
     assert transport.room(PLACE) == 0
     socket.connected = True
+    assert transport.in_flight == 4
     assert transport.room(PLACE) == 3 and transport.room(PLACE, batch=True) == 0
 
 
@@ -55,3 +57,11 @@ def test_there_is_no_way_only_when_both_are_gone() -> None:
     assert ups == [(True, ""), (False, "gone; refused")] and not woken
     rest.up(True, "")
     assert ups[-1] == (True, "") and woken
+
+
+def test_there_is_no_room_without_the_lease() -> None:
+    held = [False]
+    transport = Transport(Way(True), Way(True), lambda ok, why: None, lambda: held[0])
+    assert transport.room(PLACE) == transport.room(PLACE, batch=True) == 0
+    held[0] = True
+    assert transport.room(PLACE) == 3

@@ -67,6 +67,11 @@ class TradingRest:
             connector=aiohttp.TCPConnector(limit=sum(CONNECTIONS.values()) + 1, keepalive_timeout=4 * KEEP_WARM_S),
         )
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that are not answered."""
+        return len(self._tasks)
+
     def room(self, operation: Operation) -> int:
         """How many requests of this kind find a connection."""
         return CONNECTIONS[operation] - self._flying[operation]

@@ -42,6 +42,11 @@ class Line(Protocol):
         """Whether requests can be sent."""
         ...
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that are not answered."""
+        ...
+
     def room(self, operation: Operation) -> int:
         """How many requests it takes now without making them wait."""
         ...
@@ -76,9 +81,9 @@ class Transport:
         socket.up, rest.up = self._socket_up, self._rest_up
 
     @property
-    def batches(self) -> bool:
-        """Whether batches can be sent."""
-        return self._rest.connected
+    def in_flight(self) -> int:
+        """Requests that are not answered."""
+        return self._socket.in_flight + self._rest.in_flight
 
     def room(self, operation: Operation, batch: bool = False) -> int:
         """How many requests of this kind can go now."""
