@@ -72,3 +72,17 @@ async def test_r24_the_error_is_never_more_than_half_the_shortest_round_trip(
     clock = VenueClock(lambda: venue.now_s)
     await clock.measure(venue.tell)
     assert abs(clock.now_ms() - venue.time_ms) <= min(sum(trip) for trip in trips) / 2 + 2
+
+
+async def test_r24_a_request_bears_the_last_instant_at_which_this_process_might_send() -> None:
+    venue, may = Venue(0, [(0, 0)]), [True]
+    clock = VenueClock(lambda: venue.now_s)
+    clock.may_send = lambda: may[0]
+    await clock.measure(venue.tell)
+    stamped = clock.stamp_ms()
+    assert stamped == clock.now_ms()
+    may[0] = False
+    venue.now_s += 60
+    assert clock.stamp_ms() == stamped  # what is sent now the venue refuses: its recvWindow has passed
+    may[0] = True
+    assert clock.stamp_ms() == clock.now_ms() == stamped + 60_000

@@ -296,3 +296,22 @@ async def test_kill_9_of_the_consumer_repeats_no_output(redis_url, js, names):
     child.kill()
     await child.wait()
     assert await data_of(js, target) == [b"%d" % i for i in range(total)]
+
+
+async def test_who_may_not_read_takes_no_entry_and_goes_on_when_it_may(make_bus, start, js, names, until):
+    bus, may, read = await make_bus(), [True], []
+    bus.read_while(lambda: may[0])
+    stream = names.requests("orders")
+    consumer = bus.consumer("orders", {stream: lambda entry: (read.append(entry.data), bus.outbox.ack(entry))})
+    start(consumer)
+    await js.xadd(stream, {"data": "1"})
+    await until(lambda: len(read) == 1)
+    may[0] = False
+    await js.xadd(stream, {"data": "2"})  # ends the read that was under way
+    await until(lambda: len(read) == 2)
+    await js.xadd(stream, {"data": "3"})
+    await asyncio.sleep(0.2)
+    assert len(read) == 2 and (await js.xpending(stream, "orders"))["pending"] == 0
+    may[0] = True
+    bus.resume()
+    await until(lambda: read == [b"1", b"2", b"3"])
