@@ -143,3 +143,34 @@ def test_slots_are_shared_fairly_once_they_get_scarce() -> None:
     slots.hold(other)
     assert not slots.admits(greedy[0], 10) and slots.admits(register(place("b2", account_id="b"), NOW), 10)
     assert slots.admits(register(place("ioc", time_in_force="IOC"), NOW), 1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8)), min_size=1, max_size=60),
+    st.integers(0, 1_600),
+    st.sampled_from([10, 50]),
+)
+def test_r25_a_cancel_does_not_wait_while_new_orders_and_queries_take_all_they_may(
+    cancels: list[tuple[int, int]], queried: int, sync_every_ms: int
+) -> None:
+    """A model of the storm in virtual time: always more new orders than may go, queries up to their share, cancels now
+    and then; Redis is told every 50 ms. Each cancel leaves within 100 ms, and no count exceeds its limit.
+    """
+    budget = Budget((Window(10_000, 300), Window(60_000, 1_200)), Window(60_000, 2_400, shared=True))
+    due = sorted(at for pause, many in cancels for at in [NOW + pause * 40] * many)
+    known, sent, waits, synced = 0, 0, list[int](), NOW
+    for now in range(NOW, NOW + 1_000, 5):
+        while due and due[0] <= now and budget.room(Lane.CANCEL, now):
+            waits.append(now - due.pop(0))
+            budget.spend(Lane.CANCEL, now)
+        while budget.room(Lane.NEW, now):
+            budget.spend(Lane.NEW, now)
+            sent += 1
+        while queried and budget.admits_query(20, now):
+            budget.weight.take(now, 20)
+            queried = max(0, queried - 20)
+        if now - synced >= sync_every_ms:
+            known, synced = known + budget.weight.report(), now
+            budget.weight.confirm([(now, known)])
+    assert not due and max(waits) <= 100
+    assert sent == 270 and budget.weight.used <= 2_400
