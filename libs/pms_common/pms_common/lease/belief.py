@@ -67,6 +67,10 @@ class Belief:
         """Whether the holder may act: the lease is its own, and nothing of a predecessor can happen any more."""
         return now.monotonic_s >= self._act_from_s and self.holds(now)
 
+    def acts_for(self, now: Instant, seconds: float) -> bool:
+        """Whether the holder may begin now what takes so long and cannot be called back."""
+        return self.acts(now) and self.holds(Instant(now.monotonic_s + seconds, now.wall_s + seconds))
+
     def waits_s(self, now: Instant) -> float:
         """How long until it may act, should it hold the lease."""
         return max(0.0, self._act_from_s - now.monotonic_s)

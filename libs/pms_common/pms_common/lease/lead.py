@@ -8,6 +8,7 @@ a process remembers is older than what its successor does: only the journal and 
 from functools import partial
 
 from pms_common.bus import Bus
+from pms_common.bus.reader import BLOCK_MS
 from pms_common.lease.lease import Lease
 from pms_common.service import Lifecycle
 
@@ -19,14 +20,9 @@ async def lead(life: Lifecycle, bus: Bus, role: str, *, fence_s: float = 0.0) ->
     """
     lease = Lease(bus.redis, bus.names.lease(role), role, fence_s)
     await lease.acquire(partial(life.ready, "lease", False))
-
-    def changed(held: bool, why: str) -> None:
-        life.ready("lease", held, why)
-        if held:
-            bus.resume()
-
-    bus.read_while(lease.held)
-    lease.tell(changed)
+    bus.read_while(lambda: lease.held_for(BLOCK_MS / 1000))
+    lease.on_renewed = bus.resume
+    lease.tell(partial(life.ready, "lease"))
     life.on_stop(lease.release)
     life.spawn(lease.run(), "lease")
     return lease

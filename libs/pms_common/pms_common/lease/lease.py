@@ -57,6 +57,8 @@ class Lease:
         self._told: bool | None = None
         self._released = False
         self._hearing: list[Change] = []
+        self.on_renewed: Callable[[], None] = lambda: None
+        """Called when `held_for` may be true again."""
         self.idle: Callable[[], bool] = lambda: True
         """Whether nothing that was sent is still under way: asked at `release`."""
         _held.labels(role).set_function(self.held)
@@ -64,6 +66,10 @@ class Lease:
     def held(self) -> bool:
         """Whether this process may act now: the lease is ours, and nothing of a predecessor can still happen."""
         return self._belief.acts(instant())
+
+    def held_for(self, seconds: float) -> bool:
+        """Whether this process may begin now what takes so long and cannot be called back."""
+        return self._belief.acts_for(instant(), seconds)
 
     def tell(self, change: Change) -> None:
         """Have `change(held, why)` called now, and whenever this process may act again or may not any more."""
@@ -131,6 +137,7 @@ class Lease:
             if self._told and not self._belief.acts(now):  # who was held back meanwhile is to be told
                 self._tell()
             self._belief.confirmed(asked, redis, now, renewed=renewed)
+            self.on_renewed()
             return
         self._belief.ended()
         self._tell()

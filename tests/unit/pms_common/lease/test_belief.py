@@ -73,3 +73,7 @@ def test_it_acts_only_when_nothing_of_its_predecessor_can_happen() -> None:
 def test_a_lease_that_ended_is_not_held(belief: Belief) -> None:
     belief.ended()
     assert not belief.holds(at(10.1))
+
+
+def test_what_takes_longer_than_the_belief_lasts_is_not_begun(belief: Belief) -> None:
+    assert belief.acts_for(at(10.6), 0.75) and not belief.acts_for(at(10.8), 0.75)
