@@ -23,6 +23,8 @@ class Client:
         self.simulator = simulator
         self.session = session
         self._ids = itertools.count(1)
+        self.upgrades = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))  # none on a used line
+        self._sockets: list[aiohttp.ClientWebSocketResponse] = []  # kept until the session ends and closes them
 
     async def raw(self, method: str, path: str, query: str = "", key: str | None = "sim-key") -> tuple[int, Any, Any]:
         """Status, body, headers of a request as it is."""
@@ -62,7 +64,9 @@ class Client:
 
     async def socket(self, path: str) -> aiohttp.ClientWebSocketResponse:
         """A WebSocket of the simulator."""
-        return await self.session.ws_connect(self.simulator.ws_url + path)
+        socket = await self.upgrades.ws_connect(self.simulator.ws_url + path)
+        self._sockets.append(socket)
+        return socket
 
     async def user_stream(self) -> aiohttp.ClientWebSocketResponse:
         """A fresh user stream."""
@@ -105,6 +109,7 @@ async def start_client() -> AsyncIterator[Callable[..., Awaitable[Client]]]:
     yield begin
     for client in started:
         await client.session.close()
+        await client.upgrades.close()
         await client.simulator.stop()
     await asyncio.sleep(0)
 
