@@ -149,13 +149,14 @@ class Desk:
         await self.ask(order)
         return order
 
-    async def amend(self, order: PlaceOrder, price: str, quantity: str | None = None) -> None:
+    async def amend(self, order: PlaceOrder, price: str, quantity: str | None = None, replace_as: str = "") -> None:
         message = AmendOrder(
             client_order_id=order.client_order_id,
             account_id=order.account_id,
             symbol=order.symbol,
             price=Decimal(price),
             quantity=Decimal(quantity) if quantity else order.quantity,
+            replace_as=replace_as,
         )
         await self.ask(message, "changes")
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from tests.integration.pms_orders.desk import ACCOUNT, Desk
+from tests.integration.pms_orders.desk import ACCOUNT, Desk, place_order
 
 from pms_common.db import connect
 
@@ -63,6 +63,20 @@ async def test_an_amendment_that_would_meet_an_own_order_is_refused(desk: Desk) 
     await desk.until_state(bid, "active")
     await desk.amend(bid, "65000.0")
     assert (await desk.until_cause(bid, "amend_failed")).order.state == "active"
+
+
+async def test_an_order_that_would_meet_an_own_one_is_replaced_where_the_amendment_says_so(desk: Desk) -> None:
+    ask = await desk.place("r1", side="SELL", price="65000.0", account_id="acct-two")
+    bid = await desk.place("r2")
+    await desk.until_state(ask, "active")
+    await desk.until_state(bid, "active")
+    again = place_order(desk.names, "r2 again")
+    await desk.amend(bid, "65000.0", replace_as=again.client_order_id)
+    assert (await desk.until_state(bid, "cancelled")).reason == "replaced"
+    update = await desk.until_state(again, "filled")  # the market stands below it
+    assert update.order.quantity == bid.quantity and update.order.price == Decimal("65000.0")
+    assert await desk.sim.placements(again.client_order_id) == 1
+    await desk.drained()
 
 
 async def test_what_breaks_the_filters_is_refused_here(desk: Desk) -> None:
