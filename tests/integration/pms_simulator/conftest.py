@@ -24,7 +24,7 @@ class Client:
         self.session = session
         self._ids = itertools.count(1)
         self.upgrades = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))  # none on a used line
-        self._sockets: list[aiohttp.ClientWebSocketResponse] = []  # kept until the session ends and closes them
+        self._sockets: list[aiohttp.ClientWebSocketResponse] = []
 
     async def raw(self, method: str, path: str, query: str = "", key: str | None = "sim-key") -> tuple[int, Any, Any]:
         """Status, body, headers of a request as it is."""
@@ -64,7 +64,8 @@ class Client:
 
     async def socket(self, path: str) -> aiohttp.ClientWebSocketResponse:
         """A WebSocket of the simulator."""
-        socket = await self.upgrades.ws_connect(self.simulator.ws_url + path)
+        patience = aiohttp.ClientWSTimeout(ws_close=0.1)  # a silenced socket never answers a close
+        socket = await self.upgrades.ws_connect(self.simulator.ws_url + path, timeout=patience)
         self._sockets.append(socket)
         return socket
 
@@ -72,6 +73,12 @@ class Client:
         """A fresh user stream."""
         key = (await self.raw("POST", "/fapi/v1/listenKey"))[1]["listenKey"]
         return await self.socket(f"/private/ws/{key}")
+
+    async def close_sockets(self) -> None:
+        """Leave no socket to the garbage collector."""
+        for socket in self._sockets:
+            await socket.close()
+        await self.upgrades.close()
 
     def api_frame(self, method: str, signed: bool = True, **params: Any) -> dict[str, Any]:
         """A WebSocket-API request."""
@@ -109,7 +116,7 @@ async def start_client() -> AsyncIterator[Callable[..., Awaitable[Client]]]:
     yield begin
     for client in started:
         await client.session.close()
-        await client.upgrades.close()
+        await client.close_sockets()
         await client.simulator.stop()
     await asyncio.sleep(0)
 
