@@ -10,7 +10,7 @@ import msgspec
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import ZERO
 from pms_common.rate.window import Window
-from pms_orders.adapters.binance.wire import INTERVAL_MS
+from pms_orders.adapters.binance.trading_wire import INTERVAL_MS
 from pms_orders.domain.rate import Budget
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from pms_common.clock import monotonic_ms
-from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance import trading_wire, wire
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.rate import LONGEST_PAUSE_MS, MINUTE_MS, Budget
 
@@ -29,9 +29,9 @@ def note_counts(headers: Mapping[str, str], budget: Budget) -> None:
 def read_error(status: int, body: bytes, headers: Mapping[str, str], now_ms: int) -> VenueError:
     """The error that an answer is; `now_ms` is the wall clock's."""
     try:
-        told = wire.error_body.decode(body)
+        told = trading_wire.error_body.decode(body)
     except wire.UNREADABLE:  # a proxy's page
-        told = wire.ErrorBody(0, body[:200].decode(errors="replace"))
+        told = trading_wire.ErrorBody(0, body[:200].decode(errors="replace"))
     return VenueError(status, told.code, told.msg, _wait_ms(headers.get("Retry-After"), now_ms))
 
 

@@ -17,7 +17,7 @@ from yarl import URL
 from pms_common import metrics
 from pms_common.clock import monotonic_ms, now_ms
 from pms_common.logging import get_logger
-from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance import trading_wire, wire
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.rest_answers import note_counts, read_error
 from pms_orders.adapters.binance.signing import Signer
@@ -124,7 +124,11 @@ class TradingRest:
 
     def _hear(self, requests: list[Sent], body: bytes) -> None:
         try:
-            items = [wire.trading_item.decode(body)] if len(requests) == 1 else wire.trading_items.decode(body)
+            items = (
+                [trading_wire.trading_item.decode(body)]
+                if len(requests) == 1
+                else trading_wire.trading_items.decode(body)
+            )
         except wire.UNREADABLE as error:
             log.error("trading_answer_unreadable", error=str(error), payload=body[:500])
             self._lose(requests)

@@ -16,7 +16,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport
 from pms_common import metrics
 from pms_common.clock import monotonic_ms
 from pms_common.logging import get_logger
-from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance import trading_wire, wire
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.connecting import Backoff, connect
 from pms_orders.adapters.binance.frames import client_frame
@@ -145,7 +145,7 @@ class TradingSocket(WSListener):
     def _hear(self, payload: bytes) -> None:
         self._heard_s = time.monotonic()
         try:
-            answer = wire.trading_answer.decode(payload)
+            answer = trading_wire.trading_answer.decode(payload)
         except wire.UNREADABLE as error:  # whose answer it was is not known: that request times out and is asked about
             log.error("trading_answer_unreadable", error=str(error), payload=payload[:500])
             return
@@ -164,12 +164,12 @@ class TradingSocket(WSListener):
             _accepted[sent.operation].inc()
             self._answered(sent, answer.result.order_id, None)
             return
-        body = answer.error or wire.ErrorBody()
+        body = answer.error or trading_wire.ErrorBody()
         refusal = VenueError(answer.status, body.code, body.msg, body.wait_ms)
         _answers.labels(sent.operation, str(body.code)).inc()
         self._answered(sent, 0, refusal)
 
-    def _logged_on(self, answer: wire.TradingAnswer) -> None:
+    def _logged_on(self, answer: trading_wire.TradingAnswer) -> None:
         """Until this, and where it is refused, each request carries key and signature: nothing waits for it."""
         self._named = answer.status == 200
         if not self._named:

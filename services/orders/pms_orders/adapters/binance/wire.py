@@ -5,7 +5,6 @@ Source of the names: the venue's pages Event-Order-Update, Event-Balance-and-Pos
 """
 
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -139,9 +138,6 @@ class MarginCall(msgspec.Struct, tag_field="e", tag="MARGIN_CALL"):
 class ListenKeyExpired(msgspec.Struct, tag_field="e", tag="listenKeyExpired"):
     """The stream is silent from here on."""
 
-
-INTERVAL_MS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
-"""Spans of the intervals in which the venue counts."""
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What a decoder raises for bytes that are not what they should be: text that is not UTF-8 is told by the second."""
@@ -302,59 +298,6 @@ def trade_report(trade: AccountTrade, client_order_id: str, completes: bool) -> 
     return Report(kind, trade.symbol, client_order_id, trade.order_id, trade.time, fill=fill)
 
 
-class ErrorBody(msgspec.Struct):
-    """The venue's error object."""
-
-    code: int = 0
-    msg: str = ""
-    data: dict[str, Any] | None = None
-
-    @property
-    def wait_ms(self) -> int | None:
-        """For how long the venue wants to be left alone: by its own clock, so that ours does not matter."""
-        told = self.data or {}
-        until, now = told.get("retryAfter"), told.get("serverTime")
-        return max(0, until - now) if isinstance(until, int) and isinstance(now, int) else None
-
-
-class TradingResult(msgspec.Struct, rename="camel"):
-    """What we read of an accepted order.place, order.modify or order.cancel."""
-
-    order_id: int = 0
-
-
-class RateCount(msgspec.Struct, rename="camel"):
-    """How much of a limit is used, as the WebSocket API says in each answer."""
-
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    count: int = 0
-
-    @property
-    def span_ms(self) -> int:
-        """The length of its window; 0 for an interval that is not known."""
-        return INTERVAL_MS.get(self.interval, 0) * self.interval_num
-
-
-class TradingAnswer(msgspec.Struct, rename={"rate_limits": "rateLimits"}):
-    """An answer of the WebSocket API."""
-
-    status: int
-    id: int | str | None = None
-    result: TradingResult | None = None
-    error: ErrorBody | None = None
-    rate_limits: list[RateCount] = []
-
-
-class TradingItem(msgspec.Struct, rename={"order_id": "orderId"}):
-    """An answer of REST: one of an order, or an error where the code is not 0."""
-
-    order_id: int = 0
-    code: int = 0
-    msg: str = ""
-
-
 class Asset(msgspec.Struct, rename="camel"):
     """One asset of the balance list."""
 
@@ -372,10 +315,6 @@ class PositionRisk(msgspec.Struct, rename="camel"):
     update_time: int = 0
 
 
-trading_item = msgspec.json.Decoder(TradingItem)
-trading_items = msgspec.json.Decoder(list[TradingItem])
-trading_answer = msgspec.json.Decoder(TradingAnswer)
-error_body = msgspec.json.Decoder(ErrorBody)
 queried_order = msgspec.json.Decoder(QueriedOrder)
 queried_orders = msgspec.json.Decoder(list[QueriedOrder])
 account_trades = msgspec.json.Decoder(list[AccountTrade])
