@@ -157,6 +157,8 @@ class OrderManager:
         self.sender.slots.hold(order)
         if order.status in ("cancelling", "amending"):
             order.status = "active"
+        if not order.whole:
+            self.clear_up(order)
         self.rest(order)
 
     def cancel(self, order: OrderState, reason: str) -> None:
