@@ -136,6 +136,17 @@ async def test_r17_our_prefix_alone_makes_no_order_ours(rig: Rig) -> None:
     assert rig.manager.tracker.find("PMS_x_LMT_y") is None
 
 
+async def test_r08_an_execution_of_a_request_that_is_still_to_be_read_is_not_told_as_another_ones(rig: Rig) -> None:
+    rig.owners.requested = {NAME}
+    rig.exchange.income = [income("BTCUSDT")]
+    rig.exchange.orders = {NAME: queried(NAME, "FILLED", "1", orderId=99)}
+    rig.exchange.trades = [traded(5, "1", 99)]
+    for _ in range(2):
+        await rig.reconciler.run()
+    assert not told(rig, ForeignOrder)
+    assert {count.trades for count in told(rig, Reconciled)} == {Tally(adopted=1)}
+
+
 async def test_r17_every_object_is_counted_once(rig: Rig) -> None:
     rig.resting(NAME)
     known = sent("PMS_b_LMT_2")

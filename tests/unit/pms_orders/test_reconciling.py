@@ -37,10 +37,13 @@ class Told:
     facts: list[Any] = field(default_factory=list)
     parts: dict[str, bool] = field(default_factory=dict)
     missed: int = 0
+    ended: tuple[Decimal | None, Decimal] | None = None
+    """Price and quantity with which an order was told as ended."""
     slots: Slots = field(default_factory=Slots)
 
     def tell(self, order: OrderState, announces: list[Announce]) -> None:
         self.causes += [(announce.key, announce.cause) for announce in announces]
+        self.ended = (order.price, order.quantity) if order.final else self.ended
 
     def enter(self, order: OrderState) -> None:
         """The sender's: nothing is to be sent here."""
@@ -133,6 +136,17 @@ async def test_r11_a_missed_fill_is_found_and_told_with_the_feeds_key(rig: Rig) 
     assert order.status == "active" and order.booked == Decimal(4)
     assert [key for key, _ in rig.told.causes] == ["BTCUSDT:7:1", "BTCUSDT:7:2"]
     assert rig.told.missed == 0
+
+
+async def test_r11_an_order_that_was_amended_and_filled_unheard_ends_with_its_last_terms(rig: Rig) -> None:
+    order = rig.resting(NAME)
+    rig.manager.clear_up(order, doubted=True)
+    rig.exchange.orders = {NAME: queried(NAME, "FILLED", "2", origQty="2", price="103")}
+    rig.exchange.trades = [traded(1, "1"), traded(2, "1")]
+    rig.age_ms += 1_000
+    await rig.clear_up()
+    assert order.status == "filled" and (order.price, order.quantity) == (103, 2)
+    assert rig.told.ended == (103, 2), "its end is told with these terms, for nothing is told after it"
 
 
 async def test_nothing_is_asked_where_nothing_is_in_play(rig: Rig) -> None:

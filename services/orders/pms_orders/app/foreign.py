@@ -127,11 +127,14 @@ class ForeignOrders:
         for known in found:
             ours[known.place.symbol, known.exchange_order_id] = self._adopt(known)
         await self._learn_names(sorted(unheard - ours.keys()))
+        requested = await self._requested(executions)
         matched = adopted = 0
         for execution in executions:
             name = self._names.get(_key(execution), "")
             order = ours.get(_key(execution)) or self._manager.tracker.find(name)
-            if order is None:
+            if name in requested:
+                adopted += 1
+            elif order is None:
                 self._tell(name, execution)
             elif execution.fill.trade_id in order.trades:
                 matched += 1
@@ -151,9 +154,15 @@ class ForeignOrders:
                 self._name((symbol, number), "")
                 continue
             self._name((symbol, number), queried.client_order_id)
-        prefixed = {name for key in keys if kind_of(name := self._names.get(key, "")) == "orphan"}
-        if prefixed:
-            await self._strangers(prefixed)
+
+    async def _requested(self, executions: Sequence[Execution]) -> set[str]:
+        """Adopt the orders that the journal knows; the ids of those whose request is still to be read: it will lead to
+        their executions.
+        """
+        untold = [item for item in executions if _fill_key(item) not in self._told]
+        prefixed = {name for item in untold if kind_of(name := self._names.get(_key(item), "")) == "orphan"}
+        strangers = await self._strangers(prefixed) if prefixed else set()
+        return {name for name in prefixed - strangers if self._manager.tracker.find(name) is None}
 
     async def _strangers(self, names: set[str]) -> set[str]:
         """Adopt the orders of these ids that the journal knows; the ids that neither it nor a stream knows."""
@@ -218,8 +227,7 @@ class ForeignOrders:
             )
 
     def _tell(self, client_order_id: str, execution: Execution) -> None:
-        fill = execution.fill
-        key = f"{execution.symbol}:{execution.exchange_order_id}:{fill.trade_id}"
+        fill, key = execution.fill, _fill_key(execution)
         if not self._is_new(key):
             return
         kind: ForeignKind = kind_of(client_order_id)
@@ -252,6 +260,10 @@ class ForeignOrders:
 
 def _key(execution: Execution) -> Key:
     return execution.symbol, execution.exchange_order_id
+
+
+def _fill_key(execution: Execution) -> str:
+    return f"{execution.symbol}:{execution.exchange_order_id}:{execution.fill.trade_id}"
 
 
 def _bound(kept: OrderedDict[Key, None] | OrderedDict[Key, str] | OrderedDict[str, None], bound: int) -> None:

@@ -125,4 +125,7 @@ class Resolver:
             if trade.id in order.trades:
                 continue
             completes = found.kind is Kind.FOUND_FILLED and order.booked + trade.qty >= (found.executed or 0)
-            self._manager.report([wire.trade_report(trade, order.client_order_id, completes)])
+            report = wire.trade_report(trade, order.client_order_id, completes)
+            if completes:  # it ends the order, with the terms it had then: an amendment may have been missed, too
+                report.quantity, report.price = found.quantity, found.price
+            self._manager.report([report])
