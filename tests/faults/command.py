@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.engine import make_url
 from tests.faults import plan
+from tests.faults.nursery import die_with_parent
 from tests.faults.stage import Played
 from tests.faults.tally import Tally
 from tests.faults.worker import Place, work
@@ -84,6 +85,7 @@ def _run(folder: Path, server: str, given: argparse.Namespace) -> Tally:
 
 
 def _work(place: Place, seeds: range, speed: float, line: Connection) -> None:
+    die_with_parent()
     place.folder.mkdir()
     work(place, seeds, speed, line.send)
 

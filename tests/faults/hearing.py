@@ -12,6 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from pms_common.contracts.bus.common import RequestDone
+from pms_common.contracts.bus.exchange import ForeignOrder
 from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate
 from pms_common.contracts.bus.streams import orders_updates
 from pms_common.names import Names
@@ -31,6 +32,8 @@ class Heard:
         self.histories: defaultdict[str, list[OrderUpdate]] = defaultdict(list)
         self.fills: defaultdict[str, list[OrderUpdate]] = defaultdict(list)
         self.results: defaultdict[str, list[bytes]] = defaultdict(list)
+        self.foreign: dict[str, str] = {}
+        """Client order ids by key, of what was told as somebody else's."""
         self.by_key_alone = 0
         self.positions: dict[tuple[str, str], Any] = {}
 
@@ -61,6 +64,8 @@ class Heard:
                 self.fills[update.key].append(update)
         elif isinstance(update, RequestDone):
             self.results[update.request_id].append(bytes(update.body))
+        elif isinstance(update, ForeignOrder):
+            self.foreign[update.key] = update.client_order_id
         elif isinstance(update, OrdersReady):
             self.ready = update.ready
         elif isinstance(update, ExchangeAccount):

@@ -46,7 +46,7 @@ class Nursery:
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
-            _die_with_parent()
+            die_with_parent()
             _serve(theirs, live)
             os._exit(0)
         theirs.close()
@@ -97,7 +97,8 @@ class Nursery:
                         end.set_result(news.status)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the one that forked it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -140,7 +141,7 @@ def _reap() -> list[tuple[int, int]]:
 def _be_born(birth: Birth, live: Callable[[Birth], int]) -> Any:
     code = 70
     try:
-        _die_with_parent()
+        die_with_parent()
         out = os.open(Path(birth.log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(out, 1)
         os.dup2(out, 2)

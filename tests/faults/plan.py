@@ -146,7 +146,7 @@ class _Maker:
             "reduce_only": closes,
             "child": chance.random() < 0.2,
             "answer": chance.random() < 0.8,
-            "expires_ms": chance.choice((None, None, 10_000, 1_000)),
+            "expires_ms": chance.choice((None, None, None, 30_000, 10_000, 1_000)),
             "stream": "urgent" if closes else "requests",
         }
         self._orders.append({**order, "at_ms": self._when()})

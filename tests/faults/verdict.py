@@ -165,6 +165,9 @@ class _Judge:
                 self._add("wrong", f"{key}: journalled {dict(rows[key])}, true is {trade}")
             elif kept[key] > 1:
                 self._add("duplicate", f"{key}: journalled {kept[key]} times", lasting=True)
+        for key, name in self._heard.foreign.items():
+            if key in true or name in self._asked.orders:
+                self._add("duplicate", f"{key}: told as somebody else's, it is of {name}", lasting=True)
         for key in self._heard.fills.keys() - true.keys():
             self._add("phantom", f"{key}: execution told that the exchange does not know")
         for key in kept.keys() - true.keys():
@@ -218,7 +221,7 @@ class _Judge:
         true = self._ours.get(name)
         rests = true is not None and STATES[true["status"]] == "active"
         filled = true is not None and true["status"] == "FILLED"
-        if body["success"] and (rests or filled):
+        if body["success"] and body["state"] in ("cancelled", "expired") and (rests or filled):
             self._add("wrong", f"{request}: cancelled {name}, which is {true['status'] if true else ''}: {body}")
 
     # -- positions
