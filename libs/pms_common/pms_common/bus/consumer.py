@@ -23,6 +23,7 @@ MAX_STREAMS = 20
 """Streams in one blocking read; with 100 an empty read costs Redis ten times as much."""
 MAX_UNACKED = 10_000
 SAVE_CURSORS_S = 1.0
+LOAD_AGAIN_S = 0.5
 UNBLOCK_EVERY_S = 0.05
 
 Unblock = Callable[[int], Awaitable[object]]
@@ -197,8 +198,14 @@ class Consumer:
     # -- cursors
 
     async def _load_cursors(self) -> None:
-        if self._cursors is not None:
-            self._saved = dict(await self._cursors.load(self.group))
+        while self._cursors is not None:
+            try:
+                self._saved = dict(await self._cursors.load(self.group))
+                break
+            except Exception as error:  # noqa: BLE001 (whatever keeps them is away: a lost group needs them to go on)
+                log.warning("cursors_not_loaded", group=self.group, error=str(error))
+                self._ready(self._part, False, f"the cursors cannot be read: {error}")
+                await asyncio.sleep(LOAD_AGAIN_S)
         for stream, tracker in self.trackers.items():
             tracker.cursor = self._saved.get(stream, ZERO)
 

@@ -288,6 +288,26 @@ async def test_a_cursor_store_that_is_away_does_not_stop_reading(make_bus, start
     assert not task.done()
 
 
+async def test_a_cursor_store_that_is_away_at_the_start_is_waited_for(make_bus, start, js, names, until, monkeypatch):
+    monkeypatch.setattr("pms_common.bus.consumer.LOAD_AGAIN_S", 0.02)
+
+    class Coming(Store):
+        tries = 0
+
+        async def load(self, group):
+            self.tries += 1
+            if self.tries < 3:
+                raise ConnectionResetError("the database was restarted")
+            return await super().load(group)
+
+    bus, stream, store = await make_bus(), names.requests("risk"), Coming()
+    effects = Effects(bus)
+    task = start(bus.consumer("risk", {stream: effects}, cursors=store))
+    await write(js, stream, [1])
+    await until(lambda: len(effects.calls) == 1)
+    assert store.tries == 3 and not task.done()
+
+
 async def test_an_entry_whose_handler_meets_bytes_that_are_no_text_is_dead_not_deadly(
     make_bus, start, js, names, until
 ):
