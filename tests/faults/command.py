@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -41,6 +42,7 @@ def main() -> int:
     if given.replay is not None:
         given.seed, given.schedules, given.workers = given.replay, 1, 1
     _clear_settings()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="pms-faults-") as folder:
         server = None if given.database_url else start_postgres(Path(folder) / "postgres", options=UNSAFE_FAST)
         try:
@@ -73,10 +75,16 @@ def _run(folder: Path, server: str, given: argparse.Namespace) -> Tally:
         theirs.close()
         lines.append(ours)
         workers.append(process)
-    tally = _hear(lines, given.replay is not None, started_s)
+    tally = Tally()
+    try:
+        _hear(lines, tally, given.replay is not None, started_s)
+    except KeyboardInterrupt:
+        sys.stdout.write("interrupted; so far:\n")
+        for process in workers:
+            process.kill()
     for process in workers:
         process.join()
-        if process.exitcode:
+        if process.exitcode and process.exitcode != -signal.SIGKILL:
             sys.stdout.write(f"a worker ended with {process.exitcode}\n")
             tally.failed.append(-1)
     _execute(server, *(f"DROP DATABASE {name} WITH (FORCE)" for name in databases))
@@ -85,13 +93,14 @@ def _run(folder: Path, server: str, given: argparse.Namespace) -> Tally:
 
 
 def _work(place: Place, seeds: range, speed: float, line: Connection) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     die_with_parent()
     place.folder.mkdir()
     work(place, seeds, speed, line.send)
 
 
-def _hear(lines: list[Connection], replay: bool, started_s: float) -> Tally:
-    tally = Tally()
+def _hear(lines: list[Connection], tally: Tally, replay: bool, started_s: float) -> None:
     while lines:
         for line in wait(lines):
             assert isinstance(line, Connection)
@@ -107,7 +116,6 @@ def _hear(lines: list[Connection], replay: bool, started_s: float) -> Tally:
                 so_far = f"{tally.schedules} schedules, {tally.counts['kills']} kills, {len(tally.failed)} failed"
                 sys.stdout.write(f"{so_far}, {time.monotonic() - started_s:.0f} s\n")
             sys.stdout.flush()
-    return tally
 
 
 def _show(played: Played) -> None:
