@@ -84,6 +84,7 @@ class _Maker:
         self._orders: list[dict[str, Any]] = []
         self._requests = 0
         self._end_ms = self._random.choice((1_500, 3_000, 5_000))
+        self._burst_ms = self._random.randint(0, self._end_ms)
 
     def make(self) -> Schedule:
         chance = self._random
@@ -113,6 +114,9 @@ class _Maker:
         self._steps.append(Step(at_ms, do, what))
 
     def _when(self, from_ms: int = 0) -> int:
+        """Some time; for a quarter of what is done the same one."""
+        if from_ms <= self._burst_ms and self._random.random() < 0.25:
+            return self._burst_ms
         return self._random.randint(min(from_ms, self._end_ms), self._end_ms)
 
     def _request(self, kind: str) -> str:

@@ -39,6 +39,7 @@ DEFECTS = ("Exception in callback", "exception was never retrieved")
 """What asyncio writes of an exception that reaches nobody."""
 ORDERS = "SELECT * FROM pms_orders.orders"
 FILLS = "SELECT * FROM pms_orders.fills"
+PENDING = "SELECT * FROM pending_orders"
 
 
 @dataclass(slots=True)
@@ -292,6 +293,7 @@ class Stage:
             exchange.placed_again,
             {row["client_order_id"]: row for row in await self._world.rows(ORDERS)},
             await self._world.rows(FILLS),
+            {row["id"]: row for row in await self._world.rows(PENDING)},
         )
         found = differences(self._asked, self._heard, truth)
         if await self._world.redis.exists(self._names.dead):

@@ -23,6 +23,7 @@ class Story:
         self.asked = Asked()
         self.asked.orders[NAME] = {"account": "a", "request": "r1", "answer": True, "symbol": "BTCUSDT"}
         order = {"clientOrderId": NAME, "orderId": 7, "symbol": "BTCUSDT", "status": "FILLED", "type": "LIMIT"}
+        order["timeInForce"] = "GTC"
         trade = {"symbol": "BTCUSDT", "orderId": 7, "id": 5, "price": "100", "qty": "2", "commission": "0.1"}
         state = {"executed_quantity": Decimal(2), "price": Decimal(100), "quantity": Decimal(2)}
         row = {"symbol": "BTCUSDT", "exchange_order_id": 7, "trade_id": 5, **MONEY, "maker": False}
@@ -33,6 +34,7 @@ class Story:
             placed_again=[],
             journal={NAME: {"status": "filled", "exchange_order_id": 7, **state}},
             journal_fills=[row],
+            pending={NAME: {"status": "FILLED", "exchange_order_id": "7", "price": 100.0, "quantity": 2.0}},
         )
         self.heard = Heard(Names("t"))
         self.heard.results["r1"].append(b'{"success": true}')
@@ -95,6 +97,10 @@ def _rests(story: Story) -> None:
     story.tell("active", Decimal(2), KEY)
 
 
+def _still_pending(story: Story) -> None:
+    story.truth.pending[NAME]["status"] = "PENDING"
+
+
 def _unknown_order(story: Story) -> None:
     story.truth.orders.clear()
 
@@ -131,6 +137,7 @@ def _position(story: Story) -> None:
         (_unbooked, "lost"),
         (_stale, "lost"),
         (_rests, "lost"),
+        (_still_pending, "lost"),
         (_unknown_order, "phantom"),
         (_unknown_trade, "phantom"),
         (_other_money, "wrong"),

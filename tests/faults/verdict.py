@@ -66,6 +66,8 @@ class Truth:
     placed_again: list[str]
     journal: dict[str, Any]
     journal_fills: list[Any]
+    pending: dict[str, Any]
+    """The table that the JS application reads, by client order id."""
 
 
 def differences(asked: Asked, heard: Heard, truth: Truth) -> list[Difference]:
@@ -76,6 +78,7 @@ def differences(asked: Asked, heard: Heard, truth: Truth) -> list[Difference]:
     judge.histories()
     judge.results()
     judge.positions()
+    judge.pending_orders()
     return judge.found
 
 
@@ -230,6 +233,21 @@ class _Judge:
         told = {key: quantity for key, quantity in self._heard.positions.items() if quantity}
         if told != self._truth.positions:
             self._add("wrong", f"positions told {told}, true are {self._truth.positions}")
+
+    # -- the JS application's table
+
+    def pending_orders(self) -> None:
+        """Every limit order that rested, or could have, has its row."""
+        for name, true in self._ours.items():
+            if true["type"] == "MARKET" or true["timeInForce"] in ("IOC", "FOK"):
+                continue
+            state = STATES[true["status"]]
+            status = "PENDING" if state == "active" else state.upper()
+            expected = (status, str(true["orderId"]), float(true["price"]), float(true["origQty"]))
+            row = self._truth.pending.get(name)
+            kept = row and tuple(row[column] for column in ("status", "exchange_order_id", "price", "quantity"))
+            if kept != expected:
+                self._add("lost", f"{name}: pending_orders has {kept}, true is {expected}")
 
 
 def steps_back(heard: Heard) -> int:
