@@ -210,6 +210,22 @@ async def test_r11_a_missed_liquidation_is_found_by_its_position(rig: Rig) -> No
     assert (update.kind, update.client_order_id, update.side) == ("liquidation", "autoclose-5", "SELL")
 
 
+@pytest.mark.parametrize("left", ["1", "0"])
+async def test_r20_a_leg_that_changed_unheard_is_not_hidden_by_the_other_one(rig: Rig, left: str) -> None:
+    leg = {"symbol": "BTCUSDT", "entryPrice": "100", "updateTime": NOW - 3_600_000}
+    short = {**leg, "positionSide": "SHORT", "positionAmt": "-1"}
+    long = {**leg, "positionSide": "LONG", "positionAmt": "2"}
+    rig.exchange.positions = [short, long]
+    await rig.reconciler.run()
+    rig.wall_ms += 60_000
+    reduced = {**long, "positionAmt": left, "updateTime": rig.wall_ms}
+    rig.exchange.positions = [short, reduced] if left != "0" else [short]
+    rig.exchange.orders = {"adl_autoclose": queried("adl_autoclose", "FILLED", "1", orderId=55)}
+    rig.exchange.trades = [traded(1, "1", 55, side="SELL", time=rig.wall_ms)]
+    await rig.reconciler.run()
+    assert [update.kind for update in told(rig, ForeignOrder)] == ["adl"]
+
+
 async def test_r11_a_change_that_no_heard_execution_explains_leads_to_the_trades(rig: Rig) -> None:
     session = hears(rig)
     await rig.reconciler.run()

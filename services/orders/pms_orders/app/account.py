@@ -94,10 +94,13 @@ class ExchangeFacts:
         """All positions that are not flat."""
         return list(self._positions.values())
 
-    def replace(self, assets: list[wire.Asset], positions: list[wire.PositionRisk], asked_s: float) -> set[str]:
+    def replace(
+        self, assets: list[wire.Asset], positions: list[wire.PositionRisk], asked_s: float, since_ms: int = 0
+    ) -> set[str]:
         """The whole truth, from queries asked at `asked_s` (monotonic); the symbols whose position was another one.
 
-        What the feed has told since then, or so shortly before that the queries may not have seen it, stays as told.
+        What the feed has told since then, or so shortly before that the queries may not have seen it, stays as told. A
+        leg that has not changed since `since_ms` counts as known, whatever became of the symbol's other one.
         """
         known = self._balances, self._positions
         since_s = asked_s - LAG_S
@@ -116,8 +119,9 @@ class ExchangeFacts:
             [item for item in risks if _leg(item) not in self._changed_s],
         )
         self.differed = known != (self._balances, self._positions)
-        legs = known[1].keys() | self._positions.keys()
-        return {symbol for symbol, side in legs if known[1].get((symbol, side)) != self._positions.get((symbol, side))}
+        old = {(p.symbol, p.position_side) for p in positions if 0 < p.update_time < since_ms}
+        legs = (known[1].keys() | self._positions.keys()) - old
+        return {leg[0] for leg in legs if known[1].get(leg) != self._positions.get(leg)}
 
     def tell_all(self, cause: str) -> None:
         """Publish everything."""

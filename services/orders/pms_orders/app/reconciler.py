@@ -219,8 +219,7 @@ class Reconciler:
         asked_s = time.monotonic()
         balances, positions = await asyncio.gather(self._rest.balances(), self._rest.positions())
         self._facts_s = asked_s
-        moved = self._facts.replace(balances, positions, asked_s)
-        return moved - {position.symbol for position in positions if 0 < position.update_time < since_ms}
+        return self._facts.replace(balances, positions, asked_s, since_ms)
 
     def _judge_positions(self) -> Tally:
         tally, strange = judge_positions(self._facts.positions(), self._specs)
