@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.pms_orders.orders import NOW, sent, spec
@@ -15,7 +16,7 @@ from tests.unit.pms_orders.venue import Exchange, queried, traded, venue
 
 from pms_common.contracts.bus.exchange import CashFlows, ForeignOrder, Reconciled, Tally
 from pms_common.contracts.bus.orders import ExchangePosition, Fill
-from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance import queries, wire
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.session import Session
 from pms_orders.domain.foreign import Execution, kind_of
@@ -208,6 +209,35 @@ async def test_r11_a_missed_liquidation_is_found_by_its_position(rig: Rig) -> No
     assert await rig.reconciler.look_again() <= 3.5
     (update,) = told(rig, ForeignOrder)
     assert (update.kind, update.client_order_id, update.side) == ("liquidation", "autoclose-5", "SELL")
+
+
+async def test_r11_a_change_before_a_gap_that_nothing_explains_leads_to_the_trades(rig: Rig) -> None:
+    session = hears(rig)
+    await rig.reconciler.run()
+    rig.wall_ms += 60_000
+    position = {"s": "BTCUSDT", "pa": "-1", "ep": "100", "ps": "BOTH"}
+    account = {"m": "ORDER", "B": [], "P": [position]}
+    hear(session, msgspec.json.encode({"e": "ACCOUNT_UPDATE", "E": NOW, "T": NOW, "a": account}))
+    rig.exchange.positions = [{"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-1", "entryPrice": "100"}]
+    rig.exchange.trades = [traded(5, "1", 99, side="SELL", time=rig.wall_ms)]
+    await rig.reconciler.run()  # its execution was lost with the connection, and the list of cash flows is behind
+    assert [update.key for update in told(rig, ForeignOrder)] == ["BTCUSDT:99:5"]
+
+
+async def test_r17_executions_of_a_self_match_are_both_listed_where_a_page_ends_between_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queries, "PAGE", 3)
+    listed = [traded(1, order_id=7), traded(2, order_id=7), traded(3, order_id=7), traded(3, order_id=8), traded(4)]
+
+    async def answer(request: web.Request) -> web.Response:
+        first = int(request.query.get("fromId", 0))
+        page = [trade for trade in listed if trade["id"] >= first][: int(request.query["limit"])]
+        return web.Response(body=msgspec.json.encode(page))
+
+    async with venue(answer) as rest:
+        found = await queries.Queries(rest).executions_since("BTCUSDT", NOW, NOW)
+    assert [(item.fill.trade_id, item.exchange_order_id) for item in found] == [(1, 7), (2, 7), (3, 7), (3, 8), (4, 7)]
 
 
 @pytest.mark.parametrize("left", ["1", "0"])

@@ -96,8 +96,11 @@ class Reconciler:
         compared = compare_orders(ours, listed, self._manager.tracker.find_reported)
         self._manager.report(compared.reports)
         flows = await self._queries.flows_since(since_ms)
+        first = not self._facts_s
         moved = await self._ask_facts(since_ms)
-        self._facts.unexplained()
+        unexplained = self._facts.unexplained()
+        if not first:  # else every position is
+            moved |= unexplained
         doubted = {order.place.symbol for order in compared.doubtful}
         trades = await self._trades(traded_symbols(flows) | moved | doubted, since_ms)
         await self._ask_all(compared.doubtful)

@@ -116,14 +116,15 @@ class Queries:
         """All executions on a symbol since then, whosoever they are; at most of the last 7 days."""
         asked: dict[str, str | int] = {"symbol": symbol, "limit": PAGE}
         page = await self._page({**asked, "startTime": max(since_ms, now_ms - WINDOW_MS + 60_000)})
-        found = page
+        found = {(trade.id, trade.order_id): trade for trade in page}
         for _ in range(MAX_TRADE_PAGES):
             if len(page) < PAGE:
-                return [_execution(trade) for trade in found]
-            page = await self._page({**asked, "fromId": max(trade.id for trade in page) + 1})
-            found = found + page
+                return list(map(_execution, found.values()))
+            # The last one again: the sides of a self-match share their id, and the page may have ended between them.
+            page = await self._page({**asked, "fromId": max(trade.id for trade in page)})
+            found.update({(trade.id, trade.order_id): trade for trade in page})
         log.warning("trades_cut", symbol=symbol, pages=MAX_TRADE_PAGES)
-        return [_execution(trade) for trade in found]
+        return list(map(_execution, found.values()))
 
     async def _page(self, asked: dict[str, str | int]) -> list[Trade]:
         return await self._rest.ask("GET", "/fapi/v1/userTrades", TRADES_WEIGHT, _trades, asked)
