@@ -23,7 +23,8 @@ log = get_logger(__name__)
 MAX_TRIES = 3
 RETRY_S = 0.5
 """The venue's advice after a certain failure: back off, 3 to 5 tries."""
-LONGEST_PAUSE_S = 5.0
+MAX_DOUBLINGS = 3
+"""Of the pause between two cancels: the venue may be away for hours, and is asked every 4 s then."""
 _PASSING = frozenset({Outcome.AGAIN, Outcome.RATE, Outcome.CLOCK})
 
 
@@ -101,12 +102,22 @@ class Outcomes:
             self._manager.follow(order, refused)
 
     def _try_again(self, order: OrderState) -> bool:
-        """Send a placement again that is proven not executed, under the same id; whether it may be."""
+        """Send a placement again that is proven not executed, under the same id; whether it may be.
+
+        One that is to be cancelled is withdrawn instead.
+        """
+        if order.wanted_cancel:
+            order.flight, order.sent_ms = None, 0
+            self._manager.withdraw(order, order.wanted_cancel)
+            return True
         order.tries += 1
         if order.tries >= MAX_TRIES:
             return False
         order.flight = None
         order.sent_ms = 0
+        if order.wanted_cancel:
+            self._manager.withdraw(order, order.wanted_cancel)
+            return True
         self._manager.sender.enter_later(order, RETRY_S * 2 ** (order.tries - 1))
         return True
 
@@ -155,6 +166,8 @@ class Outcomes:
             return False
         order.wanted_amend = order.wanted_amend or order.flight.terms
         order.flight = None
+        if order.status == "amending":  # it is not: whoever asks meanwhile is not to take it for done
+            order.status = "active"
         self._manager.sender.enter_later(order, RETRY_S * 2 ** (order.tries - 1))
         return True
 
@@ -173,7 +186,7 @@ class Outcomes:
 
     def _cancel_again(self, order: OrderState) -> None:
         """Repeating a cancel is harmless, and goes on until the exchange has told the order's end."""
-        pause_s = min(RETRY_S * 2**order.tries, LONGEST_PAUSE_S)
+        pause_s = RETRY_S * 2 ** min(order.tries, MAX_DOUBLINGS)
         order.tries += 1
         self._manager.sender.enter_later(order, pause_s)
 
