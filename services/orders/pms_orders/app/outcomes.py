@@ -115,9 +115,6 @@ class Outcomes:
             return False
         order.flight = None
         order.sent_ms = 0
-        if order.wanted_cancel:
-            self._manager.withdraw(order, order.wanted_cancel)
-            return True
         self._manager.sender.enter_later(order, RETRY_S * 2 ** (order.tries - 1))
         return True
 

@@ -1,0 +1,46 @@
+"""What goes again, for how long, and what must not."""
+
+import pytest
+from tests.unit.pms_orders.floor import Floor
+from tests.unit.pms_orders.test_races import hear_all, resting
+
+from pms_orders.domain.errors import VenueError
+from pms_orders.domain.order import Terms
+
+AWAY = VenueError(503, -1001, "Internal error; unable to process your request. Please try again.")
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return Floor()
+
+
+def test_r04_a_cancel_goes_on_through_hours_of_refusals(floor: Floor) -> None:
+    order = resting(floor)
+    floor.manager.cancel(order, "requested")
+    for _ in range(1_200):  # 80 minutes of them
+        (cancel,) = floor.door.sent
+        floor.door.sent.clear()
+        floor.answer(cancel, AWAY)
+        floor.door.wake()
+    floor.settle()
+    hear_all(floor)
+    assert order.status == "cancelled"
+
+
+def test_an_amendment_that_waits_to_go_again_is_not_told_as_done(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = resting(floor)
+    assert order.price is not None
+    order.wanted_amend = Terms(order.price + 1, order.quantity)
+    floor.door.enter(order)
+    (amend,) = floor.door.sent
+    floor.door.sent.clear()
+    floor.answer(amend, VenueError(429, -1015, "Too many new orders"))
+    floor.ears.forget()
+    monkeypatch.setattr(floor.door, "enter", lambda _order: None)
+    for _ in range(5):  # the limit lasts; meanwhile somebody asks about the order
+        floor.manager.clear_up(order, doubted=True)
+        floor.pass_time(5_000)
+        floor.poll()
+    assert "amended" not in floor.ears.causes(order.client_order_id)
+    assert order.wanted_amend is not None
