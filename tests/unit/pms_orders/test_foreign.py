@@ -17,6 +17,7 @@ from tests.unit.pms_orders.venue import Exchange, queried, traded, venue
 from pms_common.contracts.bus.exchange import CashFlows, ForeignOrder, Reconciled, Tally
 from pms_common.contracts.bus.orders import ExchangePosition, Fill
 from pms_orders.adapters.binance import queries, wire
+from pms_orders.app import foreign
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.session import Session
 from pms_orders.domain.foreign import Execution, kind_of
@@ -148,6 +149,49 @@ async def test_r08_an_execution_of_a_request_that_is_still_to_be_read_is_not_tol
     assert {count.trades for count in told(rig, Reconciled)} == {Tally(adopted=1)}
 
 
+async def test_r31_an_order_under_an_id_of_ours_that_is_another_one_is_told_as_an_orphan(rig: Rig) -> None:
+    rig.resting(NAME)  # number 7
+    task = asyncio.create_task(rig.foreign.run())
+    hear(hears(rig), feed(NAME, "TRADE", "PARTIALLY_FILLED", 5, number=99))
+    await until(lambda: told(rig, ForeignOrder))
+    task.cancel()
+    rig.exchange.open_orders = [queried(NAME), queried(NAME, orderId=98)]
+    rig.exchange.orders = {NAME: queried(NAME, "FILLED", "1", orderId=97)}
+    rig.exchange.income = [income("BTCUSDT")]
+    rig.exchange.trades = [traded(5, "1", 99), traded(6, "1", 97)]
+    await rig.reconciler.run()
+    (count,) = told(rig, Reconciled)
+    assert count.orders == Tally(matched=1, quarantined=1) and count.trades == Tally(quarantined=2)
+    fills = [update.key for update in told(rig, ForeignOrder) if update.fill is not None]
+    assert fills == ["BTCUSDT:99:5", "BTCUSDT:97:6"]
+    assert {update.kind for update in told(rig, ForeignOrder)} == {"orphan"} and not rig.told.causes
+
+
+async def test_r17_an_execution_whose_order_the_queries_do_not_know_yet_is_asked_for_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "LAG_S", 0.1)
+    order = sent(NAME)  # its answer is under way, and with it its number
+    rig.manager.tracker.add(order)
+    rig.exchange.income = [income("BTCUSDT")]
+    rig.exchange.trades = [traded(5, "1", 99, time=rig.wall_ms)]
+    rig.exchange.orders = {NAME: queried(NAME, "NEW", orderId=99)}
+    rig.exchange.lags = 1
+    await rig.reconciler.run()
+    assert order.booked == 1 and not told(rig, ForeignOrder)
+
+
+async def test_r25_the_names_of_many_orders_cost_no_query_each(rig: Rig) -> None:
+    rig.exchange.income = [income("BTCUSDT")]
+    rig.exchange.trades = [traded(n, "1", 100 + n) for n in range(300)]
+    rig.exchange.all_orders = [queried(f"web_{n}", "FILLED", "1", orderId=100 + n) for n in range(300)]
+    rig.exchange.all_orders[42]["clientOrderId"] = "autoclose-1"
+    await rig.reconciler.run()
+    assert len(told(rig, ForeignOrder)) == 300
+    assert [update.key for update in told(rig, ForeignOrder) if update.kind == "liquidation"] == ["BTCUSDT:142:42"]
+    assert "order" not in rig.exchange.asked and rig.rest._budget.weight.used < 150
+
+
 async def test_r17_every_object_is_counted_once(rig: Rig) -> None:
     rig.resting(NAME)
     known = sent("PMS_b_LMT_2")
@@ -219,6 +263,7 @@ async def test_r11_a_change_before_a_gap_that_nothing_explains_leads_to_the_trad
     account = {"m": "ORDER", "B": [], "P": [position]}
     hear(session, msgspec.json.encode({"e": "ACCOUNT_UPDATE", "E": NOW, "T": NOW, "a": account}))
     rig.exchange.positions = [{"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-1", "entryPrice": "100"}]
+    rig.exchange.orders = {"web_1": queried("web_1", "FILLED", "1", orderId=99)}
     rig.exchange.trades = [traded(5, "1", 99, side="SELL", time=rig.wall_ms)]
     await rig.reconciler.run()  # its execution was lost with the connection, and the list of cash flows is behind
     assert [update.key for update in told(rig, ForeignOrder)] == ["BTCUSDT:99:5"]
@@ -264,6 +309,7 @@ async def test_r11_a_change_that_no_heard_execution_explains_leads_to_the_trades
     position = {"s": "BTCUSDT", "pa": "-1", "ep": "100", "ps": "BOTH"}
     hear(session, msgspec.json.encode({**moved, "a": {**moved["a"], "P": [position]}}))  # type: ignore[dict-item]
     rig.exchange.positions = [{"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-1", "entryPrice": "100"}]
+    rig.exchange.orders = {"web_1": queried("web_1", "FILLED", "1", orderId=99)}
     rig.exchange.trades = [traded(5, "1", 99, side="SELL", time=rig.wall_ms)]
     await rig.reconciler.look_again()
     assert [update.key for update in told(rig, ForeignOrder)] == ["BTCUSDT:99:5"]

@@ -55,7 +55,10 @@ class Exchange:
         self.income: list[dict[str, Any]] = []
         self.balances: list[dict[str, Any]] = []
         self.positions: list[dict[str, Any]] = []
+        self.all_orders: list[dict[str, Any]] = []
         self.down = False
+        self.lags = 0
+        """So many queries of single orders find nothing yet."""
         self.asked: list[str] = []
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -69,6 +72,7 @@ class Exchange:
             "income": self.income,
             "openOrders": [o for o in self.open_orders if request.query.get("symbol") in (None, o["symbol"])],
             "userTrades": [t for t in self.trades if t["symbol"] == request.query.get("symbol")],
+            "allOrders": [o for o in self.all_orders if o["orderId"] >= int(request.query.get("orderId", 0))],
             "balance": self.balances,
             "positionRisk": self.positions,
         }[path]
@@ -76,7 +80,10 @@ class Exchange:
 
     def _order(self, request: web.Request) -> web.Response:
         query = request.query
+        self.lags -= 1
         for name, order in self.orders.items():
+            if self.lags >= 0:
+                break
             if name == query.get("origClientOrderId") or str(order["orderId"]) == query.get("orderId"):
                 return web.Response(body=msgspec.json.encode(order))
         return web.Response(status=400, body=b'{"code":-2013,"msg":"Order does not exist."}')

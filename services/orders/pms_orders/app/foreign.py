@@ -34,8 +34,14 @@ MAX_TOLD = 50_000
 """Executions remembered as told; their keys tell readers of older ones."""
 MAX_NAMES = 10_000
 MAX_DOUBTS = 10_000
+FEW_NAMES = 5
+"""Of so many orders of a symbol the names are asked for singly, 1 weight each; of more as a list, 5 weight."""
 MAX_NAME_QUERIES = 100
-"""Orders asked for by number in one look, to learn their names: 1 weight each."""
+"""Orders of a symbol asked for singly, at most."""
+LAG_S = 2.0
+"""Queries were seen to lag by 1.1 to 1.5 s behind the engine, and not all by the same (binance-usdm facts, 5.7)."""
+YOUNG_MS = 10_000
+"""An execution of late: where its order is not found, the query lags."""
 RETRY_S = 1.0
 
 _executions = metrics.counter("foreign_executions", "Executions of orders that are not ours", ["kind"])
@@ -92,11 +98,11 @@ class ForeignOrders:
                 await asyncio.sleep(RETRY_S)
                 continue
             for report, execution in doubts:
-                if report.client_order_id in strangers:
+                if report.client_order_id in strangers or self._has_our_name_only(report):
                     self._note(report)
                     self._tell_orphan(report, execution)
-                elif self._manager.tracker.find(report.client_order_id) is not None:
-                    self._manager.report([report])
+                else:
+                    self._apply(report)
 
     # -- what a reconciliation finds
 
@@ -108,13 +114,13 @@ class ForeignOrders:
             self._open.clear()
         adopted = 0
         for report in listed:
-            if report.client_order_id in prefixed - strangers:
+            bears_prefix = report.client_order_id in prefixed
+            if bears_prefix and report.client_order_id not in strangers and not self._has_our_name_only(report):
                 adopted += 1
-                if self._manager.tracker.find(report.client_order_id) is not None:
-                    self._manager.report([report])
+                self._apply(report)
                 continue
             self._note(report)
-            if report.client_order_id in strangers:
+            if bears_prefix:
                 self._tell_orphan(report, None)
         return Tally(adopted=adopted, quarantined=len(listed) - adopted)
 
@@ -123,15 +129,13 @@ class ForeignOrders:
         unheard = {_key(item) for item in executions} - self._names.keys()
         numbers = {number for _, number in unheard}
         found = (await self._owners.look_up((), numbers)).orders if numbers else []
-        ours: dict[tuple[str, int | None], OrderState] = {}
-        for known in found:
-            ours[known.place.symbol, known.exchange_order_id] = self._adopt(known)
-        await self._learn_names(sorted(unheard - ours.keys()))
+        ours = {(known.place.symbol, known.exchange_order_id) for known in map(self._adopt, found)}
+        await self._learn_names(unheard - ours, {_key(item) for item in executions if self._is_young(item)})
         requested = await self._requested(executions)
         matched = adopted = 0
         for execution in executions:
             name = self._names.get(_key(execution), "")
-            order = ours.get(_key(execution)) or self._manager.tracker.find(name)
+            order = self._manager.tracker.find_reported(*_key(execution), name)
             if name in requested:
                 adopted += 1
             elif order is None:
@@ -143,17 +147,35 @@ class ForeignOrders:
                 self._manager.report([trade_of(order, execution)])
         return Tally(matched=matched, adopted=adopted, quarantined=len(executions) - matched - adopted)
 
-    async def _learn_names(self, keys: Sequence[Key]) -> None:
+    async def _learn_names(self, keys: set[Key], young: set[Key]) -> None:
         """Ask for the names of orders: they tell a liquidation, and an order of ours whose answer was lost."""
-        for symbol, number in keys[-MAX_NAME_QUERIES:]:
+        for symbol in {symbol for symbol, _ in keys}:
+            numbers = [number for other, number in keys if other == symbol]
+            if len(numbers) > FEW_NAMES:
+                for queried in await self._queries.orders_numbered(symbol, min(numbers), max(numbers)):
+                    if (symbol, queried.order_id) in keys:
+                        self._name((symbol, queried.order_id), queried.client_order_id)
+            left = sorted({(symbol, number) for number in numbers} - self._names.keys())
+            gone = await self._learn_singly(left[-MAX_NAME_QUERIES:])
+            if not young.isdisjoint(gone):
+                await asyncio.sleep(LAG_S)
+                gone = await self._learn_singly(gone)
+            for key in gone:
+                self._name(key, "")
+
+    async def _learn_singly(self, keys: Sequence[Key]) -> list[Key]:
+        """Ask order by order; those that the venue does not find."""
+        gone: list[Key] = []
+        for key in keys:
             try:
-                queried = await self._queries.order_numbered(symbol, number)
+                queried = await self._queries.order_numbered(*key)
             except VenueRefused as refusal:
                 if judge(refusal.error) is not Outcome.GONE:
                     raise
-                self._name((symbol, number), "")
+                gone.append(key)
                 continue
-            self._name((symbol, number), queried.client_order_id)
+            self._name(key, queried.client_order_id)
+        return gone
 
     async def _requested(self, executions: Sequence[Execution]) -> set[str]:
         """Adopt the orders that the journal knows; the ids of those whose request is still to be read: it will lead to
@@ -174,6 +196,20 @@ class ForeignOrders:
             self._adopt(order)
         known = {order.client_order_id for order in found.orders}
         return {name for name in missing - known - found.requested if self._manager.tracker.find(name) is None}
+
+    def _has_our_name_only(self, report: Report) -> bool:
+        """Whether the exchange means another order by the id of one of ours: somebody has used it again."""
+        tracker, name = self._manager.tracker, report.client_order_id
+        known = tracker.find_reported(report.symbol, report.exchange_order_id, name)
+        return known is None and tracker.find(name) is not None
+
+    def _apply(self, report: Report) -> None:
+        """Apply what is told of an order of ours, unless its request is still to be read."""
+        if self._manager.tracker.find(report.client_order_id) is not None:
+            self._manager.report([report])
+
+    def _is_young(self, execution: Execution) -> bool:
+        return abs(self._manager.now_ms() - execution.fill.trade_ms) < YOUNG_MS
 
     def _adopt(self, order: OrderState) -> OrderState:
         """Take an order into the memory; the one that is there where it came while it was looked up."""

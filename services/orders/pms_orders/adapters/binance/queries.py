@@ -21,7 +21,8 @@ log = get_logger(__name__)
 PAGE = 1_000
 MAX_INCOME_PAGES = 4
 MAX_TRADE_PAGES = 10
-INCOME_WEIGHT, TRADES_WEIGHT = 30, 5
+MAX_ORDER_PAGES = 10
+INCOME_WEIGHT, TRADES_WEIGHT, ORDERS_WEIGHT = 30, 5, 5
 WINDOW_MS = 7 * 24 * 3_600_000
 """The venue's longest span of one query of trades."""
 
@@ -133,6 +134,17 @@ class Queries:
         """An order by exchange order id. Raises `VenueRefused` with -2013 where the venue does not find it."""
         asked: dict[str, str | int] = {"symbol": symbol, "orderId": number}
         return await self._rest.ask("GET", "/fapi/v1/order", 1, wire.queried_order, asked)
+
+    async def orders_numbered(self, symbol: str, first: int, last: int) -> list[wire.QueriedOrder]:
+        """The orders of a symbol with these exchange order ids and those between; at most of the last 7 days."""
+        found: list[wire.QueriedOrder] = []
+        for _ in range(MAX_ORDER_PAGES):
+            asked: dict[str, str | int] = {"symbol": symbol, "orderId": first, "limit": PAGE}
+            page = await self._rest.ask("GET", "/fapi/v1/allOrders", ORDERS_WEIGHT, wire.queried_orders, asked)
+            found += page
+            if len(page) < PAGE or (first := max(order.order_id for order in page) + 1) > last:
+                break
+        return found
 
     async def account_config(self) -> AccountConfig:
         """Position mode and margin mode of the account."""
