@@ -24,7 +24,8 @@ Slices = deque[list[int]]
 class Window:
     """What was used in the last `span_ms`: by this process, and by others as far as Redis told.
 
-    `portion` is the part of the limit that may be used: less than 1 while nobody tells what others use.
+    `portion` is the part of the limit that may be used: less than 1 while nobody tells what others use, and all that
+    bounds it then.
     `credit` is how much this process may use before Redis knows of it, so that what several processes use at the same
     moment stays inside the limit's margin; 0: as much as there is (nobody else uses this limit).
     """
@@ -58,7 +59,7 @@ class Window:
         if now_ms >= self._forget_ms:
             self._forget(now_ms)
         room = int(self.limit * share * self.portion + 1e-9) - self.used
-        if self.credit and self.unreported + room > self.credit:
+        if self.credit and self.portion == 1.0 and self.unreported + room > self.credit:
             room = self.credit - self.unreported
         return max(room, 0)
 

@@ -43,7 +43,8 @@ FEWEST_CANCELS_A_BATCH = 5
 BATCH_COUNT, BATCH_WEIGHT = 5, 5
 MINUTE_MS = 60_000
 PAUSE_MS = 1_000
-"""After a count of orders that is full and names no time; after any other refusal of that kind it is a minute."""
+"""After a count of orders that is full and names no time, and the shortest; after any other refusal of that kind it is
+a minute."""
 LONGEST_PAUSE_MS = 3 * 24 * 3_600_000
 """The venue's bans last 2 minutes to 3 days."""
 TOO_MANY_ORDERS = -1015
@@ -114,6 +115,10 @@ class Budget:
         """Whether a query of this weight may be sent now, leaving the reserve for cancels."""
         return now_ms >= self.blocked_until_ms and self.weight.room(now_ms, QUERY_SHARE) >= weight
 
+    def admits_line(self, weight: int, now_ms: int) -> bool:
+        """Whether a line may be connected now: without one no cancel can be sent, so it may take of their reserve."""
+        return now_ms >= self.blocked_until_ms and self.weight.room(now_ms, CANCEL_SHARE) >= weight
+
     def told(self, limit_type: str, span_ms: int, count: int, now_ms: int) -> None:
         """The venue has said how much of a limit is used: others may have used some of it, too."""
         if limit_type == "REQUEST_WEIGHT":
@@ -131,10 +136,13 @@ class Budget:
         pause_ms = error.wait_ms
         ban = _BANNED_UNTIL.search(error.message)
         if ban is not None and venue_ms is not None:
-            pause_ms = max(pause_ms or 0, int(ban[1]) - venue_ms)
+            left_ms = int(ban[1]) - venue_ms
+            pause_ms = max(
+                pause_ms or 0, left_ms if left_ms > 0 else MINUTE_MS
+            )  # it cannot be over: the clock is wrong
         if pause_ms is None:
             pause_ms = PAUSE_MS if error.code == TOO_MANY_ORDERS else MINUTE_MS
-        until_ms = now_ms + min(pause_ms, LONGEST_PAUSE_MS)
+        until_ms = now_ms + min(max(pause_ms, PAUSE_MS), LONGEST_PAUSE_MS)
         if error.code == TOO_MANY_ORDERS:
             self.orders_blocked_until_ms = max(self.orders_blocked_until_ms, until_ms)
         else:

@@ -29,7 +29,7 @@ class Slots:
         """Whether the order may take a slot of `most`; 0 means that the venue names no limit. Closes always may, as
         long as there is one: they free what others wait for.
         """
-        if not most or not rests(order):
+        if not most or not rests(order) or order.client_order_id in self._holders:
             return True
         held = self._held[order.place.symbol]
         total = held.total()

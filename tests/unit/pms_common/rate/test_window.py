@@ -64,3 +64,15 @@ def test_used_elsewhere_is_counted_and_forgotten() -> None:
     assert window.room(NOW) == 10 and window.room(NOW + 36_001) == 50
     window.raise_to(NOW + 36_001, 80)
     assert window.room(NOW + 36_001) == 20
+
+
+def test_while_nobody_takes_reports_the_share_alone_bounds() -> None:
+    """What is unreported grows then, and would hold everything back for a minute."""
+    window = Window(60_000, 2_400, shared=True)
+    window.portion = 0.4
+    for _ in range(8):
+        assert window.room(NOW) >= 120
+        window.take(NOW, 120)
+        window.report()
+        window.unconfirmed()
+    assert window.room(NOW) == 0
