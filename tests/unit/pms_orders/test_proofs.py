@@ -9,9 +9,11 @@ from tests.unit.pms_orders.orders import place
 from pms_orders.adapters.binance.transport import Sent
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.order import OrderState
+from pms_orders.domain.resolution import QUERY_LAG_MS
 
 NAME = "PMS_1"
 THROTTLED = VenueError(503, -1008, "Request throttled by system-level protection.")
+CLOCK = VenueError(400, -1021, "Timestamp for this request is outside of the recvWindow.")
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def resting(floor: Floor) -> OrderState:
     return order
 
 
-@pytest.mark.parametrize("error", [THROTTLED, VenueError(429, -1015, "Too many new orders."), VenueError(400, -1021, "")])
+@pytest.mark.parametrize("error", [THROTTLED, VenueError(429, -1015, "Too many new orders."), CLOCK])
 def test_an_order_that_is_to_be_cancelled_is_not_sent_again(floor: Floor, error: VenueError) -> None:
     order, sent = asked(floor)
     floor.manager.cancel(order, "requested")
@@ -44,6 +46,63 @@ def test_an_order_that_is_to_be_cancelled_is_not_sent_again(floor: Floor, error:
     floor.door.wake()
     assert not floor.door.sent, "proven not executed, and nobody wants it any more"
     assert order.status == "cancelled" and floor.ears.causes(NAME) == ["cancelled"]
+
+
+def test_r04_a_cancel_taken_while_the_order_is_asked_about_is_not_refuted_by_a_query_that_lags(floor: Floor) -> None:
+    order = resting(floor)
+    floor.manager.clear_up(order, doubted=True)
+    case = next(iter(floor.manager.cases))
+    floor.venue.ms = case.conclusive_ms - 100
+    floor.manager.cancel(order, "requested")
+    floor.arrive(floor.door.sent.pop())  # executed, and its event missed
+    floor.venue.lag_ms = QUERY_LAG_MS - 100
+    floor.pass_time(200)
+    floor.poll()
+    assert order.status == "cancelling" and "cancel_failed" not in floor.ears.causes(NAME)
+    for _ in range(6):
+        floor.pass_time(1_000)
+        floor.poll()
+    assert order.status == "cancelled"
+
+
+def test_r04_a_cancel_nobody_answered_is_not_refuted_by_a_query_before_it_is_repeated(floor: Floor) -> None:
+    order = resting(floor)
+    floor.manager.clear_up(order, doubted=True)
+    case = next(iter(floor.manager.cases))
+    floor.venue.ms = case.conclusive_ms
+    floor.manager.cancel(order, "requested")
+    floor.outcomes.lost(floor.door.sent.pop())
+    floor.door.shut = True  # the lane is full
+    floor.poll()
+    assert order.status == "cancelling" and "cancel_failed" not in floor.ears.causes(NAME)
+    floor.door.shut = False
+    floor.door.wake()
+    assert [sent.operation for sent in floor.door.sent] == ["cancel"], "it is repeated"
+
+
+def test_r03_an_order_on_its_way_is_not_proven_absent_by_what_was_asked_before_its_last_try(floor: Floor) -> None:
+    order, sent = asked(floor)
+    floor.manager.clear_up(order, doubted=True)  # a reconciliation did not find it
+    case = next(iter(floor.manager.cases))
+    floor.answer(sent, THROTTLED)
+    floor.venue.ms = case.conclusive_ms - 100
+    floor.door.wake()
+    (again,) = floor.door.sent
+    assert floor.venue.execute(again) is None
+    floor.venue.lag_ms = QUERY_LAG_MS - 100
+    floor.pass_time(200)
+    floor.poll()
+    assert order.status == "placing", "it was executed"
+
+
+def test_an_order_that_is_asked_about_again_and_again_is_concluded_all_the_same(floor: Floor) -> None:
+    order, sent = asked(floor)
+    floor.outcomes.lost(sent)
+    for _ in range(8):
+        floor.pass_time(1_000)
+        floor.manager.clear_up(order, doubted=True)  # a reconciliation that has to be run again and again
+        floor.poll()
+    assert order.status == "failed"
 
 
 def test_r04_a_cancel_goes_on_however_long_the_exchange_does_not_answer(floor: Floor) -> None:

@@ -265,7 +265,9 @@ class OrderManager:
 
     def expect(self, order: OrderState) -> None:
         """The exchange took a request of this order: its feed is to speak soon."""
-        self._expectations.expect(order, self._ages_ms())
+        age_ms = self._ages_ms()
+        self.cases.taken(order, age_ms)
+        self._expectations.expect(order, age_ms)
 
     # -- after every transition
 

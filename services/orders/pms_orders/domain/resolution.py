@@ -65,15 +65,16 @@ def conclusion(order: OrderState, found_open: bool, asked_ms: int, case: Case) -
 
     Absent and conclusive: not executed, unless the exchange has named the order, for then its queries lag. Still open
     and conclusive: the cancel, or the lost amendment, was not executed; an amendment that was answered was, whatever
-    its event.
+    its event. Nothing is proven of a request on its way, nor of a cancel that is to be sent again.
     """
-    if asked_ms < case.conclusive_ms:
+    flying = order.flight is not None and not order.flight.lost
+    if asked_ms < case.conclusive_ms or flying:
         return None
     if not found_open:
         never_taken = order.exchange_order_id is None and order.status in ("placing", "unknown")
         return Kind.ABSENT if never_taken else None
-    if order.status == "cancelling" and order.flight is None:
-        return Kind.CANCEL_REFUSED
+    if order.status == "cancelling":
+        return None if order.wanted_cancel else Kind.CANCEL_REFUSED
     if order.status == "amending" and order.flight is None:
         return Kind.AMENDED
     if order.status == "amending" and _not_amended(order):
@@ -101,12 +102,21 @@ class Cases:
         return iter(list(self._cases.values()))
 
     def open(self, order: OrderState, now_ms: int, doubted: bool = False) -> None:
-        """Have the order cleared up. A request sent since moves the conclusive moment of an open case."""
+        """Have the order cleared up. A request sent since moves the conclusive moment of an open case, a doubt of what
+        is being asked about anyway does not.
+        """
         case = open_case(order, now_ms)
         known = self._cases.setdefault(order.client_order_id, case)
         known.doubted = known.doubted or doubted
         known.next_ms = min(known.next_ms, case.next_ms)
-        known.conclusive_ms = case.conclusive_ms
+        if not doubted:
+            known.conclusive_ms = case.conclusive_ms
+
+    def taken(self, order: OrderState, now_ms: int) -> None:
+        """The exchange took a request of the order: what is asked before queries can show it proves nothing."""
+        known = self._cases.get(order.client_order_id)
+        if known is not None:
+            known.conclusive_ms = open_case(order, now_ms).conclusive_ms
 
     def close(self, case: Case) -> None:
         """The order is clear."""
