@@ -10,7 +10,9 @@ from tests.unit.pms_orders.orders import NOW, sent
 
 from pms_common.contracts.exchange_codes import Outcome
 from pms_common.rate.window import Window
+from pms_orders.adapters.binance import trading_socket
 from pms_orders.adapters.binance.clock import VenueClock
+from pms_orders.adapters.binance.connecting import Backoff
 from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.trading_socket import ANSWER_WITHIN_S, TradingSocket
 from pms_orders.adapters.binance.transport import Sent
@@ -89,3 +91,39 @@ def test_r12_a_socket_that_says_nothing_is_given_up_with_its_request(desk: Desk)
 def test_an_answer_that_cannot_be_read_leaves_its_request_waiting(desk: Desk, payload: bytes) -> None:
     desk.hear(payload)
     assert not desk.answers and desk.socket.in_flight == 1
+
+
+async def pauses_of(desk: Desk, monkeypatch: pytest.MonkeyPatch, answers: bool) -> list[float]:
+    """The pauses between the first connections to a venue that ends each at once, after an answer or without."""
+    pauses: list[float] = []
+
+    class Ended:
+        async def wait_disconnected(self) -> None:
+            if answers:
+                desk.hear(b'{"id":99,"status":200}')
+
+        def disconnect(self, graceful: bool) -> None: ...
+
+    async def connect(*_where: Any) -> Any:
+        return Ended()
+
+    async def wait(backoff: Backoff) -> None:
+        pauses.append(backoff._pause_s)
+        backoff._pause_s *= 2
+        if len(pauses) == 5:
+            desk.socket._closing = True
+
+    monkeypatch.setattr(trading_socket, "connect", connect)
+    monkeypatch.setattr(Backoff, "wait", wait)
+    await desk.socket.run()
+    return pauses
+
+
+async def test_r25_a_venue_that_ends_each_connection_at_once_is_not_stormed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await pauses_of(desk, monkeypatch, answers=False) == [0.1, 0.2, 0.4, 0.8, 1.6]
+
+
+async def test_a_connection_that_was_of_use_is_made_again_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await pauses_of(desk, monkeypatch, answers=True) == [0.1] * 5

@@ -171,7 +171,7 @@ class TradingRest:
             self._look.clear()
             if self._defect is not None:
                 raise self._defect
-            if self._budget.admits_query(1, monotonic_ms()):
+            if self._budget.admits_line(1, monotonic_ms()):
                 self._budget.weight.take(monotonic_ms())
                 await self._ping()
             with contextlib.suppress(TimeoutError):

@@ -38,6 +38,8 @@ HANDSHAKE_WEIGHT = 5
 LOGON_WEIGHT = 2
 WEIGHT_POLL_S = 0.1
 CLOSE_WITHIN_S = 1.0
+GOOD_S = 10.0
+"""A connection that lasted so long, or brought an answer, was good: the next is made at once."""
 
 _answers = metrics.counter("exchange_answers", "Answers of the trading API", ["operation", "outcome"])
 _accepted = {operation: _answers.labels(operation, "accepted") for operation in Operation}
@@ -210,7 +212,7 @@ class TradingSocket(WSListener):
         """Keep connected until cancelled. Raises what a callback raised: a defect, which must stop the service."""
         backoff = Backoff()
         while not self._closing:
-            while not self._budget.admits_query(HANDSHAKE_WEIGHT, monotonic_ms()):  # noqa: ASYNC110 (nobody tells)
+            while not self._budget.admits_line(HANDSHAKE_WEIGHT, monotonic_ms()):  # noqa: ASYNC110 (nobody tells)
                 await asyncio.sleep(WEIGHT_POLL_S)
             self._budget.weight.take(monotonic_ms(), HANDSHAKE_WEIGHT)
             try:
@@ -218,8 +220,10 @@ class TradingSocket(WSListener):
             except OSError as error:
                 self.up(False, str(error))
             else:
-                backoff.reset()
+                began_s = time.monotonic()
                 await self._until_disconnected(transport)
+                if self._heard_s >= began_s or time.monotonic() - began_s > GOOD_S:
+                    backoff.reset()
             await backoff.wait()
 
     async def _until_disconnected(self, transport: WSTransport) -> None:
