@@ -106,7 +106,9 @@ class _Maker:
         pauses = [chance.choice((0, 0, 300, 2_000)) for _ in deaths]
         steps = sorted(self._steps, key=lambda step: step.at_ms)
         waits = chance.choices(("never", "once", "always"), (1, 2, 3))[0]
-        return Schedule(self._seed, waits, chance.choice((1, 1, 1, 2)), steps, deaths, pauses)
+        rivals = any(step.do == "freeze" for step in steps) and chance.random() < 0.7
+        instances = 2 if rivals else chance.choice((1, 1, 1, 2))
+        return Schedule(self._seed, waits, instances, steps, deaths, pauses)
 
     # -- trading
 
@@ -203,9 +205,8 @@ class _Maker:
 
     def _go_wrong(self) -> None:
         chance = self._random
-        wrong = chance.choice(
-            (self._lose, self._refuse, self._delay, self._confuse, self._confuse, self._part, self._lag)
-        )
+        on_messages = (self._lose, self._refuse, self._delay, self._confuse, self._confuse, self._lag)
+        wrong = chance.choice((*on_messages, self._part, self._freeze))
         wrong(self._when(), chance.choice((1, 1, 2, 3)))
 
     def _lose(self, at_ms: int, count: int) -> None:

@@ -256,10 +256,8 @@ class Stage:
             return
         pid = self._pids[0]
         self.played.counts["fault process stood still"] += 1
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-            await asyncio.sleep(ms / 1000)
-            os.kill(pid, signal.SIGCONT)
+        _signal(pid, signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(ms / 1000, _signal, pid, signal.SIGCONT)
 
     async def _do_database(self) -> None:
         self.played.counts["fault database cut"] += 1
@@ -370,3 +368,8 @@ class Stage:
             send(events, *more)
 
         users.send = watched
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
