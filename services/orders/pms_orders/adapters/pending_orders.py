@@ -50,7 +50,8 @@ _TYPES = {"CHASE": "CHASE_LIMIT", "SCALPER": "SCALPER_LIMIT"}
 _ORIGINS = frozenset({"MANUAL", "CHASE", "SCALPER", "TWAP", "TRAIL_STOP"})
 """The origins JS knows; it has no word for the others, which people ask for by hand."""
 _NEVER_REST = frozenset({"IOC", "FOK"})
-_TOLD = frozenset({"accepted", "active", "amended"})
+_TOLD = frozenset({"accepted", "active", "amended", "fill"})
+"""A partial fill, too: it is the first that is heard of an order whose NEW was missed."""
 
 _COLUMNS = text(
     "SELECT attname AS name, attnotnull AND NOT atthasdef AS required FROM pg_attribute"
