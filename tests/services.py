@@ -4,8 +4,13 @@ They are forked from a process that has imported what services share, as `pms up
 """
 
 import asyncio
+import atexit
 import functools
 import os
+import shutil
+import signal
+import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,17 +27,26 @@ def nursery() -> Nursery:
     return Nursery()
 
 
+@functools.cache
+def _logs() -> Path:
+    """Where logs go that no test has a place for."""
+    folder = Path(tempfile.mkdtemp(prefix="pms-logs-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 class ServiceProcess:
     """One service, started as often as the test wants. `settings` are all the `PMS_*` it sees."""
 
-    def __init__(self, name: str, settings: Mapping[str, str], log: Path) -> None:
-        self.name, self._settings, self._log = name, settings, log
+    def __init__(self, name: str, settings: Mapping[str, str], log: Path | None = None) -> None:
+        self.name, self.settings = name, dict(settings)
+        self._log = log or _logs() / f"{name}-{uuid.uuid4().hex}.log"
         self._child: Child | None = None
 
     def start(self) -> None:
         """Start it."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PMS_")}
-        self._child = nursery().start(self.name, {**clean, **self._settings}, self._log, self._log.parent)
+        self._child = nursery().start(self.name, {**clean, **self.settings}, self._log, self._log.parent)
 
     @property
     def pid(self) -> int:
@@ -72,6 +86,11 @@ class ServiceProcess:
         """Wait until it ends by itself."""
         assert self._child is not None
         return self._child.process.wait(within_s)
+
+    async def end(self) -> int:
+        """As `stop`, for tests whose loop the service needs to end in order."""
+        self.signal(signal.SIGTERM)
+        return await self.ended()
 
     async def ended(self, within_s: float = PATIENCE_S) -> int:
         """As `exit_code`, for tests that play the other services meanwhile."""

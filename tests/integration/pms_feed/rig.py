@@ -90,7 +90,7 @@ class Rig:
     async def close(self) -> None:
         """End the feed properly; it must end with code 0."""
         if self.feed is not None and self.feed.running:
-            assert self.feed.stop() == 0, self.feed.log
+            assert await self.feed.end() == 0, self.feed.log
         await self.redis.aclose()
 
     # -- the exchange

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,9 @@ from typing import Any
 import aiohttp
 import msgspec
 import redis.asyncio
+from tests.services import ServiceProcess
 
+from pms_cli.embedded import free_port
 from pms_common.contracts.bus.base import Message, encode
 from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, OrderUpdate, PlaceOrder
 from pms_common.contracts.bus.streams import orders_updates
@@ -25,12 +26,6 @@ from pms_common.names import Names
 ACCOUNT = "acct-one"
 WAIT_S = 30.0
 """Starting a process takes half a second, and much longer on a machine that is busy."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Simulator:
@@ -44,9 +39,10 @@ class Simulator:
         await self._http.close()
 
     async def reset(self) -> None:
-        """No faults, the right time, a market of 64,000.0 to 64,000.1."""
-        async with self._http.delete(self.address["rest"] + "/sim/faults") as answer:
-            assert answer.status == 200
+        """No faults, no limit used up, the right time, a market of 64,000.0 to 64,000.1."""
+        for path in ("/sim/faults", "/sim/limits"):
+            async with self._http.delete(self.address["rest"] + path) as answer:
+                assert answer.status == 200
         await self.post("/sim/clock", offsetMs=0)
         await self.market("64000.0", "64000.1")
 
@@ -95,8 +91,7 @@ class Desk:
         self.probe = free_port()
         self.updates: list[Any] = []
         self._last = "0"
-        self._environment = {
-            **os.environ,
+        settings = {
             "PMS_NAMESPACE": names.namespace,
             "PMS_REDIS_URL": redis_url,
             "PMS_DATABASE_URL": database,
@@ -105,16 +100,15 @@ class Desk:
             "PMS_BINANCE_WSAPI_URL": sim.address["wsApi"],
             "PMS_ORDERS_METRICS_PORT": str(self.probe),
         }
-        self.process: asyncio.subprocess.Process | None = None
+        self.process = ServiceProcess("orders", settings)
 
     async def start(self) -> None:
         """Start the order service and wait until it is ready."""
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pms_orders.main", env=self._environment
-        )
-        async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as http:
+        self.process.start()
+        deadline = time.monotonic() + WAIT_S
+        async with aiohttp.ClientSession() as http:
             while not await self._ready(http):
-                assert self.process.returncode is None, "the order service has ended"
+                assert self.process.running and time.monotonic() < deadline, self.process.log
                 await asyncio.sleep(0.05)
 
     async def _ready(self, http: aiohttp.ClientSession) -> bool:
@@ -126,15 +120,11 @@ class Desk:
 
     async def kill(self) -> None:
         """kill -9."""
-        assert self.process is not None
         self.process.kill()
-        await self.process.wait()
 
     async def stop(self) -> None:
-        if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
-            async with asyncio.timeout(WAIT_S):
-                assert await self.process.wait() == 0
+        if self.process.running:
+            assert await self.process.end() == 0, self.process.log
         await self.redis.aclose()
 
     # -- asking

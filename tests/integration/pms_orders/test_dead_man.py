@@ -16,15 +16,13 @@ COUNTDOWN_S = 5
 
 
 @pytest.fixture
-async def watched(
-    names: Names, redis_url: str, database: str, exchange: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Desk]:
+async def watched(names: Names, redis_url: str, database: str, exchange: dict[str, str]) -> AsyncIterator[Desk]:
     """An order service with the switch on."""
-    monkeypatch.setenv("PMS_DEAD_MAN_S", str(COUNTDOWN_S))
     await empty(database)
     sim = Simulator(exchange)
     await sim.reset()
     made = Desk(names, redis_url, database, sim)
+    made.process.settings["PMS_DEAD_MAN_S"] = str(COUNTDOWN_S)
     try:
         await made.start()
         yield made

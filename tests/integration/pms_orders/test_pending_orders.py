@@ -132,6 +132,31 @@ async def test_a_table_that_wants_what_is_not_known_is_left_alone(rig: Rig) -> N
     await execute(rig.database, "ALTER TABLE pending_orders DROP COLUMN desk")
 
 
+@pytest.mark.parametrize(
+    ("alter", "restore"),
+    [
+        ("ADD CONSTRAINT longs CHECK (side = 'SHORT')", "DROP CONSTRAINT longs"),
+        ("ALTER COLUMN leverage TYPE date USING NULL", "ALTER COLUMN leverage TYPE double precision USING 1"),
+        ("DROP COLUMN leverage", "ADD COLUMN leverage double precision NOT NULL DEFAULT 1"),
+    ],
+)
+async def test_a_table_that_takes_none_of_our_rows_does_not_stop_the_journal(
+    rig: Rig, alter: str, restore: str
+) -> None:
+    await rig.accepted()
+    await execute(rig.database, f"ALTER TABLE pending_orders ALTER COLUMN leverage DROP NOT NULL, {alter}")
+    try:
+        rig.manager.report([report(Kind.NEW)])
+        assert await rows(rig, "SELECT id FROM pending_orders") == []
+        assert await rows(rig, "SELECT status FROM pms_orders.orders") == [("active",)]
+        assert await rows(rig, "SELECT cause FROM pms_orders.transitions ORDER BY n DESC LIMIT 1") == [("active",)]
+    finally:
+        await execute(rig.database, f"ALTER TABLE pending_orders {restore}")
+    rig.manager.report([trade(1, "1", "1"), report(Kind.CANCELLED)])
+    assert await rows(rig, "SELECT id, status FROM pending_orders") == [("PMS_a_LMT_1", "CANCELLED")]
+    await execute(rig.database, "DELETE FROM pending_orders; ALTER TABLE pending_orders ALTER leverage SET NOT NULL")
+
+
 async def test_a_prisma_table_is_adopted_as_it_is_and_survives_a_downgrade(database: str, names: Names) -> None:
     columns = (
         "SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns"

@@ -174,9 +174,7 @@ async def test_r24_a_step_of_the_venues_clock_is_measured_and_the_order_sent_aga
 async def test_r15_the_listen_key_is_never_deleted(desk: Desk) -> None:
     order = await desk.place("r1")
     await desk.until_state(order, "active")
-    assert desk.process is not None
-    desk.process.terminate()
-    assert await desk.process.wait() == 0
+    assert desk.process.stop() == 0
     requests = json.dumps(await desk.sim.get("/sim/requests"))
     assert "POST /fapi/v1/listenKey" in requests and "DELETE /fapi/v1/listenKey" not in requests
 

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy.engine import make_url
-from tests.integration.pms_orders.desk import Desk, Simulator, free_port
+from tests.integration.pms_orders.desk import Desk, Simulator
 
+from pms_cli.embedded import free_port
 from pms_common.bus.consumer import MAX_UNACKED
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.orders import CancelOrder
@@ -70,7 +71,7 @@ async def far_desk(names: Names, redis_url: str, line: Line, exchange: dict[str,
 async def test_r18_a_database_that_is_down_at_start_is_waited_for(far_desk: Desk, line: Line) -> None:
     starting = asyncio.create_task(far_desk.start())
     await asyncio.sleep(4)
-    assert not starting.done() and far_desk.process is not None and far_desk.process.returncode is None
+    assert not starting.done() and far_desk.process.running
     await line.mend()
     await starting
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -30,9 +29,7 @@ class Instance(Desk):
 
     async def begin(self) -> None:
         """Start the process and wait for nothing."""
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pms_orders.main", env=self._environment
-        )
+        self.process.start()
 
     async def stand_by(self) -> "Instance":
         await self.begin()
@@ -42,7 +39,7 @@ class Instance(Desk):
     async def until_lease(self, why: str) -> None:
         async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
             while not (await self._lease(http)).get("why", "").startswith(why):
-                assert self.process is not None and self.process.returncode is None
+                assert self.process.running, self.process.log
                 await asyncio.sleep(0.05)
 
     async def _lease(self, http: aiohttp.ClientSession) -> dict[str, Any]:
@@ -59,12 +56,10 @@ class Instance(Desk):
                 await asyncio.sleep(0.05)
 
     def signal(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
+        self.process.signal(number)
 
     async def ended(self) -> int:
-        assert self.process is not None
-        return await asyncio.wait_for(self.process.wait(), PATIENCE_S)
+        return await self.process.ended(PATIENCE_S)
 
 
 @pytest.fixture
@@ -83,9 +78,8 @@ async def instance(
 
     yield make
     for each in made:
-        if each.process is not None and each.process.returncode is None:
+        if each.process.running:
             each.process.kill()
-            await each.process.wait()
         await each.redis.aclose()
     await sim.close()
 

@@ -99,7 +99,7 @@ async def desk_at(
     sim = Simulator(address)
     await sim.reset()
     made = Desk(names, redis_url, database, sim)
-    made._environment.update(env)
+    made.process.settings.update(env)
     try:
         await made.start()
         yield made

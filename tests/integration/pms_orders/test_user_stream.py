@@ -9,12 +9,13 @@ import pytest
 from tests.integration.pms_orders.desk import Simulator
 
 from pms_common.clock import now_ms
+from pms_common.rate.window import Window
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused
 from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.user_stream import UserStream
-from pms_orders.domain.rate import Budget, Window
+from pms_orders.domain.rate import Budget
 
 
 class Ear:

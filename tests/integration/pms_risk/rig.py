@@ -105,7 +105,7 @@ class Rig:
         self._open = False
         await asyncio.gather(*self._tasks)
         if self.process.running:
-            assert self.process.stop() == 0, self.process.log
+            assert await self.process.end() == 0, self.process.log
         await self.redis.aclose()
 
     # -- the feed

@@ -190,6 +190,8 @@ async def test_weights_and_order_counts(start_client: Callable[..., Awaitable[An
     assert (status, body["code"]) == (429, -1003) and 1 <= int(headers["Retry-After"]) <= 60
     statuses = [(await client.raw("GET", "/fapi/v1/ping"))[0] for _ in range(20)]
     assert statuses[-1] == 418
+    await client.control("DELETE", "limits")
+    assert (await client.raw("GET", "/fapi/v1/time"))[0] == 200
 
 
 async def test_order_counts_in_headers(client: Any) -> None:

@@ -32,6 +32,7 @@ class Control:
             "GET /sim/requests": lambda body: control.requests(venue, body.get("account")),
             "GET /sim/frames": lambda body: control.frames(venue),
             "GET /sim/counters": lambda body: control.counters(venue),
+            "DELETE /sim/limits": lambda body: control.clear_limits(venue),
             "POST /sim/market": lambda body: control.move_market(venue, driver, body),
             "POST /sim/trade": lambda body: control.trade(venue, body),
             "POST /sim/clock": lambda body: control.set_clock(venue, body),

@@ -114,6 +114,12 @@ def counters(venue: Venue) -> Any:
     return {"requests": venue.received, "kept": len(venue.requests)}
 
 
+def clear_limits(venue: Venue) -> Any:
+    """Begin the rate limits' counts anew."""
+    venue.limits.clear()
+    return {}
+
+
 def move_market(venue: Venue, driver: MarketDriver, body: Body) -> Any:
     """Set the quote, or tell the market how to go on.
 

@@ -105,6 +105,11 @@ class Limits:
         address.banned_until = now_ms + span_ms
         address.bans += 1
 
+    def clear(self) -> None:
+        """Nobody has used anything, and nobody is banned."""
+        self._addresses.clear()
+        self._orders.clear()
+
     def used_weight(self, ip: str, now_ms: int) -> int:
         """Weight of this minute."""
         address = self._addresses.get(ip)
