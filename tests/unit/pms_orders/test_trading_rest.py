@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import pytest
 from aiohttp import web
@@ -17,7 +18,7 @@ from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.trading_rest import CONNECTIONS, TradingRest
 from pms_orders.adapters.binance.transport import Sent
 from pms_orders.domain.errors import VenueError, judge
-from pms_orders.domain.order import Operation, OrderState, register
+from pms_orders.domain.order import Operation, OrderState, Terms, register
 from pms_orders.domain.rate import Budget, Lane
 from pms_orders.domain.reducer import depart
 
@@ -177,3 +178,59 @@ async def test_what_the_venue_has_counted_is_taken_over() -> None:
         await desk.send("x1")
         assert desk.budget.room(Lane.NEW, monotonic_ms()) == 20
         assert not desk.budget.admits_query(601, monotonic_ms()) and desk.budget.admits_query(600, monotonic_ms())
+
+
+async def test_a_redirection_is_not_followed_with_key_and_signature() -> None:
+    went: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        went.append(request.path)
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    async with desk_at(answer) as desk:
+        await desk.send("x1")
+        error = desk.answers["x1"][1]
+        assert went == ["/fapi/v1/order"] and error is not None and judge(error) is Outcome.UNKNOWN
+
+
+async def test_a_batch_whose_answers_are_of_other_orders_proves_nothing() -> None:
+    body = b'[{"orderId":8,"clientOrderId":"x2"},{"orderId":7,"clientOrderId":"x1"},{"code":-2019,"msg":"Margin"}]'
+    async with desk_at(says(body)) as desk:
+        await desk.send("x1", "x2", "x3")
+        assert desk.lost == ["x1", "x2", "x3"] and not desk.answers
+
+
+async def test_r01_an_amendment_that_was_repeated_on_a_venue_that_has_gone_may_have_been_executed() -> None:
+    """The HTTP library repeats what a connection took that breaks: that the second one fails proves nothing of the
+    first.
+    """
+    came: list[str] = []
+    runner: web.AppRunner
+
+    async def answer(request: web.Request) -> web.Response:
+        came.append(request.method)
+        if request.method == "PUT":
+            for site in list(runner.sites):
+                await site.stop()
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(body=b'{"orderId":7}')
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    desk = Desk(runner.addresses[0][1])
+    await desk.send("x1")
+    order = sent("x2")
+    order.wanted_amend = Terms(Decimal(101), Decimal(10))
+    depart(order, Operation.AMEND, NOW)
+    assert order.flight is not None
+    desk.line.send(Operation.AMEND, order, order.flight)
+    async with asyncio.timeout(30):
+        while not desk.lost and "x2" not in desk.answers:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    assert came == ["POST", "PUT"] and desk.lost == ["x2"]
+    await desk.line.close()
+    await runner.cleanup()

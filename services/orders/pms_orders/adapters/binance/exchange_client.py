@@ -139,7 +139,7 @@ class ExchangeClient:
         query = self._query(parameters or {}, signed)
         url = f"{self._url}{path}{'?' if query else ''}{query}"
         try:
-            async with self._session.request(method, URL(url, encoded=True)) as response:
+            async with self._session.request(method, URL(url, encoded=True), allow_redirects=False) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise VenueUnreachable(f"{method} {path}: {type(error).__name__} {error}") from error

@@ -105,11 +105,15 @@ class TradingRest:
     async def _carry(self, requests: list[Sent], verb: str, path: str) -> None:
         operation = requests[0].operation
         try:
-            async with self._session.request(verb, URL(self._url + path, encoded=True)) as response:
+            url = URL(self._url + path, encoded=True)
+            async with self._session.request(verb, url, allow_redirects=False) as response:
                 body = await response.read()
         except aiohttp.ClientConnectorError as error:
             self._break(str(error))
-            self._answer_all(requests, NOT_SENT)
+            if operation is Operation.PLACE:
+                self._answer_all(requests, NOT_SENT)
+            else:  # it may have been the repetition that found no connection
+                self._lose(requests)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("trading_rest_lost", operation=operation, error=type(error).__name__, requests=len(requests))
             self._lose(requests)
@@ -131,6 +135,10 @@ class TradingRest:
             )
         except wire.UNREADABLE as error:
             log.error("trading_answer_unreadable", error=str(error), payload=body[:500])
+            self._lose(requests)
+            return
+        if any(item.name not in ("", sent.order.client_order_id) for sent, item in zip(requests, items, strict=False)):
+            log.error("trading_answers_of_others", payload=body[:500])
             self._lose(requests)
             return
         for sent, item in zip(requests, items, strict=False):

@@ -57,10 +57,11 @@ class TradingAnswer(msgspec.Struct, rename={"rate_limits": "rateLimits"}):
     rate_limits: list[RateCount] = []
 
 
-class TradingItem(msgspec.Struct, rename={"order_id": "orderId"}):
-    """An answer of REST: one of an order, or an error where the code is not 0."""
+class TradingItem(msgspec.Struct, rename={"order_id": "orderId", "name": "clientOrderId"}):
+    """An answer of REST: one of an order (`name` is its client order id), or an error where the code is not 0."""
 
     order_id: int = 0
+    name: str = ""
     code: int = 0
     msg: str = ""
 
