@@ -211,17 +211,20 @@ class Ears:
 
 
 class Door:
-    """The sender without limits: what is to go is taken down in `sent`; nothing goes while it is `shut`."""
+    """The sender without limits: what is to go is taken down in `sent`, or waits in its lane while it is `shut`."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self.shut = False
-        self.lanes, self.slots, self.open_for_risk = Lanes(), Slots(), True
+        self.lanes, self.slots = Lanes(), Slots()
         self.sent: list[Sent] = []
         self.later: list[OrderState] = []
         self._now_ms = now_ms
 
     def enter(self, order: OrderState) -> None:
-        operation = None if self.shut else step(order)
+        if self.shut:
+            self.lanes.enter(order)
+            return
+        operation = step(order)
         if operation is not None:
             depart(order, operation, self._now_ms())
             assert order.flight is not None

@@ -11,6 +11,7 @@ from pms_orders.app.expectations import ACCEPTED_AFTER_MS
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.outcomes import Outcomes
 from pms_orders.domain.gates import Gates
+from pms_orders.domain.lanes import Lanes
 from pms_orders.domain.order import Operation, OrderState, register
 from pms_orders.domain.rate import Budget
 from pms_orders.domain.reducer import Announce, depart
@@ -26,7 +27,7 @@ class Desk:
         self.causes: list[str] = []
         self.answers = 0
         self.age_ms = 1_000
-        self.open_for_risk = True
+        self.lanes = Lanes()
         me: Any = self
         self.manager = OrderManager(
             tracker=OrderTracker(),

@@ -112,3 +112,14 @@ def test_r04_a_cancel_goes_on_however_long_the_exchange_does_not_answer(floor: F
         floor.outcomes.lost(floor.door.sent.pop())
         floor.door.wake()
     assert order.status == "cancelling" and order.booked == Decimal(0)
+
+
+def test_an_order_that_waits_for_a_limit_is_refused_when_its_time_is_over_not_when_the_limit_is(floor: Floor) -> None:
+    floor.door.shut = True
+    floor.manager.place(place(NAME, expires_at_ms=floor.now_ms() + 10_000), b"", entry())
+    order = floor.manager.tracker.find(NAME)
+    assert order is not None
+    floor.pass_time(10_000)
+    assert order.status == "placing"
+    floor.pass_time(1)
+    assert order.status == "failed" and order.error_code == "EXPIRED_COMMAND" and floor.ears.answers == [NAME]

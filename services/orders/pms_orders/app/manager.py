@@ -338,10 +338,11 @@ class OrderManager:
         for case in self.cases:
             if case.order.status == "unknown" and now_ms > case.order.sent_ms + AMBIGUOUS_AFTER_MS:
                 self._publisher.answer_ambiguous(case.order)
-        if not self.sender.open_for_risk:
+        if len(self.sender.lanes):
             self._expire_waiting(now_ms)
 
     def _expire_waiting(self, now_ms: int) -> None:
+        """Refuse what could not be sent in time: the service is not ready, or a limit or a ban lasts longer."""
         for order in self.sender.lanes.unsent():
             expires_ms = order.place.expires_at_ms
             if expires_ms is not None and now_ms > expires_ms:
