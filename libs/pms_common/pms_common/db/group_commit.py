@@ -50,6 +50,7 @@ _lag = metrics.gauge("journal_lag_seconds", "Age of the oldest row that is not c
 _depth = metrics.gauge("journal_depth_rows", "Rows that are not committed")
 _rows = metrics.counter("journal_rows", "Rows committed")
 _retries = metrics.counter("journal_retries", "Commits tried again after a database error")
+_left_out = metrics.counter("journal_rows_left_out", "Rows that a table of the JS application did not take")
 _commit_seconds = metrics.histogram("journal_commit_seconds", "Duration of a journal transaction")
 
 
@@ -68,11 +69,14 @@ class Statement:
     `sql` reads the rows from `:rows`, e.g. `INSERT INTO t (a, b) SELECT a, b FROM :rows ON CONFLICT DO NOTHING`.
     `columns` maps each column of a row tuple, in order, to its PostgreSQL type. With `latest_by` only the last row of
     those key columns in a batch is written: what `UPDATE … FROM :rows` and `ON CONFLICT DO UPDATE` need.
+    `optional` is for a table that others may change at any time: where the database refuses the rows, they are left
+    out, loudly, and the others are committed.
     """
 
     sql: str
     columns: Mapping[str, str]
     latest_by: tuple[str, ...] = ()
+    optional: bool = False
     bulk: str = field(init=False)
     _key: tuple[int, ...] = field(init=False)
 
@@ -294,8 +298,23 @@ class GroupCommit:
                 return
             for statement in self._statements:
                 rows = batch.rows.get(statement)
-                if rows:
+                if not rows:
+                    continue
+                if statement.optional:
+                    await self._try(connection, statement, rows)
+                else:
                     await connection.execute(statement.bulk, statement.payload(rows))
+
+    async def _try(self, connection: Any, statement: Statement, rows: list[tuple[Any, ...]]) -> None:
+        """Write rows of a table whose form is another's business, in a savepoint."""
+        try:
+            async with connection.transaction():
+                await connection.execute(statement.bulk, statement.payload(rows))
+        except _TRANSIENT:
+            raise
+        except asyncpg.PostgresError as error:
+            _left_out.inc(len(rows))
+            log.error("journal_rows_left_out", rows=len(rows), statement=statement.sql[:200], error=str(error))
 
     async def _check_epoch(self, connection: Any) -> None:
         epoch = await connection.fetchval(_EPOCH, self._service)

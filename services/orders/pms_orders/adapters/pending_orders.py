@@ -1,8 +1,9 @@
 """`pending_orders`, the table that the JS application reads: a row for each limit order that has rested.
 
 Owns the mapping to its words and the statement, which names only the columns that the table has: its generations
-differ, and JS, not we, decides which one it is. A projection of the journal, written in the same transaction; never
-read back. Used by the journal. Source of columns and words: the application's Prisma schema.
+differ, and JS, not we, decides which one it is. A projection of the journal, written in the same transaction, which a
+table that takes no row does not hold up; never read back. Used by the journal. Source of columns and words: the
+application's Prisma schema.
 """
 
 from collections.abc import Callable
@@ -58,8 +59,9 @@ _COLUMNS = text(
     " WHERE attrelid = to_regclass('pending_orders') AND attnum > 0 AND NOT attisdropped"
 )
 _ACCOUNTS = text(
-    "SELECT confrelid::regclass::text FROM pg_constraint"
-    " WHERE conrelid = to_regclass('pending_orders') AND contype = 'f'"
+    "SELECT c.confrelid::regclass::text FROM pg_constraint AS c"
+    " JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]"
+    " WHERE c.conrelid = to_regclass('pending_orders') AND c.contype = 'f' AND a.attname = 'sub_account_id'"
 )
 
 
@@ -68,7 +70,7 @@ class PendingOrders:
 
     def __init__(self, columns: set[str], accounts: str | None, symbol: Callable[[str], str]) -> None:
         self._symbol = symbol
-        self.statement = Statement(_sql(columns, accounts), _ROW, latest_by=("id",))
+        self.statement = Statement(_sql(columns, accounts), _ROW, latest_by=("id",), optional=True)
 
     def row(self, order: OrderState) -> tuple[Any, ...]:
         """The order in the table's words. Its quantities are for showing: JS keeps floats."""
