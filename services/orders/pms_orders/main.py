@@ -111,7 +111,7 @@ async def wire(life: Lifecycle) -> None:
     outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms, journal)
     socket, trading_rest = _lines(life, signer, clock, budget, outcomes)
     transport = Transport(socket, trading_rest, partial(readiness.set, "trading"), lease.held)
-    lease.idle = lambda: not transport.in_flight
+    lease.idle = lambda: not transport.in_flight and outcomes.quiet_for(FENCE_S)
     sender = manager.sender = Sender(budget, gates, transport, manager.bar, now_ms, rules.specs)
     transport.on_open = sender.wake
     readiness.on_change = sender.open

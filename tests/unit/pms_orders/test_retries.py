@@ -2,7 +2,7 @@
 
 import pytest
 from tests.unit.pms_orders.floor import Floor
-from tests.unit.pms_orders.test_races import hear_all, resting
+from tests.unit.pms_orders.test_races import asked, hear_all, resting
 
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.order import Terms
@@ -44,3 +44,18 @@ def test_an_amendment_that_waits_to_go_again_is_not_told_as_done(floor: Floor, m
         floor.poll()
     assert "amended" not in floor.ears.causes(order.client_order_id)
     assert order.wanted_amend is not None
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_request_without_an_outcome_may_still_be_executed_for_a_while(floor: Floor, lost: bool) -> None:
+    """A lease that is given back meanwhile is not to be told as idle: its successor would not wait."""
+    order, sent = asked(floor)
+    floor.answer(sent, VenueError(400, -2019, "Margin is insufficient."))
+    assert floor.outcomes.quiet_for(1.2)
+    order, sent = asked(floor, "PMS_2")
+    if lost:
+        floor.outcomes.lost(sent)
+    else:
+        floor.answer(sent, VenueError(503, 0, "Unknown error, please check your request or try again later."))
+    assert order.status == "unknown"
+    assert not floor.outcomes.quiet_for(1.2) and floor.outcomes.quiet_for(0.0)

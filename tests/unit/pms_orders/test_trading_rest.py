@@ -234,3 +234,19 @@ async def test_r01_an_amendment_that_was_repeated_on_a_venue_that_has_gone_may_h
     assert came == ["POST", "PUT"] and desk.lost == ["x2"]
     await desk.line.close()
     await runner.cleanup()
+
+
+async def test_what_is_still_unanswered_when_the_line_is_closed_is_told_as_lost() -> None:
+    closed = asyncio.Event()
+
+    async def answer(_request: web.Request) -> web.Response:
+        await closed.wait()
+        return web.Response(body=b'{"orderId":7}')
+
+    async with desk_at(answer) as desk:
+        sending = asyncio.create_task(desk.send("x1"))
+        await asyncio.sleep(0.05)
+        await desk.line.close()
+        await sending
+        closed.set()
+        assert desk.lost == ["x1"]

@@ -44,6 +44,11 @@ class Outcomes:
         self._budget = budget
         self._measure_clock = measure_clock
         self._now_ms = now_ms
+        self._unclear_ms: int | None = None
+
+    def quiet_for(self, seconds: float) -> bool:
+        """Whether for so long no request was left without an outcome, which may still have been executed later."""
+        return self._unclear_ms is None or monotonic_ms() - self._unclear_ms >= seconds * 1000
 
     def answered(self, sent: Sent, exchange_order_id: int, error: VenueError | None) -> None:
         """An answer to a request, possibly late."""
@@ -62,6 +67,7 @@ class Outcomes:
     def lost(self, sent: Sent) -> None:
         """Nobody will answer: a cancel may go again, all else is cleared up first."""
         order = sent.order
+        self._unclear_ms = monotonic_ms()
         self._journal.unanswered(order, sent.operation, sent.flight.sent_ms)
         if order.flight is sent.flight:
             self._lose(order)
@@ -72,6 +78,8 @@ class Outcomes:
             self._budget.refused(error, monotonic_ms(), self._now_ms())
         elif outcome is Outcome.CLOCK:
             self._measure_clock()
+        elif outcome is Outcome.UNKNOWN:
+            self._unclear_ms = monotonic_ms()
         elif outcome is Outcome.FATAL:
             log.error("exchange_refuses_us", code=error.code, message=error.message)
         return outcome
