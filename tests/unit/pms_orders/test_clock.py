@@ -86,3 +86,16 @@ async def test_r24_a_request_bears_the_last_instant_at_which_this_process_might_
     assert clock.stamp_ms() == stamped  # what is sent now the venue refuses: its recvWindow has passed
     may[0] = True
     assert clock.stamp_ms() == clock.now_ms() == stamped + 60_000
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 900), st.integers(0, 900)), min_size=5, max_size=5), st.integers(-5_000, 5_000)
+)
+async def test_r24_no_request_bears_a_time_that_has_not_come_however_slow_the_way_is(
+    trips: list[tuple[int, int]], skew_ms: int
+) -> None:
+    """It would be accepted longer than a successor waits."""
+    venue = Venue(skew_ms, trips)
+    clock = VenueClock(lambda: venue.now_s)
+    await clock.measure(venue.tell)
+    assert venue.time_ms - 2 * clock.uncertainty_ms - 2 <= clock.stamp_ms() < venue.time_ms + 1

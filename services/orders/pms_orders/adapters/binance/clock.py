@@ -35,12 +35,13 @@ class VenueClock:
         return None if self._offset_ms is None else self.now_ms()
 
     def stamp_ms(self) -> int:
-        """The timestamp of a trading request: the last instant at which this process is known to have been allowed to.
+        """The timestamp of a trading request: the last instant at which this process is known to have been allowed to,
+        by the earliest that the venue's clock may show.
 
         A request that leaves later than its recvWindow after that instant, because the process was stopped or has
         lost its lease, is refused by the venue: this is the fence between two writers.
         """
-        now_ms = self.now_ms()
+        now_ms = int(self.now_ms() - self.uncertainty_ms)
         if self.may_send():
             self._stamp_ms = now_ms
         return self._stamp_ms
