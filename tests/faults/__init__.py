@@ -10,6 +10,7 @@ told and journalled is compared with what the simulator knows: nothing duplicate
     nursery   forks a process for each life of the service
     life      such a process, and the points at which it kills itself
     world     Redis, database and simulator of one worker
+    desk      what is asked of the service, as risk, algos and JS ask it
     stage     one schedule carried out
     hearing   what the service told
     verdict   what was told and journalled against what is true

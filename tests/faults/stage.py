@@ -1,31 +1,25 @@
 """One schedule carried out: lives of the service one after the other, the steps in their time, and the end in quiet.
 
-Owns the course of a schedule. What it asks is written to the streams as risk, algos and JS write it; entries carry the
-hastened time. Used by the worker.
+Owns the course of a schedule and its trace. Used by the worker.
 """
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 from collections import Counter
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from tests.faults import haste
+from tests.faults.desk import Desk
 from tests.faults.hearing import Heard
 from tests.faults.nursery import Birth, Nursery
 from tests.faults.plan import Schedule
-from tests.faults.verdict import Asked, Difference, Truth, differences, steps_back
+from tests.faults.verdict import Difference, Truth, differences, steps_back
 from tests.faults.world import World
 
-from pms_common.contracts.bus.base import Message, encode
-from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, PlaceOrder
-from pms_common.ids import client_order_id
 from pms_common.names import Names
 
 READY_WITHIN_S = 60.0
@@ -63,9 +57,7 @@ class Stage:
         self._speed = speed
         self._names = Names(f"f{schedule.seed}")
         self._heard = Heard(self._names)
-        self._asked = Asked()
-        self._raw: dict[str, tuple[str, bytes]] = {}
-        self._ids: dict[str, str] = {}
+        self._desk = Desk(world.redis, self._names, schedule.steps)
         self._foreign = self._lives = 0
         self._pids: list[int] = []
         self.played = Played(schedule.seed)
@@ -146,89 +138,8 @@ class Stage:
             if waits == "always" or (waits == "once" and number == 0):
                 await self._until_ready()
             self._note("step", f"{step.do} {step.what}")
-            do: Any = getattr(self, f"_do_{step.do}")
+            do: Any = getattr(self, f"_do_{step.do}", None) or getattr(self._desk, step.do)
             await do(**step.what)
-
-    async def _do_place(self, **order: Any) -> None:
-        place = self._place(order)
-        self._asked.orders[place.client_order_id] = {**order, "written_ms": haste.now_ms()}
-        self._raw[order["request"]] = (order["stream"], encode(place))
-        await self._write(order["stream"], encode(place))
-
-    def _place(self, order: dict[str, Any]) -> PlaceOrder:
-        now_ms = haste.now_ms()
-        return msgspec.convert(
-            {
-                "client_order_id": self._name(order["account"], order["request"]),
-                "account_id": order["account"],
-                "symbol": order["symbol"],
-                "side": order["side"],
-                "order_type": order["type"],
-                "quantity": Decimal(order["quantity"]),
-                "price": Decimal(order["price"]) if order["type"] == "LIMIT" else None,
-                "time_in_force": order["force"],
-                "reduce_only": order["reduce_only"],
-                "reduce_only_on_venue": order["reduce_only"],
-                "leverage": Decimal(10),
-                "origin": "CHASE" if order["child"] else "MANUAL",
-                "parent_id": f"parent-{order['account']}" if order["child"] else None,
-                "request_id": order["request"],
-                "command": "limit",
-                "answer": order["answer"],
-                "expires_at_ms": now_ms + order["expires_ms"] if order["expires_ms"] else None,
-                "approved_ms": now_ms,
-            },
-            PlaceOrder,
-        )
-
-    def _name(self, account: str, request: str) -> str:
-        return self._ids.setdefault(request, client_order_id(self._names.namespace, account, "LMT", request))
-
-    async def _do_repeat(self, request: str) -> None:
-        await self._write(*self._raw[request])
-
-    async def _do_amend(self, request: str, price: str, quantity: str) -> None:
-        terms = {"price": Decimal(price), "quantity": Decimal(quantity)}
-        await self._send("changes", AmendOrder, request, **terms)
-
-    async def _do_cancel(self, request: str, stream: str) -> None:
-        await self._send(stream, CancelOrder, request)
-        self._asked.cancelled.add(self._ids[request])
-
-    async def _send(self, stream: str, form: type[Message], request: str, **more: Any) -> None:
-        order = self._of(request)
-        whose = {"client_order_id": self._name(order["account"], request), "account_id": order["account"]}
-        await self._write(stream, encode(form(**whose, symbol=order["symbol"], **more)))
-
-    def _of(self, request: str) -> dict[str, Any]:
-        steps = self._schedule.steps
-        return next(step.what for step in steps if step.do == "place" and step.what["request"] == request)
-
-    async def _do_command(self, request: str, name: str, wait: str) -> None:
-        order = self._of(request)
-        order_id = self._name(order["account"], request)
-        await self._command(
-            "cancel", {"requestId": name, "subAccountId": order["account"], "orderId": order_id, "waitFor": wait}
-        )
-        self._asked.requests[name] = {"command": "cancel", "order": order_id}
-        self._asked.cancelled.add(order_id)
-
-    async def _do_cancel_all(self, account: str, symbol: str | None, children: bool, name: str) -> None:
-        body = {"requestId": name, "subAccountId": account, "includeAlgos": children}
-        await self._command("cancel_all", {**body, "symbol": symbol} if symbol else body)
-        self._asked.requests[name] = {"command": "cancel_all"}
-        for order_id, order in self._asked.orders.items():
-            if order["account"] == account and symbol in (None, order["symbol"]) and (children or not order["child"]):
-                self._asked.cancelled.add(order_id)
-
-    async def _command(self, command: str, body: dict[str, Any]) -> None:
-        await self._add(self._names.cmd(command), json.dumps(body).encode())
-
-    async def _write(self, stream: str, data: bytes) -> None:
-        await self._add(getattr(self._names, stream)("orders"), data)
-
-    async def _add(self, stream: str, data: bytes) -> None:
-        await self._world.redis.xadd(stream, {"data": data}, id=f"{haste.now_ms()}-*")
 
     # -- what happens
 
@@ -282,7 +193,7 @@ class Stage:
         if open_:
             return [Difference("lost", f"not acknowledged: {open_}")]
         await self._heard.read(self._world.redis)
-        await self._heard.read_results(self._world.redis, self._asked.answered)
+        await self._heard.read_results(self._world.redis, self._desk.asked.answered)
         exchange = self._world.exchange
         truth = Truth(
             exchange.orders(),
@@ -293,7 +204,7 @@ class Stage:
             await self._world.rows(FILLS),
             {row["id"]: row for row in await self._world.rows(PENDING)},
         )
-        found = differences(self._asked, self._heard, truth)
+        found = differences(self._desk.asked, self._heard, truth)
         if await self._world.redis.exists(self._names.dead):
             found.append(Difference("lost", "an entry is in the dead stream"))
         return found
@@ -313,10 +224,12 @@ class Stage:
     def _count(self) -> None:
         counts, exchange = self.played.counts, self._world.exchange
         counts.update(f"fault {struck['kind']}" for struck in exchange.venue.faults.struck)
-        counts["orders asked"] += len(self._asked.orders)
-        counts["orders"] += len([order for order in exchange.orders() if order["clientOrderId"] in self._asked.orders])
+        counts["orders asked"] += len(self._desk.asked.orders)
+        counts["orders"] += len(
+            [order for order in exchange.orders() if order["clientOrderId"] in self._desk.asked.orders]
+        )
         counts["fills"] += len(exchange.trades())
-        counts["requests"] += len(self._asked.requests)
+        counts["requests"] += len(self._desk.asked.requests)
         counts.update(f"refused {update.error_code}" for update in self._heard.orders.values() if update.error_code)
         counts["results by their key alone"] += self._heard.by_key_alone
         counts["steps back after a kill"] += steps_back(self._heard)

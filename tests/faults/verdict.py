@@ -44,7 +44,7 @@ class Asked:
     """What was asked of the service: by client order id, and by request id."""
 
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Each order with `account`, `symbol`, `request`, `answer`, `child`, `written_ms`."""
+    """Each order with `account`, `symbol`, `request`, `answer`, `child`."""
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Each public request with `command` and, for a cancel, `order`."""
     cancelled: set[str] = field(default_factory=set)
