@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from aiohttp import web
 from tests.unit.pms_orders.venue import says, traded, venue
@@ -85,3 +86,19 @@ async def test_r06_all_trades_of_an_order_are_read_page_by_page(newest_first_pag
     async with venue(answer) as client:
         found = await client.trades_of("BTCUSDT", 7)
     assert [item.id for item in found] == [item["id"] for item in trades]
+
+
+async def test_what_changes_something_bears_the_instant_at_which_this_process_might_send() -> None:
+    """A countdown set by a process that was stopped and goes on would end orders that its successor looks after."""
+    stamps: dict[str, int] = {}
+
+    async def answer(request: web.Request) -> web.Response:
+        stamps[request.method] = int(request.query["timestamp"])
+        return web.Response(body=b"{}")
+
+    form: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(dict[str, str])
+    async with venue(answer) as client:
+        client._clock.may_send = lambda: False
+        await client.ask("GET", "/fapi/v1/order", 1, form)
+        await client.ask("POST", "/fapi/v1/countdownCancelAll", 10, form)
+        assert stamps["GET"] == client._clock.now_ms() and stamps["POST"] == 0

@@ -136,7 +136,7 @@ class ExchangeClient:
         while not self._budget.admits_query(weight, monotonic_ms()):  # noqa: ASYNC110 (time frees weight, nobody tells)
             await asyncio.sleep(WEIGHT_POLL_S)
         self._budget.weight.take(monotonic_ms(), weight)
-        query = self._query(parameters or {}, signed)
+        query = self._query(method, parameters or {}, signed)
         url = f"{self._url}{path}{'?' if query else ''}{query}"
         try:
             async with self._session.request(method, URL(url, encoded=True), allow_redirects=False) as response:
@@ -154,7 +154,9 @@ class ExchangeClient:
         except wire.UNREADABLE as error:  # a proxy's page, or bytes that were damaged
             raise VenueUnreachable(f"{method} {path}: an answer of another form: {error}") from error
 
-    def _query(self, parameters: Mapping[str, str | int], signed: bool) -> str:
-        if signed:
-            return self._signer.query(parameters, self._clock.now_ms())
-        return urlencode(parameters, quote_via=quote)
+    def _query(self, method: str, parameters: Mapping[str, str | int], signed: bool) -> str:
+        if not signed:
+            return urlencode(parameters, quote_via=quote)
+        # What changes something is for the holder of the lease only; a standby asks, too.
+        stamp_ms = self._clock.now_ms() if method == "GET" else self._clock.stamp_ms()
+        return self._signer.query(parameters, stamp_ms)
