@@ -4,19 +4,20 @@ At the end, when everything has been asked about, our orders are the venue's: st
 to place was executed twice, no execution was told twice, no end before its executions.
 """
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.unit.pms_orders.floor import Floor, entry
 from tests.unit.pms_orders.orders import place
 
 from pms_common.contracts.bus.orders import AmendOrder
 from pms_orders.adapters.binance.transport import Sent
 from pms_orders.domain.errors import VenueError
-from pms_orders.domain.order import OrderState
+from pms_orders.domain.order import Operation, OrderState
 
 UNKNOWN_503 = VenueError(503, 0, "Unknown error, please check your request or try again later.")
 UNCERTAIN = (UNKNOWN_503, VenueError(408, -1007, "Timeout"), VenueError(400, -9999, "something new"))
@@ -26,6 +27,7 @@ CERTAIN = (
     VenueError(400, -1021, "Timestamp for this request is outside of the recvWindow."),
     VenueError(400, -2019, "Margin is insufficient."),
 )
+NOT_EXECUTED = "it was not executed"
 ENDS = {"FILLED": "filled", "CANCELED": "cancelled"}
 QUANTITIES = st.integers(1, 12).map(Decimal)
 PRICES = st.integers(98, 102).map(Decimal)
@@ -40,6 +42,8 @@ class Orders(RuleBasedStateMachine):
         self.count = 0
         self.slow: list[Sent] = []
         self.answers: list[tuple[Sent, VenueError | None]] = []
+        self.left: list[Sent] = []
+        self.told: Counter[str] = Counter()
 
     def order(self, data: st.DataObject) -> OrderState:
         return data.draw(st.sampled_from(sorted(self.floor.manager.tracker.live(), key=lambda o: o.client_order_id)))
@@ -155,6 +159,29 @@ class Orders(RuleBasedStateMachine):
     @rule()
     def look(self) -> None:
         self.floor.look()
+
+    # -- what holds at every moment
+
+    @invariant()
+    def what_is_told_is_true_when_it_is_told(self) -> None:
+        for number in range(1, self.count + 1):
+            name = f"PMS_{number}"
+            order, truth = self.floor.manager.tracker.find(name), self.floor.venue.orders.get(name)
+            assert order is not None
+            if order.final and truth is not None:
+                assert order.status == ENDS.get(truth.status) and order.booked == truth.executed, order
+            told = self.floor.ears.told.get(name, [])
+            for cause, announce in told[self.told[name] :]:
+                if cause == "cancel_failed" and NOT_EXECUTED in (announce.error or ""):
+                    assert truth is not None and truth.status != "CANCELED", order
+            self.told[name] = len(told)
+
+    @invariant()
+    def what_is_to_be_cancelled_is_not_sent_again(self) -> None:
+        sent = self.floor.door.sent
+        new = [request for request in sent if not any(request is known for known in self.left)]
+        assert not any(request.operation is Operation.PLACE and request.order.wanted_cancel for request in new)
+        self.left = list(sent)
 
     def teardown(self) -> None:
         if not hasattr(self, "floor"):
