@@ -101,4 +101,4 @@ async def test_what_changes_something_bears_the_instant_at_which_this_process_mi
         client._clock.may_send = lambda: False
         await client.ask("GET", "/fapi/v1/order", 1, form)
         await client.ask("POST", "/fapi/v1/countdownCancelAll", 10, form)
-        assert stamps["GET"] == client._clock.now_ms() and stamps["POST"] == 0
+        assert stamps["GET"] > 0 == stamps["POST"]
