@@ -53,7 +53,7 @@ class Bus:
     async def connect(cls, url: str, role: str, names: Names, ready: Ready = _nobody) -> "Bus":
         """Begin to connect, without waiting for it: a Redis that is down makes the service not ready, not dead.
 
-        Only one process at a time may write under a role and these names: the outbox' mark is kept by role.
+        Only one process at a time is to write under a role and these names: see `read_while`.
         Raises `UrlError` for a URL that cannot be used.
         """
         bus = cls(urls.parse(url), role, names, ready)

@@ -65,7 +65,6 @@ class Outbox:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._dial = dial
-        self._mark_key = mark_key
         self._ready = ready
         self._max_commands, self._max_bytes = max_commands, max_bytes
         self._marks = Marks(mark_key)
@@ -314,7 +313,7 @@ class Outbox:
         write = self._inflight
         if write is not None and write.mark:
             try:
-                mark = await line.call("GET", self._mark_key)
+                mark = await line.call("GET", self._marks.key)
             except BaseException:
                 line.abort("the last write could not be settled")
                 raise

@@ -26,23 +26,32 @@ def xadd(stream: str, data: bytes, maxlen: int | None) -> bytes:
     return b"%b$%d\r\n%b\r\n" % (_xadd_head(stream, maxlen), len(data), data)
 
 
+MARK_KEPT_S = 7 * 24 * 3600
+"""Longer than a writer waits for Redis; it outlives its writer that long."""
+
+
 class Marks:
-    """The marks of one writer, `writer:counter`, and the packed SET of each. A mark is never used twice."""
+    """The marks of one writer, a count under a key of its own, and the packed SET of each. A mark is never used twice.
+
+    Writers of one role share no key: one that was stopped, and goes on beside its successor, must not hide from it
+    what was executed.
+    """
 
     def __init__(self, key: str) -> None:
-        self._writer = secrets.token_hex(8).encode()
+        self.key = f"{key}:{secrets.token_hex(8)}"
         self._count = 0
         width = len(self._mark())
-        self._head = pack(("SET", key, b"x" * width))[: -len(b"\r\n") - width]
+        packed = pack(("SET", self.key, b"x" * width, "EX", MARK_KEPT_S))
+        self._head, _, self._tail = packed.rpartition(b"x" * width)
 
     def next(self) -> tuple[bytes, bytes]:
         """A new mark and its SET."""
         self._count += 1
         mark = self._mark()
-        return mark, b"%b%b\r\n" % (self._head, mark)
+        return mark, b"%b%b%b" % (self._head, mark, self._tail)
 
     def _mark(self) -> bytes:
-        return b"%b:%016x" % (self._writer, self._count)
+        return b"%016x" % self._count
 
 
 _MULTI = pack(("MULTI",))
