@@ -53,7 +53,7 @@ from pms_orders.app.sender import Sender
 from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
 from pms_orders.app.standby import Standby
-from pms_orders.app.startup import ClockKeeper, Rules, learn, recover, tombstones
+from pms_orders.app.startup import ClockKeeper, Rules, known, learn, recover, tombstones
 from pms_orders.domain.configuration import Wanted
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget
@@ -118,7 +118,10 @@ async def wire(life: Lifecycle) -> None:
     resolver = Resolver(manager, rest, monotonic_ms, stream.doubt)
     facts = ExchangeFacts(updates, now_ms)
     foreign = ForeignOrders(manager, _owners(engine, bus, names), Queries(rest), updates)
-    reconciler = Reconciler(manager, resolver, rest, facts, foreign, rules.specs, updates, clock.now_ms)
+    reconciler = Reconciler(
+        *(manager, resolver, rest, facts, foreign, rules.specs, updates, clock.now_ms),
+        partial(bus.outbox.command, "SET", known(names)),
+    )
     session = Session(manager, reconciler, facts, foreign, readiness)
     retelling = Retelling(
         engine=engine,
@@ -129,6 +132,7 @@ async def wire(life: Lifecycle) -> None:
         now_ms=now_ms,
         incarnation=lambda: bus.incarnation.identity,
         hears=partial(_hears, life),
+        on_lost=session.told_in_vain,
     )
     snapshots = Snapshots(
         tracker=tracker,

@@ -56,6 +56,7 @@ class Rig:
         self.names, self.redis_url, self.database = names, redis_url, database
         self.engine = create_engine(database, SERVICE)
         self.incarnation = "first"
+        self.lost: list[int] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._ready: dict[str, bool] = {}
 
@@ -93,7 +94,8 @@ class Rig:
         self.rest.connected = False
         transport = Transport(TradingSocket("ws://127.0.0.1:9/", *venue, *heard), self.rest, lambda ok, why: None)
         self.manager.sender = Sender(budget, self.gates, transport, self.manager.bar, now_ms, {"BTCUSDT": spec()})
-        await recover(self.engine, self.bus.redis, self.names, self.manager, self.gates, self.publisher)
+        kept = (self.manager, self.gates, self.publisher)
+        self.known_ms = await recover(self.engine, self.bus.redis, self.names, *kept)
         await self.read()
         return self
 
@@ -127,6 +129,7 @@ class Rig:
             now_ms=now_ms,
             incarnation=lambda: self.incarnation,
             hears=lambda: True,
+            on_lost=self.lost.append,
         )
         return Snapshots(
             tracker=self.tracker,

@@ -7,6 +7,7 @@ from tests.unit.pms_orders.orders import report, trade
 
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.orders import CancelOrder
+from pms_orders.app.startup import known
 from pms_orders.domain.table import Kind
 
 NAME = "PMS_a_LMT_1"
@@ -66,3 +67,17 @@ async def test_r03_an_order_cancelled_before_it_came_is_not_sent_by_the_successo
     await rig.place()
     order = rig.tracker.find(NAME)
     assert order is not None and order.status == "cancelled" and not order.sent_ms
+
+
+async def test_a_last_row_proves_no_knowledge_of_what_others_did_before_it(rig: Rig) -> None:
+    began_ms = now_ms()
+    await rig.accepted()
+    rig.manager.report([report(Kind.NEW)])
+    await rig.journal.flush()
+    await rig.kill()
+    await rig.start()
+    assert rig.known_ms is not None and rig.known_ms >= began_ms, "a first writer has left nothing better"
+    await rig.bus.redis.set(known(rig.names), began_ms - 600_000)
+    await rig.kill()
+    await rig.start()
+    assert rig.known_ms == began_ms - 600_000

@@ -13,6 +13,7 @@ from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, SnapshotRequest
 from pms_common.contracts.bus.orders import OrderUpdate
 from pms_common.db import create_engine
+from pms_orders.adapters.recall import REPEAT_MS
 from pms_orders.app.retelling import CHUNK, FLUSH_WITHIN_S
 from pms_orders.app.snapshots import ORDERS
 from pms_orders.domain.order import register
@@ -126,6 +127,9 @@ async def test_another_incarnation_of_redis_is_told_everything_of_late(rig: Rig)
     async with asyncio.timeout(FLUSH_WITHIN_S):
         while not any(isinstance(update, OrderUpdate) for update in await rig.told()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):
+        while not rig.lost:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     told = {update.key for update in await rig.told() if isinstance(update, OrderUpdate)}
     assert told == {"BTCUSDT:7:1", "PMS_a_LMT_2:active"} and told <= before
+    assert now - REPEAT_MS - 5_000 < rig.lost[0] <= now_ms() - REPEAT_MS

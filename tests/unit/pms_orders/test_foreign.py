@@ -19,6 +19,7 @@ from pms_common.contracts.bus.orders import ExchangePosition, Fill
 from pms_orders.adapters.binance import queries, wire
 from pms_orders.app import foreign
 from pms_orders.app.readiness import Readiness
+from pms_orders.app.reconciler import FLOWS_S
 from pms_orders.app.session import Session
 from pms_orders.domain.foreign import Execution, kind_of
 from pms_orders.domain.order import OrderState
@@ -283,6 +284,68 @@ async def test_r17_executions_of_a_self_match_are_both_listed_where_a_page_ends_
     async with venue(answer) as rest:
         found = await queries.Queries(rest).executions_since("BTCUSDT", NOW, NOW)
     assert [(item.fill.trade_id, item.exchange_order_id) for item in found] == [(1, 7), (2, 7), (3, 7), (3, 8), (4, 7)]
+
+
+async def test_r11_a_missed_payment_is_told_on_a_connection_that_lives(rig: Rig) -> None:
+    rig.exchange.balances = [{"asset": "USDT", "balance": "100"}]
+    rig.exchange.positions = [{"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "1", "entryPrice": "100"}]
+    await rig.reconciler.run()
+    await rig.reconciler.look_again()
+    assert rig.exchange.asked.count("income") == 1
+    rig.exchange.balances = [{"asset": "USDT", "balance": "99.9"}]
+    rig.exchange.income = [income("BTCUSDT", "FUNDING_FEE", 7)]
+    await rig.reconciler.look_again()
+    assert [flow.flow_id for update in told(rig, CashFlows) for flow in update.flows] == [7]
+
+
+async def test_r12_a_trade_forth_and_back_that_nothing_shows_is_found_by_its_fees(rig: Rig) -> None:
+    session = hears(rig)
+    await rig.reconciler.run()
+    rig.wall_ms += 60_000
+    account = {"m": "ORDER", "B": [], "P": [{"s": "BTCUSDT", "pa": "-1", "ep": "100", "ps": "BOTH"}]}
+    moved = msgspec.json.encode({"e": "ACCOUNT_UPDATE", "E": NOW, "T": NOW, "a": account})
+    hear(session, moved, feed("web_1", "TRADE", "FILLED", 6))
+    rig.exchange.income = [income("BTCUSDT"), income("ETHUSDT", number=2)]
+    rig.exchange.orders = {"autoclose-5": queried("autoclose-5", "FILLED", "1", orderId=55)}
+    trades = [traded(n, "1", 55, side=side, symbol="ETHUSDT") for n, side in ((1, "BUY"), (2, "SELL"))]
+    rig.exchange.trades = trades
+    rig.exchange.asked.clear()
+    rig.exchange.positions = [{"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-1", "entryPrice": "100"}]
+    rig.reconciler._flows_s -= FLOWS_S + 1
+    await rig.reconciler.look_again()
+    fills = [update.key for update in told(rig, ForeignOrder)]
+    assert fills == ["BTCUSDT:99:6", "ETHUSDT:55:1", "ETHUSDT:55:2"]
+    assert rig.exchange.asked.count("userTrades") == 1, "what was heard of is not asked for again"
+    await rig.reconciler.look_again()
+    assert rig.exchange.asked.count("income") == 1 and rig.known == [rig.wall_ms - 60_000, rig.wall_ms]
+
+
+async def test_r29_what_readers_may_have_lost_of_others_is_told_again(rig: Rig) -> None:
+    session = hears(rig)
+    session.connected(True, "")
+    task = asyncio.create_task(session.run())
+    await until(lambda: told(rig, Reconciled))
+    hear(session, feed("autoclose-5", "CALCULATED", "FILLED", 5))
+    rig.exchange.income = [income("BTCUSDT"), income("BTCUSDT", "FUNDING_FEE", 2)]
+    rig.exchange.trades = [traded(5, "1", 99)]
+    session.told_in_vain(NOW + 30_000)
+    await until(lambda: len(told(rig, Reconciled)) == 2)
+    task.cancel()
+    assert [update.key for update in told(rig, ForeignOrder)] == ["BTCUSDT:99:5", "BTCUSDT:99:5"]
+    assert len(told(rig, CashFlows)) == 1
+
+
+async def test_cash_flows_too_many_for_one_look_go_on_in_the_next(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "PAGE", 2)
+    rig.wall_ms = NOW + 3_600_000
+    rig.exchange.income = [{**income("BTCUSDT", "FUNDING_FEE", n), "time": NOW + n * 100_000} for n in range(1, 10)]
+    await rig.reconciler.run()
+    assert rig.reconciler.known_ms == NOW + 500_000
+    await rig.reconciler.run()
+    await rig.reconciler.run()
+    assert rig.reconciler.known_ms == rig.wall_ms
+    flows = {flow.flow_id for update in told(rig, CashFlows) for flow in update.flows}
+    assert flows == set(range(1, 10))
 
 
 @pytest.mark.parametrize("left", ["1", "0"])

@@ -95,9 +95,9 @@ class Rig:
         self.owners: Any = Journal()
         self.foreign = ForeignOrders(self.manager, self.owners, Queries(rest), told)
         specs = {"BTCUSDT": spec()}
-        self.reconciler = Reconciler(
-            self.manager, self.resolver, rest, self.facts, self.foreign, specs, told, lambda: self.wall_ms
-        )
+        self.known: list[int] = []
+        looking = (self.manager, self.resolver, rest, self.facts, self.foreign)
+        self.reconciler = Reconciler(*looking, specs, told, lambda: self.wall_ms, self.known.append)
         self.reconciler.known_ms = NOW
 
     def resting(self, name: str = NAME, **fields: Any) -> OrderState:

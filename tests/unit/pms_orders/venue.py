@@ -69,7 +69,7 @@ class Exchange:
         if path == "order":
             return self._order(request)
         found: Any = {
-            "income": self.income,
+            "income": self._income(request),
             "openOrders": [o for o in self.open_orders if request.query.get("symbol") in (None, o["symbol"])],
             "userTrades": [t for t in self.trades if t["symbol"] == request.query.get("symbol")],
             "allOrders": [o for o in self.all_orders if o["orderId"] >= int(request.query.get("orderId", 0))],
@@ -77,6 +77,12 @@ class Exchange:
             "positionRisk": self.positions,
         }[path]
         return web.Response(body=msgspec.json.encode(found))
+
+    def _income(self, request: web.Request) -> list[dict[str, Any]]:
+        if request.path.rpartition("/")[2] != "income":
+            return []
+        since_ms, limit = int(request.query["startTime"]), int(request.query["limit"])
+        return [flow for flow in self.income if flow["time"] >= since_ms][:limit]
 
     def _order(self, request: web.Request) -> web.Response:
         query = request.query

@@ -32,7 +32,10 @@ class ExchangeFacts:
         self._told_ms: dict[Key, int] = {}
         self.differed = False
         """Whether the last queries knew something else than the feed had told."""
+        self.paid = False
+        """Whether that was a wallet."""
         self._executed: dict[Key, Decimal] = {}
+        self._heard_s: dict[str, float] = {}
         self._explained: dict[Key, Decimal] = {}
         self.stirred = False
         """Whether the feed has told of an execution or a change since `unexplained` was asked."""
@@ -66,7 +69,13 @@ class ExchangeFacts:
         """The feed told an execution: signed, positive bought."""
         key = symbol, position_side
         self._executed[key] = self._executed.get(key, ZERO) + quantity
+        self._heard_s[symbol] = time.monotonic()
         self.stirred = True
+
+    def unheard(self, symbols: set[str], within_s: float) -> set[str]:
+        """Those on which the feed has told no execution within this time."""
+        since_s = time.monotonic() - within_s
+        return {symbol for symbol in symbols if self._heard_s.get(symbol, 0.0) < since_s}
 
     def unexplained(self) -> set[str]:
         """The symbols whose position changed, since this was last asked, by something else than was executed.
@@ -118,6 +127,7 @@ class ExchangeFacts:
             [item for item in balances if _wallet(item) not in self._changed_s],
             [item for item in risks if _leg(item) not in self._changed_s],
         )
+        self.paid = known[0] != self._balances
         self.differed = known != (self._balances, self._positions)
         old = {(p.symbol, p.position_side) for p in positions if 0 < p.update_time < since_ms}
         legs = (known[1].keys() | self._positions.keys()) - old

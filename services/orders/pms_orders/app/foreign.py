@@ -70,6 +70,10 @@ class ForeignOrders:
         """Where orders of others rest, as far as is known."""
         return {symbol for symbol, _ in self._open}
 
+    def forget(self) -> None:
+        """What was told may have been lost: it is told again when it is found again."""
+        self._told.clear()
+
     # -- what the feed tells
 
     def hear(self, report: Report, execution: Execution | None) -> None:

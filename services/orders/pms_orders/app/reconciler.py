@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 
 from pms_common import metrics
 from pms_common.bus import UpdatesWriter
-from pms_common.contracts.bus.exchange import CashFlows, Reconciled, Tally
+from pms_common.contracts.bus.exchange import CashFlow, CashFlows, Reconciled, Tally
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
@@ -48,6 +48,11 @@ every 3.4 s at the latest, so that with the lag of the queries a missed event is
 FACTS_WEIGHT = 10
 QUIET_S = 60.0
 """Between two looks at an account with neither orders nor positions: money can be moved by hand."""
+FLOWS_S = 60.0
+"""Between two looks at the list of cash flows while no wallet is amiss; 30 weight, which delays no look. It tells a
+payment, or a trade forth and back on a connection that was dead, where no position shows it."""
+HEARD_S = 300.0
+"""Longer than that list reaches back."""
 LAG_MS = 1_500
 """Queries were seen to lag by 1.1 to 1.5 s behind the engine: what changed since is compared the next time."""
 MARGIN_MS = 60_000
@@ -73,7 +78,9 @@ class Reconciler:
         specs: dict[str, SymbolSpec],
         updates: UpdatesWriter,
         venue_ms: Callable[[], int],
+        on_known: Callable[[int], None],
     ) -> None:
+        """`on_known` is told of each new `known_ms`, for a successor."""
         self._manager = manager
         self._resolver = resolver
         self._rest = rest
@@ -83,9 +90,11 @@ class Reconciler:
         self._specs = specs
         self._updates = updates
         self._venue_ms = venue_ms
+        self._on_known = on_known
         self._facts_s = 0.0
+        self._flows_s = time.monotonic()
         self.known_ms: int | None = None
-        """Until when everything is known, at a start by the journal; None where nobody ever knew."""
+        """Until when everything is known, at a start by the last writer; None where nobody ever knew."""
 
     async def run(self) -> None:
         """Compare everything. Raises errors of venue, database and Redis; then it has to be run again."""
@@ -95,7 +104,7 @@ class Reconciler:
         listed = list(map(wire.query_report, await self._rest.open_orders()))
         compared = compare_orders(ours, listed, self._manager.tracker.find_reported)
         self._manager.report(compared.reports)
-        flows = await self._queries.flows_since(since_ms)
+        flows, until_ms = await self._queries.flows_since(since_ms)
         first = not self._facts_s
         moved = await self._ask_facts(since_ms)
         unexplained = self._facts.unexplained()
@@ -107,14 +116,13 @@ class Reconciler:
         judged = await self._foreign.judge_orders(compared.unknown, all_symbols=True)
         orders = Tally(matched=compared.matched, adopted=judged.adopted, quarantined=judged.quarantined)
         positions = self._judge_positions()
-        if told := other_flows(flows):
-            self._updates.publish(CashFlows(epoch=0, n=0, flows=told))
+        self._tell_flows(flows)
         self._facts.tell_all("reconciliation")
         _count(orders=orders, positions=positions, trades=trades)
         self._updates.publish(
             Reconciled(epoch=0, n=0, orders=orders, positions=positions, trades=trades, event_ms=began_ms)
         )
-        self.known_ms = began_ms
+        self._know(began_ms, since_ms, until_ms)
         log.info(
             "reconciled",
             orders=_text(orders),
@@ -129,6 +137,22 @@ class Reconciler:
         if self.known_ms is None:  # what was before the first start shows in the positions
             return now_ms
         return min(self.known_ms, now_ms) - MARGIN_MS
+
+    def _know(self, began_ms: int, since_ms: int, until_ms: int | None) -> None:
+        """Everything is known until now, or as far as the list of cash flows has come."""
+        if until_ms is None or until_ms - MARGIN_MS <= since_ms:  # all of them; or the next list would be the same
+            until_ms = began_ms
+        self.known_ms = until_ms
+        self._on_known(self.known_ms)
+
+    def forget_since(self, at_ms: int) -> None:
+        """What was told since then may have been lost: the next comparison tells it again."""
+        self.known_ms = at_ms if self.known_ms is None else min(self.known_ms, at_ms)
+
+    def _tell_flows(self, flows: Collection[CashFlow]) -> None:
+        self._flows_s = time.monotonic()
+        if told := other_flows(flows):
+            self._updates.publish(CashFlows(epoch=0, n=0, flows=told))
 
     async def look_again(self) -> float:
         """Compare what is in play, and nothing where nothing is; the seconds to wait before the next time.
@@ -162,12 +186,19 @@ class Reconciler:
         began_ms = self._venue_ms()
         since_ms = self._since_ms(began_ms)
         moved = await self._ask_facts(since_ms) | self._facts.unexplained()
+        differed = self._facts.differed
+        asks_flows = self._facts.paid or time.monotonic() - self._flows_s > FLOWS_S
+        if asks_flows:
+            flows, until_ms = await self._queries.flows_since(since_ms)
+            moved |= self._facts.unheard(traded_symbols(flows), HEARD_S)
+            self._tell_flows(flows)
         if moved:
             _count(trades=await self._trades(moved, since_ms))
-        if self._facts.differed:
+        if asks_flows:
+            self._know(began_ms, since_ms, until_ms)
+        if differed:
             self._judge_positions()
             self._facts.tell_all("reconciliation")
-        self.known_ms = began_ms
         return len(moved) * TRADES_WEIGHT
 
     def _calm(self, order: OrderState) -> bool:

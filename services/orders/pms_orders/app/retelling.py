@@ -40,7 +40,9 @@ class Retelling:
         now_ms: Callable[[], int],
         incarnation: Callable[[], str],
         hears: Callable[[], bool],
+        on_lost: Callable[[int], None],
     ) -> None:
+        """`on_lost` is told since when what was told may have been lost: what no journal has is asked for again."""
         self._engine = engine
         self._journal = journal
         self._tracker = tracker
@@ -49,6 +51,7 @@ class Retelling:
         self._now_ms = now_ms
         self._incarnation = incarnation
         self._hears = hears
+        self._on_lost = on_lost
 
     async def run(self) -> None:
         """Watch Redis until cancelled: what it was told while it was last connected, and before, it may have lost."""
@@ -62,6 +65,7 @@ class Retelling:
                 except DATABASE_ERRORS as error:
                     log.warning("not_retold", error=str(error))
                     continue
+                self._on_lost(heard_ms - REPEAT_MS)
             known = current
             if self._hears():
                 heard_ms = self._now_ms()

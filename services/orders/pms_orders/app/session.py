@@ -104,6 +104,12 @@ class Session:
             self._readiness.set("reconciled", False, "events may have been missed")
         self._gap.set()
 
+    def told_in_vain(self, since_ms: int) -> None:
+        """Readers may have lost what they were told since then: of the account, and of others on it, tell it again."""
+        self._foreign.forget()
+        self._reconciler.forget_since(since_ms)
+        self._gap.set()
+
     async def run(self) -> None:
         """Reconcile after each gap, and look again in between, until cancelled."""
         pause_s = RETRY_S

@@ -85,13 +85,28 @@ def tombstones(names: Names) -> str:
     return names.own("orders", "tombstones")
 
 
+def known(names: Names) -> str:
+    """The key of the moment until when everything on the exchange account was known."""
+    return names.own("orders", "known_ms")
+
+
+async def _last_known_ms(engine: AsyncEngine, redis: Redis, names: Names) -> int | None:
+    """Until when the last writer knew everything; without its word, until when it wrote; None: never.
+
+    Its last row is no proof: orders move while the exchange's lists cannot be compared.
+    """
+    told = cast("bytes | None", await redis.get(known(names)))
+    return int(told) if told is not None else await last_journalled_ms(engine)
+
+
 async def recover(
     engine: AsyncEngine, redis: Redis, names: Names, manager: OrderManager, gates: Gates, publisher: Publisher
 ) -> int | None:
     """Take over what the last writer left. What it may have sent and nobody has confirmed is suspect.
 
     What it journalled since Redis last heard of it, and shortly before, is told again with the same keys, and answered
-    again, because it may not have got out before its end. Returns when the last writer wrote last; None: never.
+    again, because it may not have got out before its end. Returns until when the last writer knew everything; None:
+    never.
     """
     restored = await restore(engine, MAX_ENDED, await _last_heard_ms(redis, names.updates("orders")))
     buried = await redis.xrange(tombstones(names), min=str(manager.now_ms() - TOMBSTONE_MS))
@@ -111,7 +126,7 @@ async def recover(
     for order in restored.live:
         manager.restore(order)
     log.info("recovered", live=len(restored.live), ended=len(restored.ended))
-    return await last_journalled_ms(engine)
+    return await _last_known_ms(engine, redis, names)
 
 
 class ClockKeeper:

@@ -100,18 +100,19 @@ class Queries:
     def __init__(self, rest: ExchangeClient) -> None:
         self._rest = rest
 
-    async def flows_since(self, since_ms: int) -> list[CashFlow]:
-        """The account's cash flows since then, fees and profits included; of very many the first ones."""
+    async def flows_since(self, since_ms: int) -> tuple[list[CashFlow], int | None]:
+        """The account's cash flows since then, fees and profits included; of very many the first ones, and until when
+        these reach, None where they are all."""
         found: dict[tuple[str, int, str, str], CashFlow] = {}
         for _ in range(MAX_INCOME_PAGES):
             asked: dict[str, str | int] = {"startTime": since_ms, "limit": PAGE}
             page = await self._rest.ask("GET", "/fapi/v1/income", INCOME_WEIGHT, _income, asked)
             found.update({(item.income_type, item.tran_id, item.asset, item.symbol): _flow(item) for item in page})
             if len(page) < PAGE or page[-1].time == since_ms:
-                return list(found.values())
+                return list(found.values()), None
             since_ms = page[-1].time
         log.warning("income_cut", pages=MAX_INCOME_PAGES)
-        return list(found.values())
+        return list(found.values()), since_ms
 
     async def executions_since(self, symbol: str, since_ms: int, now_ms: int) -> list[Execution]:
         """All executions on a symbol since then, whosoever they are; at most of the last 7 days."""
