@@ -6,6 +6,7 @@ import pytest
 from tests.unit.pms_orders.floor import Floor, entry
 from tests.unit.pms_orders.orders import place
 
+from pms_common.contracts.bus.orders import AmendOrder
 from pms_orders.adapters.binance.transport import Sent
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.order import OrderState
@@ -46,6 +47,18 @@ def test_an_order_that_is_to_be_cancelled_is_not_sent_again(floor: Floor, error:
     floor.door.wake()
     assert not floor.door.sent, "proven not executed, and nobody wants it any more"
     assert order.status == "cancelled" and floor.ears.causes(NAME) == ["cancelled"]
+
+
+def test_a_cancel_does_not_wait_for_an_amendment_that_was_refused_in_passing(floor: Floor) -> None:
+    order = resting(floor)
+    wish = AmendOrder(
+        client_order_id=NAME, account_id="a", symbol="BTCUSDT", price=Decimal(101), quantity=Decimal(10)
+    )  # fmt: skip
+    floor.manager.amendments.amend(order, wish, entry(1))
+    floor.manager.cancel(order, "requested")
+    floor.answer(floor.door.sent.pop(), CLOCK)
+    assert [sent.operation for sent in floor.door.sent] == ["cancel"] and order.wanted_amend is None
+    assert floor.ears.causes(NAME) == ["active", "amend_failed"]
 
 
 def test_r04_a_cancel_taken_while_the_order_is_asked_about_is_not_refuted_by_a_query_that_lags(floor: Floor) -> None:

@@ -164,9 +164,12 @@ class Outcomes:
             self._fail(order, Kind.AMEND_REFUSED, error)
 
     def _amend_again(self, order: OrderState) -> bool:
-        """Send an amendment again that is proven not executed, or the newer one that waits; whether it may be."""
+        """Send an amendment again that is proven not executed, or the newer one that waits; whether it may be.
+
+        Of an order that is to be cancelled it may not: the cancel goes at once.
+        """
         order.tries += 1
-        if order.tries >= MAX_TRIES or order.flight is None:
+        if order.tries >= MAX_TRIES or order.flight is None or order.wanted_cancel:
             order.tries = 0
             return False
         order.wanted_amend = order.wanted_amend or order.flight.terms
