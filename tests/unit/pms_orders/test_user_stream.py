@@ -131,3 +131,26 @@ async def test_a_defect_of_the_listener_ends_the_stream(last: bytes) -> None:
     async with venue(event(1) + last) as url, listening(ear, url) as task:
         with pytest.raises(ValueError, match="a defect"):
             await asyncio.wait_for(task, 5)
+
+
+async def test_r14_a_key_that_dies_while_a_successor_connects_with_it_is_not_trusted() -> None:
+    ear = Ear()
+    heard: list[list[bool]] = []
+
+    async def key() -> str:
+        heard.append(list(ear.connections))
+        if len(heard) == 2:
+            stream.restart("the listen key has expired")
+        return "key"
+
+    rest: Any = SimpleNamespace(listen_key=key)
+    async with venue() as url:
+        stream = UserStream(rest, url, heard=ear.hear, connected=ear.connected, roll_over_s=0.2, overlap_s=0.1)
+        task = asyncio.create_task(stream.run())
+        async with asyncio.timeout(30):
+            while len(heard) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await stream.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert heard[2] == [True, False], "nobody was told that all is heard"

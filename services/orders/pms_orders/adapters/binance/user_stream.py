@@ -145,6 +145,9 @@ class UserStream:
         self._seen = Seen()
         try:
             new = await self._open()
+            if self._why:  # to be connected anew meanwhile: the new one's key may be as dead
+                new.drop()
+                return old
             if old.ended:
                 _gaps.inc()
                 self._connected(False, "the connection ended before its successor was there")
