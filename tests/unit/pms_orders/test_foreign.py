@@ -320,6 +320,15 @@ async def test_r12_a_trade_forth_and_back_that_nothing_shows_is_found_by_its_fee
     assert rig.exchange.asked.count("income") == 1 and rig.known == [rig.wall_ms - 60_000, rig.wall_ms]
 
 
+async def test_r13_what_the_queries_after_a_gap_did_not_show_yet_shows_in_the_next_look(rig: Rig) -> None:
+    await rig.reconciler.run()
+    rig.exchange.positions = [{"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "1", "entryPrice": "100"}]
+    rig.exchange.orders = {"autoclose-5": queried("autoclose-5", "FILLED", "1", orderId=55)}
+    rig.exchange.trades = [traded(1, "1", 55)]
+    assert await rig.reconciler.look_again() <= 3.5
+    assert [update.kind for update in told(rig, ForeignOrder)] == ["liquidation"]
+
+
 async def test_r29_what_readers_may_have_lost_of_others_is_told_again(rig: Rig) -> None:
     session = hears(rig)
     session.connected(True, "")

@@ -38,7 +38,8 @@ class ExchangeFacts:
         self._heard_s: dict[str, float] = {}
         self._explained: dict[Key, Decimal] = {}
         self.stirred = False
-        """Whether the feed has told of an execution or a change since `unexplained` was asked."""
+        """Whether the next look is due soon: since `unexplained` was asked the feed has told of an execution or a change,
+        or there was a gap."""
 
     @property
     def exposed(self) -> bool:

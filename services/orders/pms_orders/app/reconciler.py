@@ -122,6 +122,7 @@ class Reconciler:
         self._updates.publish(
             Reconciled(epoch=0, n=0, orders=orders, positions=positions, trades=trades, event_ms=began_ms)
         )
+        self._facts.stirred = True  # queries lag: what came just before the connection shows in the next look
         self._know(began_ms, since_ms, until_ms)
         log.info(
             "reconciled",
