@@ -206,7 +206,7 @@ def _read(life: Lifecycle, session: Session, lease: Lease, *consumers: Consumer)
 
 
 def _owners(engine: AsyncEngine, bus: Bus, names: Names) -> Owners:
-    return Owners(engine, bus.redis, (names.requests(SERVICE), names.urgent(SERVICE)))
+    return Owners(engine, bus.redis, (names.requests(SERVICE), names.urgent(SERVICE), names.changes(SERVICE)))
 
 
 T = TypeVar("T")

@@ -11,8 +11,9 @@ from tests.integration.pms_orders.rig import SERVICE, Rig
 from tests.unit.pms_orders.orders import report
 
 from pms_common.clock import now_ms
-from pms_common.contracts.bus.orders import CancelOrder
+from pms_common.contracts.bus.orders import AmendOrder, CancelOrder
 from pms_common.db import connect
+from pms_orders.app.owners import Owners
 from pms_orders.domain.order import Operation
 from pms_orders.domain.table import Kind
 
@@ -146,3 +147,15 @@ async def test_cancel_all_does_not_wait_for_what_has_ended_and_names_its_warning
     await rig.ask(rig.names.cmd("cancel_all"), {"requestId": "c2", "subAccountId": "a", "colour": "red"})
     assert (await rig.result("c2"))["warnings"]
     await rig.drained()
+
+
+async def test_r17_the_order_that_a_request_leads_to_is_known_by_it_and_no_other(rig: Rig) -> None:
+    """What follows a replaced order may be at the exchange before the journal has it: the amendment names it."""
+    streams = (rig.names.requests(SERVICE), rig.names.urgent(SERVICE), rig.names.changes(SERVICE))
+    terms: dict[str, Any] = {"symbol": "BTCUSDT", "price": Decimal(100), "quantity": Decimal(1)}
+    amend = AmendOrder(client_order_id="PMS_amended", account_id="a", replace_as="PMS_following", **terms)
+    await rig.ask(streams[2], amend)
+    await rig.ask(streams[1], CancelOrder(client_order_id="PMS_cancelled", account_id="a"))
+    owners = Owners(rig.engine, rig.bus.redis, streams)
+    names = {"PMS_following", "PMS_amended", "PMS_cancelled"}
+    assert (await owners.look_up(names)).requested == {"PMS_following"}

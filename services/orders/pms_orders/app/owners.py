@@ -18,7 +18,15 @@ PAGE = 1_000
 
 
 class _Named(msgspec.Struct):
+    """A request, and the order it leads to: its own, or the one that follows what cannot be amended."""
+
+    t: str = ""
     client_order_id: str = ""
+    replace_as: str = ""
+
+    @property
+    def placed(self) -> str:
+        return self.client_order_id if self.t == "place" else self.replace_as
 
 
 _named = msgspec.json.Decoder(_Named)
@@ -53,6 +61,6 @@ class Owners:
             after = "-"
             while page := await self._redis.xrange(stream, min=after, count=PAGE):
                 entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", page)
-                found |= names & {_named.decode(fields.get(b"data", b"{}")).client_order_id for _, fields in entries}
+                found |= names & {_named.decode(fields.get(b"data", b"{}")).placed for _, fields in entries}
                 after = f"({entries[-1][0].decode()}"
         return found
