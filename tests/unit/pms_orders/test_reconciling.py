@@ -199,6 +199,13 @@ async def test_a_look_that_fails_makes_nothing_unknown(rig: Rig) -> None:
     assert rig.told.parts["reconciled"]
 
 
+async def test_r16_nothing_is_asked_of_a_time_that_the_venue_does_not_keep(rig: Rig) -> None:
+    rig.reconciler.known_ms = rig.wall_ms - 365 * 86_400_000
+    await rig.reconciler.run()
+    (first_ms,) = rig.exchange.income_since
+    assert rig.wall_ms - 89 * 86_400_000 < first_ms < rig.wall_ms - 7 * 86_400_000
+
+
 async def test_r06_an_order_the_venue_has_forgotten_ends_only_after_a_conclusive_time(rig: Rig) -> None:
     order = rig.resting()
     await rig.reconciler.run()

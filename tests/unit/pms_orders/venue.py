@@ -53,6 +53,7 @@ class Exchange:
         self.orders: dict[str, dict[str, Any]] = {}
         self.trades: list[dict[str, Any]] = []
         self.income: list[dict[str, Any]] = []
+        self.income_since: list[int] = []
         self.balances: list[dict[str, Any]] = []
         self.positions: list[dict[str, Any]] = []
         self.all_orders: list[dict[str, Any]] = []
@@ -82,6 +83,7 @@ class Exchange:
         if request.path.rpartition("/")[2] != "income":
             return []
         since_ms, limit = int(request.query["startTime"]), int(request.query["limit"])
+        self.income_since.append(since_ms)
         return [flow for flow in self.income if flow["time"] >= since_ms][:limit]
 
     def _order(self, request: web.Request) -> web.Response:

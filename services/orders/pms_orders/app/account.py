@@ -38,8 +38,8 @@ class ExchangeFacts:
         self._heard_s: dict[str, float] = {}
         self._explained: dict[Key, Decimal] = {}
         self.stirred = False
-        """Whether the next look is due soon: since `unexplained` was asked the feed has told of an execution or a change,
-        or there was a gap."""
+        """Whether the next look is due soon: since `unexplained` was asked there was a gap, or the feed has told of an
+        execution or a change."""
 
     @property
     def exposed(self) -> bool:

@@ -59,6 +59,9 @@ MARGIN_MS = 60_000
 """How far before the last known moment is asked: the clocks of exchange and machines differ, and rows of the journal
 follow what they tell by less than this."""
 
+KEPT_MS = 80 * 86_400_000
+"""The venue keeps three months of cash flows and trades, and an earlier beginning may be refused."""
+
 _healed = metrics.counter("reconciliation_healed", "Orders whose news came from a comparison, not from the feed")
 _objects = metrics.counter(
     "reconciliation_objects", "Objects of the exchange that were compared, and what became of them", ["sort", "outcome"]
@@ -137,7 +140,7 @@ class Reconciler:
         """From when on something may have happened that is not known here."""
         if self.known_ms is None:  # what was before the first start shows in the positions
             return now_ms
-        return min(self.known_ms, now_ms) - MARGIN_MS
+        return max(min(self.known_ms, now_ms) - MARGIN_MS, now_ms - KEPT_MS)
 
     def _know(self, began_ms: int, since_ms: int, until_ms: int | None) -> None:
         """Everything is known until now, or as far as the list of cash flows has come."""
