@@ -239,10 +239,10 @@ class Door:
             self.enter(order)
 
 
-def entry(number: int = 0, suspect: bool = False) -> Entry:
-    """A stream entry of now."""
+def entry(number: int = 0, suspect: bool = False, ms: int = NOW) -> Entry:
+    """A stream entry."""
     tracker: Any = None
-    return Entry(tracker, f"{NOW}-{number}", b"", {}, suspect, suspect)
+    return Entry(tracker, f"{ms}-{number}", b"", {}, suspect, suspect)
 
 
 class Floor:

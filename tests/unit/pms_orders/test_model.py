@@ -72,7 +72,7 @@ class Orders(RuleBasedStateMachine):
         wish = AmendOrder(
             client_order_id=order.client_order_id, account_id="a", symbol="BTCUSDT", price=price, quantity=quantity
         )
-        self.floor.manager.amendments.amend(order, wish, entry(0))
+        self.floor.manager.amendments.amend(order, wish, entry(ms=self.floor.now_ms()))
 
     # -- requests on their way, and their answers
 

@@ -136,3 +136,14 @@ def test_an_order_that_waits_for_a_limit_is_refused_when_its_time_is_over_not_wh
     assert order.status == "placing"
     floor.pass_time(1)
     assert order.status == "failed" and order.error_code == "EXPIRED_COMMAND" and floor.ears.answers == [NAME]
+
+
+@pytest.mark.parametrize(("age_ms", "error"), [(10_000, None), (10_001, "EXPIRED_COMMAND")])
+def test_an_amendment_of_before_an_outage_is_refused(floor: Floor, age_ms: int, error: str | None) -> None:
+    order = resting(floor)
+    wish = AmendOrder(client_order_id=NAME, account_id="a", symbol="BTCUSDT", price=Decimal(101), quantity=Decimal(10))
+    old = entry(1, suspect=True, ms=floor.now_ms() - age_ms)
+    floor.manager.amendments.amend(order, wish, old)
+    cause, told = floor.ears.told[NAME][-1]
+    assert (cause, told.error_code) == (("active", None) if error is None else ("amend_failed", error))
+    assert bool(floor.door.sent) is (error is None) and (old in floor.ears.acknowledged) is (error is not None)

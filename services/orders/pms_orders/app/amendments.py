@@ -23,6 +23,9 @@ from pms_orders.domain.replacement import NOT_AMENDABLE, REPLACED, successor
 if TYPE_CHECKING:
     from pms_orders.app.manager import OrderManager
 
+AMEND_WITHIN_MS = 10_000
+"""How old an amendment may be when it is read, after an outage for example: the life of what opens risk."""
+
 
 @dataclass(slots=True)
 class Wish:
@@ -56,7 +59,7 @@ class Amendments:
         if self._waits(order, amend, entry):
             return
         try:
-            self._check(order, amend)
+            self._check(order, amend, entry.ms)
         except CommandError as refusal:
             self._manager.bar(order, Operation.AMEND, refusal)
             return
@@ -136,9 +139,11 @@ class Amendments:
 
     # -- checks
 
-    def _check(self, order: OrderState, amend: AmendOrder) -> None:
-        """Raise `CommandError` where the terms may not be had at all."""
+    def _check(self, order: OrderState, amend: AmendOrder, asked_ms: int) -> None:
+        """Raise `CommandError` where the terms may not be had at all, or not any more: the market has moved on."""
         place = order.place
+        if self._manager.now_ms() - asked_ms > AMEND_WITHIN_MS:
+            raise CommandError(ErrorCode.EXPIRED_COMMAND)
         if order.wanted_cancel or order.status == "cancelling" or order.end is not None:
             raise CommandError(ErrorCode.ORDER_ALREADY_FINAL, f"the order is {order.status} or being cancelled")
         if order.price is None:
