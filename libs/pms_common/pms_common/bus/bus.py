@@ -72,8 +72,13 @@ class Bus:
         """
         self._may_read = may_read
 
+    def write_while(self, may_write: Callable[[], bool]) -> None:
+        """Have the outbox begin no write while `may_write` is false; `resume` when it is true again."""
+        self.outbox.write_while(may_write)
+
     def resume(self) -> None:
-        """Consumers may read again."""
+        """Consumers may read again, and the outbox write."""
+        self.outbox.resume()
         for callback in self.outbox.on_room:
             callback()
 
@@ -128,10 +133,10 @@ class Bus:
         )
 
     async def close(self) -> None:
-        """Write what was added and end. Stop the consumers first."""
+        """Write what was added, as far as we may, and end. Stop the consumers first."""
         assert self._writing is not None
         try:
-            if not self.outbox.failed.done():
+            if self.outbox.may_write:
                 await self.outbox.flush()
         finally:
             self._writing.cancel()

@@ -75,6 +75,8 @@ class Outbox:
         self._late_timer: asyncio.TimerHandle | None = None
         self._gathered: deque[Stretch] = deque()
         self._inflight: Write | None = None
+        self._again: Write | None = None
+        self._may_write: Callable[[], bool] = lambda: True
         self._commands = self._bytes = 0  # added and not yet answered
         self._ended = self._done = 0  # stretches
         self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -220,10 +222,39 @@ class Outbox:
         register(future)
         await future
 
+    # -- who may write
+
+    def write_while(self, may_write: Callable[[], bool]) -> None:
+        """Begin no write while `may_write` is false; `resume` when it is true again.
+
+        A process that was stopped and goes on must not tell what its successor, which was handed the same entries, has
+        decided otherwise.
+        """
+        self._may_write = may_write
+
+    def resume(self) -> None:
+        """Writes may begin again."""
+        self._write()
+
+    def forbid(self, why: str) -> None:
+        """Never write again: what is held its causes bring to a successor."""
+        self._fail(OutboxError(why))
+
+    @property
+    def may_write(self) -> bool:
+        """Whether a write may begin now."""
+        return not self.failed.done() and self._may_write()
+
     # -- writing
 
     def _write(self) -> None:
-        if self._inflight is not None or self._line is None or not self._gathered:
+        line = self._line
+        if line is None or self.failed.done() or not self._may_write():
+            return
+        if self._again is not None:
+            write, self._again = self._again, None
+            line.request(write.payload, write.replies, self._answered)
+        if self._inflight is not None or not self._gathered:
             return
         stretches = [self._gathered.popleft()]
         commands = len(stretches[0].commands)
@@ -231,7 +262,7 @@ class Outbox:
             stretches.append(self._gathered.popleft())
             commands += len(stretches[-1].commands)
         write = self._inflight = Write(stretches, *self._marks.next())
-        self._line.request(write.payload, write.replies, self._answered)
+        line.request(write.payload, write.replies, self._answered)
 
     def _answered(self, replies: Replies | ConnectionError) -> None:
         write = self._inflight
@@ -320,11 +351,8 @@ class Outbox:
             if mark == write.mark:
                 self._finish(write)
                 write = None
-        self._line = line
-        if write is not None:
-            line.request(write.payload, write.replies, self._answered)
-        else:
-            self._write()
+        self._line, self._again = line, write
+        self._write()
         return line
 
 

@@ -67,6 +67,10 @@ class Lease:
         """Whether this process may act now: the lease is ours, and nothing of a predecessor can still happen."""
         return self._belief.acts(instant())
 
+    def owned(self) -> bool:
+        """Whether the lease is ours, although something of a predecessor may still happen at the exchange."""
+        return self._belief.holds(instant())
+
     def held_for(self, seconds: float) -> bool:
         """Whether this process may begin now what takes so long and cannot be called back."""
         return self._belief.acts_for(instant(), seconds)
