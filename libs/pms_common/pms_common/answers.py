@@ -45,7 +45,7 @@ class Answers:
         key = self._names.result(request_id)
         self._outbox.set(key, body, RESULT_TTL_S)
         self._outbox.publish(key, body)
-        self._updates.publish_late(
+        self._updates.publish(
             RequestDone(
                 epoch=0, n=0, account_id=account_id, request_id=request_id, command=command, body=msgspec.Raw(body)
             )

@@ -47,9 +47,6 @@ class Writer(Protocol):
     def back(self, mark: Any) -> None:
         """Return to that state."""
 
-    def release(self) -> None:
-        """Add what is held back."""
-
 
 class Outbox:
     """The adaptive-batching writer. `add`, `set`, `publish`, `command` and `ack` never wait; `flush` does."""
@@ -185,7 +182,7 @@ class Outbox:
             writer.back(mark)
 
     def register(self, writer: Writer) -> None:
-        """Have `writer` taken back by rollbacks and released by flushes."""
+        """Have `writer` taken back by rollbacks."""
         self._writers.append(writer)
 
     # -- waiting
@@ -207,8 +204,6 @@ class Outbox:
 
     async def flush(self) -> None:
         """Wait until all that was added so far is in Redis. Raises `OutboxError` if it has failed."""
-        for writer in self._writers:
-            writer.release()
         self.end_stretch()
         self._send_late()
         target = self._ended

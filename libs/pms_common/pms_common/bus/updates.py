@@ -4,7 +4,6 @@
 update means or how a gap is healed: the reader's service asks the owner's queries stream.
 """
 
-import asyncio
 from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,6 @@ from pms_common.bus.errors import Malformed
 from pms_common.bus.outbox import Outbox
 from pms_common.contracts.bus.base import Update, encode
 
-LATE_S = 0.002
 MAX_GAPS = 1000
 """Gaps remembered; beyond, the oldest is forgotten and only a snapshot heals it."""
 
@@ -31,8 +29,6 @@ class UpdatesWriter:
         self._outbox = outbox
         self._stream = stream
         self._epoch = epoch
-        self._held: list[Update] = []
-        self._timer: asyncio.TimerHandle | None = None
         outbox.register(self)
 
     def add(self, kind: type[Update], /, **fields: Any) -> None:
@@ -41,38 +37,15 @@ class UpdatesWriter:
 
     def publish(self, update: Update) -> None:
         """Give the update its epoch and number (whatever it had) and append it to the stream."""
-        if self._held:
-            self.release()
         self._outbox.add(self._stream, self._numbered(update))
 
-    def publish_late(self, update: Update) -> None:
-        """Append an update that nobody hurries for with the next one, or after `LATE_S`.
-
-        An entry wakes every group of its stream; this one shares the wake with what follows within moments.
-        """
-        self._held.append(update)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(LATE_S, self.release)
-
-    def release(self) -> None:
-        """Append what is held back, in its order."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        held, self._held = self._held, []
-        for update in held:
-            self._outbox.add(self._stream, self._numbered(update))
-
-    def mark(self) -> tuple[int, tuple[Update, ...]]:
+    def mark(self) -> int:
         """Its state, for rollbacks of the outbox."""
-        return self.n, tuple(self._held)
+        return self.n
 
-    def back(self, mark: tuple[int, tuple[Update, ...]]) -> None:
-        """Return to that state: what was released since is held again."""
-        self.n, held = mark
-        self._held = list(held)
-        if self._held and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(LATE_S, self.release)
+    def back(self, mark: int) -> None:
+        """Return to that state."""
+        self.n = mark
 
     def _numbered(self, update: Update) -> bytes:
         self.n += 1

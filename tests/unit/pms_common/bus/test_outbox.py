@@ -240,9 +240,6 @@ class Counter:
     def back(self, mark):
         self.n = mark
 
-    def release(self):
-        pass
-
 
 async def test_rollback_forgets_commands_acks_and_numbers():
     model, counter = Model(), Counter()

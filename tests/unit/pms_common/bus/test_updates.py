@@ -1,14 +1,12 @@
 """Numbered updates: gaps are seen exactly, repeats and lower epochs dropped, replays let in once."""
 
-import asyncio
-
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pms_common.bus.errors import Malformed
-from pms_common.bus.updates import LATE_S, MAX_GAPS, GapDetector, UpdatesWriter, peek
+from pms_common.bus.updates import MAX_GAPS, GapDetector, UpdatesWriter, peek
 from pms_common.contracts.bus.base import Update
 from pms_common.contracts.bus.common import RequestDone
 
@@ -100,57 +98,6 @@ def test_writer_names_a_missing_field():
     with pytest.raises(TypeError, match="what"):
         writer.add(Happened)
     assert writer.n == 0
-
-
-class Pages:
-    """What an outbox does for a writer of updates."""
-
-    def __init__(self):
-        self.added = []
-
-    def register(self, writer):
-        pass
-
-    def add(self, stream, data):
-        self.added.append(peek(data)[2])
-
-
-def update():
-    return RequestDone(epoch=0, n=0, account_id="a", request_id="r", command="trade", body=msgspec.Raw(b"{}"))
-
-
-async def test_late_updates_go_with_the_next_in_their_order():
-    pages = Pages()
-    writer = UpdatesWriter(pages, "s", epoch=2)
-    writer.publish_late(update())
-    writer.publish_late(update())
-    assert pages.added == []
-    writer.publish(update())
-    assert pages.added == [1, 2, 3]
-    await asyncio.sleep(LATE_S * 5)
-    assert pages.added == [1, 2, 3]
-
-
-async def test_late_updates_that_nothing_follows_go_after_a_moment():
-    pages = Pages()
-    writer = UpdatesWriter(pages, "s", epoch=2)
-    writer.publish_late(update())
-    await asyncio.sleep(LATE_S * 10)
-    assert pages.added == [1]
-
-
-async def test_a_rollback_holds_late_updates_again_and_forgets_those_of_the_handler():
-    pages = Pages()
-    writer = UpdatesWriter(pages, "s", epoch=2)
-    writer.publish_late(update())
-    mark = writer.mark()
-    writer.publish_late(update())
-    writer.publish(update())
-    del pages.added[:]  # what the outbox does
-    writer.back(mark)
-    assert writer.n == 0
-    await asyncio.sleep(LATE_S * 10)
-    assert pages.added == [1]
 
 
 def test_peek_reads_the_head_and_refuses_what_no_writer_wrote():
