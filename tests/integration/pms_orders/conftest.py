@@ -13,7 +13,11 @@ from pms_common.names import Names
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[dict[str, str]]:
     """The addresses of a running simulator."""
-    limits = {"PMS_SIM_LIMIT_ORDERS_PER_TEN_SECONDS": "100", "PMS_SIM_LIMIT_WEIGHT_PER_MINUTE": "24000"}
+    limits = {
+        "PMS_SIM_LIMIT_ORDERS_PER_TEN_SECONDS": "100",
+        "PMS_SIM_LIMIT_WEIGHT_PER_MINUTE": "24000",
+        "PMS_SIM_MAX_OPEN_ORDERS": "10000",  # a module's tests leave theirs behind
+    }
     with simulator(**limits) as address:
         yield address
 
