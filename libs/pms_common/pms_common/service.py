@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -186,8 +187,8 @@ def run(name: str, wire: Wire, *, probes: bool = True) -> None:
 
 async def _main(name: str, settings: Settings, wire: Wire, probes: bool) -> int:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_log_unhandled)
     life = Lifecycle(name, settings)
+    loop.set_exception_handler(partial(_unhandled, life))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, life.stop)
     try:
@@ -197,5 +198,8 @@ async def _main(name: str, settings: Settings, wire: Wire, probes: bool) -> int:
         return 1
 
 
-def _log_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _unhandled(life: Lifecycle, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a callback (`handle`) has left half done nobody will finish: the service stops and begins anew."""
     log.error("unhandled", message=context.get("message"), exc_info=context.get("exception"))
+    if "handle" in context:
+        life.stop(exit_code=1)

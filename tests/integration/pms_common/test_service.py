@@ -187,3 +187,9 @@ def test_bad_settings_end_with_2_and_one_sentence(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "feed: PMS_REDIS_ULR is no setting; the nearest one is PMS_REDIS_URL\n"
+
+
+def test_a_callback_that_fails_stops_the_service(start: Start) -> None:
+    service = start("life.ready('redis', True)\nasyncio.get_running_loop().call_later(0.1, lambda: 1 / 0)")
+    assert service.exit_code() == 1
+    assert "ZeroDivisionError" in service.log.read_text()
