@@ -41,9 +41,10 @@ async def begin(client: "redis.asyncio.Redis", names: Names) -> AsyncIterator[Be
         return lease, tasks[-1]
 
     yield begin
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:  # again: redis-py may swallow a cancel that meets a reply
+            task.cancel()
+        await asyncio.wait(running, timeout=1)
 
 
 async def until(true: Callable[[], Any]) -> None:
