@@ -106,7 +106,7 @@ async def test_it_finds_streams_that_nobody_reads(simulator: str, redis_url: str
     wrong = _wrong(findings)
     assert wrong[names.cmd("trade")].detail == "group risk is missing, 1 entries"
     assert "group risk: 0 pending, 1 unread, the oldest 6" in wrong[names.cmd("limit")].detail
-    assert [finding.what for finding in findings if finding.state == "warn"] == ["dead letters"]
+    assert [finding.what for finding in findings if finding.state == "warn"] == ["dead letters", "leases"]
 
 
 async def test_it_finds_a_redis_that_would_evict(tmp_path: Path) -> None:
