@@ -18,6 +18,7 @@ from aiohttp import web
 
 from pms_common import logging as pms_logging
 from pms_common import metrics
+from pms_common.pages import use_large_pages
 from pms_common.settings import Settings, SettingsError, load_settings
 
 log = pms_logging.get_logger(__name__)
@@ -136,6 +137,7 @@ class Lifecycle:
         # What wiring built lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        use_large_pages()
         self.ready(WIRING, True)
 
     async def _serve_probes(self) -> None:
