@@ -26,7 +26,7 @@ PRELOADED = (
     *("uvloop", "pms_common.bus", "pms_common.contracts.commands", "pms_common.contracts.events", "pms_common.db"),
     *("pms_common.inlet", "pms_common.service"),
 )
-"""Two seconds of CPU; a service's own modules take a tenth."""
+"""Nearly all of what a service imports: `python -X importtime -c "import pms_orders.main"` shows it."""
 MAX_REQUEST = 256 * 1024
 INTEGER = struct.Struct("=i")
 PR_SET_NAME = 15

@@ -1,6 +1,6 @@
-"""Starting services in a tenth of the time: a nursery has imported what they share, and forks them.
+"""Starting services without their imports: a nursery has imported what they share, and forks them.
 
-A service that died runs again, and is ready, two seconds earlier. Owns the nursery's process and its socket. On Linux
+Owns the nursery's process and its socket. On Linux
 only: elsewhere a fork that is not followed by an exec is not safe, and each service has an interpreter of its own.
 Used by the supervisor and by the tests of services.
 """
