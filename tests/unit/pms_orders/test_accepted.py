@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.pms_orders.orders import NOW, place, report
+from tests.unit.pms_orders.orders import NOW, place, report, trade
 
 from pms_common.rate.window import Window
 from pms_orders.adapters.binance.transport import Sent
@@ -43,8 +43,8 @@ class Desk:
         budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
         self.outcomes = Outcomes(self.manager, budget, lambda: None, lambda: NOW, me)
 
-    def placed(self) -> tuple[OrderState, Sent]:
-        order = register(place(), NOW)
+    def placed(self, **fields: Any) -> tuple[OrderState, Sent]:
+        order = register(place(**fields), NOW)
         self.manager.tracker.add(order)
         depart(order, Operation.PLACE, NOW)
         assert order.flight is not None
@@ -85,6 +85,17 @@ def test_the_acknowledgement_answers_and_the_feed_tells(desk: Desk) -> None:
     desk.manager.report([report(Kind.NEW)])
     desk.turn(10 * ACCEPTED_AFTER_MS)
     assert desk.causes == ["active"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"order_type": "MARKET", "price": None, "time_in_force": None}, {"time_in_force": "IOC"}]
+)
+def test_an_order_that_cannot_rest_is_answered_and_not_told_active(desk: Desk, fields: dict[str, Any]) -> None:
+    order, _ = desk.placed(**fields)
+    desk.manager.report([report(Kind.NEW)])
+    assert (order.status, desk.causes, desk.answers) == ("active", [], 1)
+    desk.manager.report([trade(1, "10", "10", Kind.FILLED)])
+    assert (order.status, desk.causes) == ("filled", ["fill"])
 
 
 def test_a_late_feed_is_made_up_for_once(desk: Desk) -> None:
