@@ -51,9 +51,19 @@ class Instance(Desk):
             return {}
 
     async def until_ready(self) -> None:
-        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
-            while not await self._ready(http):  # noqa: ASYNC110
+        """Wait for `/ready`; what kept it from ready is the error."""
+        until = time.monotonic() + PATIENCE_S
+        async with aiohttp.ClientSession() as http:
+            while (why := await self._not_ready(http)) and time.monotonic() < until:
                 await asyncio.sleep(0.05)
+        assert not why, f"not ready: {why}\n{self.process.log}"
+
+    async def _not_ready(self, http: aiohttp.ClientSession) -> str:
+        try:
+            async with http.get(f"http://127.0.0.1:{self.probe}/ready") as answer:
+                return "" if answer.status == 200 else await answer.text()
+        except aiohttp.ClientError as error:
+            return repr(error)
 
     def signal(self, number: int) -> None:
         self.process.signal(number)
