@@ -1,11 +1,45 @@
-"""Messages from the algos service.
+"""Messages to and from the algos service.
 
-Owns: the state of an algo for readers (algos → gateway, risk). Actions of algos are in `orders` and `risk`.
+Owns: what risk asks of an account's algos (risk → algos) and its answer, and the state of an algo for readers
+(algos → gateway, risk). Actions of algos are in `orders` and `risk`.
 """
+
+from typing import Literal
 
 import msgspec
 
-from pms_common.contracts.bus.base import Update
+from pms_common.contracts.bus.base import Message, Update
+
+Control = Literal["pause", "stop", "resume"]
+
+
+class ControlAlgos(Message, frozen=True, kw_only=True, tag="control"):
+    """Pause, stop or resume the algos of an account, on one symbol or on all (an empty string).
+
+    `token` names the request; `AlgosControlled` repeats it. From the answer on nothing more is asked for; what was
+    asked for before may still be on its way, and is cancelled. Each action may be repeated, and the newest holds:
+    `resume` lifts only what `pause` has done, not a pause of the user. `spare_closing` leaves alone what can only
+    lower a position.
+    """
+
+    token: str
+    account_id: str
+    symbol: str = ""
+    action: Control
+    spare_closing: bool = False
+
+
+algos_work = msgspec.json.Decoder(ControlAlgos)
+
+
+class AlgosControlled(Update, frozen=True, kw_only=True, tag="controlled"):
+    """Answer to `ControlAlgos`, at once: `algos` are those it concerned."""
+
+    token: str
+    account_id: str
+    symbol: str = ""
+    action: Control
+    algos: tuple[str, ...] = ()
 
 
 class AlgoState(Update, frozen=True, kw_only=True, tag="algo"):

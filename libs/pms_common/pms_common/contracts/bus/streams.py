@@ -5,7 +5,7 @@ Used by every reader of an updates stream; an entry of another form is malformed
 
 import msgspec
 
-from pms_common.contracts.bus.algos import AlgoState
+from pms_common.contracts.bus.algos import AlgosControlled, AlgoState
 from pms_common.contracts.bus.common import PublicEvent, RequestDone, SnapshotBegin, SnapshotEnd
 from pms_common.contracts.bus.exchange import Brackets, CashFlows, ForeignOrder, Reconciled
 from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate, Reference
@@ -14,7 +14,7 @@ from pms_common.contracts.bus.risk import AccountState, ChildRefused, TradingSta
 ExchangeTold = ExchangeAccount | ForeignOrder | CashFlows | Reconciled | Reference | Brackets
 OrdersUpdates = OrderUpdate | RequestDone | OrdersReady | SnapshotBegin | SnapshotEnd | ExchangeTold
 RiskUpdates = PublicEvent | RequestDone | ChildRefused | AccountState | TradingState | SnapshotBegin | SnapshotEnd
-AlgosUpdates = PublicEvent | RequestDone | AlgoState | SnapshotBegin | SnapshotEnd
+AlgosUpdates = PublicEvent | RequestDone | AlgoState | AlgosControlled | SnapshotBegin | SnapshotEnd
 
 orders_updates = msgspec.json.Decoder(OrdersUpdates)
 risk_updates = msgspec.json.Decoder(RiskUpdates)
