@@ -6,7 +6,7 @@ trading       trade, limit, close, limit_close, validate; children: the same for
 waits         requests that risk ends itself
 accounts      the operators' account commands; trading_states: the operators' gates
 order_feed    order updates: fills booked, reservations moved; late_fills: those older than memory
-events        public events of orders and positions
+events        public events of orders and positions; takeovers: positions that the house takes from accounts
 exchange      facts of the exchange account, reconciliation
 watching      which symbols are wanted; requests that wait for a first price
 caches        pms:risk:*, AccountState; snapshots: answers to those who ask for everything

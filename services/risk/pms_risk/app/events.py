@@ -4,6 +4,7 @@ Owns which event a change of an order or a position makes, and its key: derived 
 the same key and the gateway drops the repeat. Decides nothing. Used by the order feed.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from pms_common.bus import UpdatesWriter
 from pms_common.contracts.account import AccountSnapshot
 from pms_common.contracts.base import encode
 from pms_common.contracts.bus.common import PublicEvent
-from pms_common.contracts.bus.orders import OrderUpdate, OrderView
+from pms_common.contracts.bus.orders import Fill, OrderUpdate, OrderView
 from pms_common.contracts.events import Event
 from pms_common.contracts.events.orders import (
     OrderActive,
@@ -24,7 +25,6 @@ from pms_common.contracts.events.orders import (
     OrderPlaced,
 )
 from pms_common.contracts.events.positions import PositionClosed, PositionReduced, PositionUpdated
-from pms_common.decimals import ZERO
 from pms_risk.domain.account import Account
 from pms_risk.domain.booking import Booking
 from pms_risk.domain.execution import Step
@@ -87,13 +87,26 @@ class Events:
         )
         self.tell(f"{update.key}:order_failed", event)
 
-    def positions(self, update: OrderUpdate, booking: Booking, account: Account, snapshot: AccountSnapshot) -> None:
-        """What an execution did to its owner's position."""
-        steps = booking.own_steps
-        for step in steps:
-            reason = _reason(update.order, flipped=len(steps) == 2)
-            event = _position_event(update, step, account, snapshot, reason)
-            self.tell(f"{update.key}:{event.__struct_config__.tag}:{step.position.id}", event)
+    def positions(self, occasion: "Occasion", booking: Booking, account: Account, snapshot: AccountSnapshot) -> None:
+        """What an execution or a takeover did to its owner's position."""
+        for step in booking.own_steps:
+            event = _position_event(occasion, step, account, snapshot)
+            self.tell(f"{occasion.key}:{event.__struct_config__.tag}:{step.position.id}", event)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What moved positions, as their events name it."""
+
+    key: str
+    reason: str
+    price: Decimal
+    at_ms: int
+
+
+def occasion_of(update: OrderUpdate, fill: Fill, booking: Booking) -> Occasion:
+    """An execution as the occasion of what it moved."""
+    return Occasion(update.key, _reason(update.order, booking.flipped), fill.price, update.event_ms)
 
 
 def _order_fields(update: OrderUpdate, price: Decimal) -> dict[str, Any]:
@@ -132,21 +145,24 @@ def _reason(order: OrderView, flipped: bool) -> str:
 
 
 def _position_event(
-    update: OrderUpdate, step: Step, account: Account, snapshot: AccountSnapshot, reason: str
+    occasion: Occasion, step: Step, account: Account, snapshot: AccountSnapshot
 ) -> PositionClosed | PositionReduced | PositionUpdated:
     position = step.position
     fields: dict[str, Any] = {
         "sub_account_id": account.id,
-        "timestamp_ms": update.event_ms,
+        "timestamp_ms": occasion.at_ms,
         "position_id": position.id,
         "symbol": position.symbol,
         "side": step.side,
         "account": snapshot,
     }
     if step.kind == "closed":
-        price = update.fill.price if update.fill is not None else ZERO
         return PositionClosed(
-            **fields, realized_pnl=step.profit, new_balance=account.cash, reason=reason, close_price=price
+            **fields,
+            realized_pnl=step.profit,
+            new_balance=account.cash,
+            reason=occasion.reason,
+            close_price=occasion.price,
         )
     if step.kind == "reduced":
         return PositionReduced(
@@ -155,7 +171,7 @@ def _position_event(
             remaining_qty=abs(position.quantity),
             realized_pnl=step.profit,
             new_balance=account.cash,
-            reason=reason,
+            reason=occasion.reason,
         )
     return PositionUpdated(
         **fields,

@@ -11,13 +11,14 @@ from decimal import Decimal
 from functools import partial
 
 from pms_common.bus import Entry, Outbox
+from pms_common.contracts.account import AccountSnapshot
 from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import OrderUpdate, OrderView
 from pms_common.decimals import ZERO
 from pms_common.logging import get_logger
 from pms_common.metrics import counter
 from pms_risk.adapters.postgres.journal import Journal
-from pms_risk.app.events import Events
+from pms_risk.app.events import Events, occasion_of
 from pms_risk.app.state import RiskState
 from pms_risk.app.waits import Waits
 from pms_risk.domain.account import Account
@@ -221,7 +222,7 @@ class OrderFeed:
             self._events.filled(update, price, shot)
             ended.filled = complete
         if booking is not None:
-            self._events.positions(update, booking, account, shot)
+            self._tell_positions(update, account, booking, shot)
 
     def _tell(
         self, update: OrderUpdate, price: Decimal, account: Account, booking: Booking | None, was_placed: bool
@@ -230,13 +231,17 @@ class OrderFeed:
         if booking is not None:
             shot = snapshot(account, self._state.prices.mark)
             self._events.filled(update, price, shot)
-            self._events.positions(update, booking, account, shot)
+            self._tell_positions(update, account, booking, shot)
         elif cause in ("active", "amended"):
             self._events.active(update, price)
         elif cause in ("rejected", "failed") and not was_placed:
             self._events.failed(update, price)
         elif cause in ("cancelled", "expired", "rejected", "failed"):
             self._events.cancelled(update, price, snapshot(account, self._state.prices.mark))
+
+    def _tell_positions(self, update: OrderUpdate, account: Account, booking: Booking, shot: AccountSnapshot) -> None:
+        assert update.fill is not None
+        self._events.positions(occasion_of(update, update.fill, booking), booking, account, shot)
 
 
 def _alarm(order: OrderView, booking: Booking) -> None:

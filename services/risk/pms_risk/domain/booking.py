@@ -1,6 +1,6 @@
-"""What booking an execution has changed: position steps, cash entries, and what is to be told.
+"""What is booked (a deal), and what booking it has changed: position steps, cash entries, and what is to be told.
 
-Owns plain results only. Made by `books`, read by the journal and by the events.
+Owns plain facts only. Made by `books` and `takeover`, read by the journal and by the events.
 """
 
 from dataclasses import dataclass, field
@@ -9,15 +9,25 @@ from decimal import Decimal
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.decimals import ZERO
 from pms_risk.domain.execution import Step
-from pms_risk.domain.fills import FillKey
 from pms_risk.domain.ledger import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """An execution or a takeover, whosoever it concerns. `reference` is part of the key of every entry it makes."""
+
+    reference: str
+    symbol: str
+    leg: PositionSide
+    price: Decimal
+    leverage: Decimal
+    at_ms: int
 
 
 @dataclass(slots=True)
 class Booking:
-    """An execution, booked. `owner` is the account that was charged, or the house."""
+    """A deal, booked. `owner` is the account that was charged, or the house."""
 
-    key: FillKey
     reference: str
     owner: str
     leg: PositionSide

@@ -13,11 +13,11 @@ from pms_common.contracts.bus.base import PositionSide
 from pms_common.contracts.bus.orders import ExchangeAccount, Fill, OrderView
 from pms_common.decimals import ZERO
 from pms_risk.domain.account import SETTLEMENT_ASSET, Account
-from pms_risk.domain.booking import Booking
+from pms_risk.domain.booking import Booking, Deal
 from pms_risk.domain.execution import execute
 from pms_risk.domain.fills import FillKey, FillMemory, Seen
 from pms_risk.domain.holding import CLOSING
-from pms_risk.domain.house import CAPITAL, COMMISSION, EXTERNAL, HOUSE, House, netting
+from pms_risk.domain.house import BAD_DEBT, CAPITAL, COMMISSION, EXTERNAL, HOUSE, House, netting
 from pms_risk.domain.ledger import Cause, Entry
 from pms_risk.domain.position import Position, closing_part
 
@@ -69,33 +69,46 @@ class Books:
         """
         key = fill_key(order, fill)
         account = self.accounts.get(order.account_id)
-        booking = Booking(
-            key, "{}:{}:{}".format(*key), account.id if account is not None else HOUSE, order.position_side
+        deal = Deal(
+            "{}:{}:{}".format(*key), order.symbol, order.position_side, fill.price, order.leverage, fill.trade_ms
         )
+        booking = Booking(deal.reference, account.id if account is not None else HOUSE, deal.leg)
         signed = fill.quantity if order.side == "BUY" else -fill.quantity
         own = _owned(account, order, signed) if account is not None else ZERO
         booking.excess = abs(signed - own) if account is not None else ZERO
-        commission = self._charge_commission(booking, account, fill)
-        profit = self._move_account(booking, account, order, fill, own, commission) if account is not None else ZERO
-        if own != signed:
-            profit += self._move_house(booking, order, fill, signed - own)
-        difference = fill.realized_pnl - profit
-        if difference:
-            self._book_house(booking, netting(order.symbol), difference, "netting", fill)
+        commission = self._charge_commission(booking, account, deal, fill)
+        profit = self.move_account(booking, account, deal, own, commission) if account is not None else ZERO
+        profit += self.move_house(booking, deal, signed - own)
+        self.book_netting(booking, deal, fill.realized_pnl - profit)
+        if account is not None:
+            self.settle_debt(booking, account, deal)
         self.fills.remember(key, fill.trade_ms)
         return booking
 
-    def _move_account(
-        self, booking: Booking, account: Account, order: OrderView, fill: Fill, signed: Decimal, commission: Decimal
+    def _charge_commission(self, booking: Booking, account: Account | None, deal: Deal, fill: Fill) -> Decimal:
+        """Charge the commission of an execution; what of it an account paid."""
+        if not fill.commission:
+            return ZERO
+        if account is None or fill.commission_asset != SETTLEMENT_ASSET:
+            book = COMMISSION if account is not None else EXTERNAL
+            self.book_house(booking, deal, book, -fill.commission, "commission", fill.commission_asset)
+            return ZERO
+        _book_account(booking, deal, account, -fill.commission, "commission")
+        return fill.commission
+
+    # -- the parts of a deal
+
+    def move_account(
+        self, booking: Booking, account: Account, deal: Deal, signed: Decimal, commission: Decimal
     ) -> Decimal:
-        """Apply to the account's position and credit what closing earned; the profit before commission."""
+        """Apply a signed quantity to the account's position and credit what closing earned; the profit before
+        commission."""
         if not signed:
             return ZERO
-        symbol, leg = order.symbol, order.position_side
-        holding = account.holding(symbol, leg)
+        holding = account.holding(deal.symbol, deal.leg)
         before = holding.position
-        open_position = partial(self._open, booking, symbol, order.leverage, fill)
-        moved = execute(before, account.id, signed, fill.price, order.leverage, commission, open_position)
+        open_position = partial(self._open, account.id, deal)
+        moved = execute(before, account.id, signed, deal.price, deal.leverage, commission, open_position)
         booking.steps += moved.steps
         if before is not None and moved.position is not before:
             account.remove_position(holding)
@@ -103,71 +116,51 @@ class Books:
         if moved.position is not None:
             self.take_position(account, moved.position)
         else:
-            account.refresh(symbol, leg)
+            account.refresh(deal.symbol, deal.leg)
         if moved.profit:
-            booking.account_entries.append(
-                account.book_cash(
-                    moved.profit,
-                    key=f"{booking.reference}:realized_pnl",
-                    cause="realized_pnl",
-                    reference=booking.reference,
-                    at_ms=fill.trade_ms,
-                )
-            )
+            _book_account(booking, deal, account, moved.profit, "realized_pnl")
         return moved.profit
 
-    def _move_house(self, booking: Booking, order: OrderView, fill: Fill, signed: Decimal) -> Decimal:
-        """Apply to the external book; the profit before commission."""
-        key = (order.symbol, order.position_side)
+    def move_house(self, booking: Booking, deal: Deal, signed: Decimal) -> Decimal:
+        """Apply a signed quantity to the external book; the profit before commission."""
+        if not signed:
+            return ZERO
+        key = (deal.symbol, deal.leg)
         positions = self.house.positions
-        open_position = partial(self._open, booking, order.symbol, ONE, fill, HOUSE)
-        moved = execute(positions.get(key), HOUSE, signed, fill.price, ONE, ZERO, open_position)
+        moved = execute(positions.get(key), HOUSE, signed, deal.price, ONE, ZERO, partial(self._open, HOUSE, deal))
         booking.steps += moved.steps
         if moved.position is not None:
             positions[key] = moved.position
         else:
             positions.pop(key, None)
         if moved.profit:
-            self._book_house(booking, EXTERNAL, moved.profit, "realized_pnl", fill)
+            self.book_house(booking, deal, EXTERNAL, moved.profit, "realized_pnl")
         return moved.profit
 
-    def _open(self, booking: Booking, symbol: str, leverage: Decimal, fill: Fill, owner: str = "") -> Position:
-        position_id = self._position_id(owner or booking.owner, booking.leg, booking.reference)
-        return Position(position_id, symbol, booking.leg, leverage, fill.trade_ms)
+    def book_netting(self, booking: Booking, deal: Deal, difference: Decimal) -> None:
+        """Book what the exchange has realised beyond the profit of the owners."""
+        if difference:
+            self.book_house(booking, deal, netting(deal.symbol), difference, "netting")
 
-    def _charge_commission(self, booking: Booking, account: Account | None, fill: Fill) -> Decimal:
-        """Charge the commission of an execution; what of it an account paid."""
-        if not fill.commission:
-            return ZERO
-        if account is None or fill.commission_asset != SETTLEMENT_ASSET:
-            book = COMMISSION if account is not None else EXTERNAL
-            self._book_house(booking, book, -fill.commission, "commission", fill, fill.commission_asset)
-            return ZERO
-        booking.account_entries.append(
-            account.book_cash(
-                -fill.commission,
-                key=f"{booking.reference}:commission",
-                cause="commission",
-                reference=booking.reference,
-                at_ms=fill.trade_ms,
-            )
-        )
-        return fill.commission
+    def settle_debt(self, booking: Booking, account: Account, deal: Deal) -> None:
+        """Where an account without a position owes, nothing can pay it any more: the house bears it, and says so."""
+        if account.cash < 0 and not account.positions:
+            debt = -account.cash
+            _book_account(booking, deal, account, debt, "bad_debt")
+            self.book_house(booking, deal, BAD_DEBT, -debt, "bad_debt")
 
-    def _book_house(
-        self, booking: Booking, book: str, amount: Decimal, cause: Cause, fill: Fill, asset: str = SETTLEMENT_ASSET
+    def book_house(
+        self, booking: Booking, deal: Deal, book: str, amount: Decimal, cause: Cause, asset: str = SETTLEMENT_ASSET
     ) -> None:
+        """Change the cash of a book of the house."""
+        key = f"{deal.reference}:{cause}"
         booking.house_entries.append(
-            self.house.book(
-                book,
-                amount,
-                key=f"{booking.reference}:{cause}",
-                cause=cause,
-                reference=booking.reference,
-                at_ms=fill.trade_ms,
-                asset=asset,
-            )
+            self.house.book(book, amount, key=key, cause=cause, reference=deal.reference, at_ms=deal.at_ms, asset=asset)
         )
+
+    def _open(self, owner: str, deal: Deal) -> Position:
+        position_id = self._position_id(owner, deal.leg, deal.reference)
+        return Position(position_id, deal.symbol, deal.leg, deal.leverage, deal.at_ms)
 
     # -- transfers and the first look at the exchange
 
@@ -241,3 +234,10 @@ def _owned(account: Account, order: OrderView, signed: Decimal) -> Decimal:
     if order.reduce_only or order.side == CLOSING.get(order.position_side):
         return closing_part(account.holding(order.symbol, order.position_side).quantity, signed)
     return signed
+
+
+def _book_account(booking: Booking, deal: Deal, account: Account, amount: Decimal, cause: Cause) -> None:
+    key = f"{deal.reference}:{cause}"
+    booking.account_entries.append(
+        account.book_cash(amount, key=key, cause=cause, reference=deal.reference, at_ms=deal.at_ms)
+    )

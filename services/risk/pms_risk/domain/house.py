@@ -5,7 +5,8 @@ to balance. Σ accounts + house = the exchange's wallet, per asset. Used by `boo
 
 Books: `capital` (the wallet not given to an account), `netting:{symbol}` (the exchange realises profit by the pooled
 entry price, an account by its own; the difference is here, and near zero whenever the symbol is flat everywhere),
-`external` (executions that belong to no account), `commission` (commissions in another asset than the settlement's).
+`external` (executions that belong to no account, and what was taken over from accounts), `bad_debt` (what accounts owed
+when they had nothing left), `commission` (commissions in another asset than the settlement's).
 """
 
 from decimal import Decimal
@@ -21,6 +22,7 @@ HOUSE = "house"
 CAPITAL = "capital"
 EXTERNAL = "external"
 COMMISSION = "commission"
+BAD_DEBT = "bad_debt"
 _NETTING = "netting:"
 
 

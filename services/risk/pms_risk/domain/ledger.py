@@ -14,6 +14,7 @@ Cause = Literal[
     "deposit",  # house → account
     "withdrawal",  # account → house
     "opening_wallet",  # the exchange's wallet when it was first seen
+    "bad_debt",  # an account without a position owed more than it had: the house bears it
     "netting",  # the exchange's profit of an execution less the profit booked to its owner
 ]
 

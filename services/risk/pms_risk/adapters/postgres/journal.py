@@ -17,6 +17,7 @@ from pms_common.db import GroupCommit, Statement
 from pms_risk.adapters.postgres import statements as sql
 from pms_risk.domain.account import Account
 from pms_risk.domain.booking import Booking
+from pms_risk.domain.books import fill_key
 from pms_risk.domain.ledger import Entry
 from pms_risk.domain.position import Position
 
@@ -58,11 +59,23 @@ class Journal:
 
     def fill(self, order: OrderView, fill: Fill, booking: Booking, entry_id: str) -> None:
         """An execution with all that it changed; the account's own row is added by the caller."""
-        row = (*booking.key, booking.owner, order.client_order_id, order.side, booking.leg, fill.price, fill.quantity)
+        row = (
+            *fill_key(order, fill),
+            booking.owner,
+            order.client_order_id,
+            order.side,
+            booking.leg,
+            fill.price,
+            fill.quantity,
+        )
         paid = (fill.commission, fill.commission_asset, fill.realized_pnl, booking.profit, booking.excess)
         self._add(sql.FILL, (*row, *paid, fill.trade_ms, entry_id))
+        self.booking(booking, fill.trade_ms)
+
+    def booking(self, booking: Booking, at_ms: int) -> None:
+        """What a deal has changed, without the account's own row."""
         for step in booking.steps:
-            self.position(step.position, step.owner, fill.trade_ms)
+            self.position(step.position, step.owner, at_ms)
         for entry in booking.account_entries:
             self.ledger(entry)
         for entry in booking.house_entries:
