@@ -1,15 +1,15 @@
 """A clock that runs faster: one real second is `speed` seconds for everything in this process that asks or waits.
 
 Owns the patched functions of `time`, the event loop whose waits are shorter, and the periods that are given to Redis,
-whose own clock is not hastened. All processes of a schedule run at the same speed from the same moment, so that every
-period of the product keeps its meaning relative to all others.
+whose own clock is not hastened. All processes of a schedule share one clock, so that every period of the product keeps
+its meaning relative to all others; where the machine is too busy for its speed, it can be slowed for all of them.
 """
 
 import asyncio
+import mmap
 import selectors
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import hiredis
@@ -21,46 +21,68 @@ PERIODS = frozenset({"BLOCK", "PX"})
 """Words of Redis commands that are followed by milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """Since when it runs faster: the wall clock's time then, the monotonic clock's time then, and how much faster."""
+class Clock:
+    """One clock for the process that makes it and for those that it forks afterwards."""
 
-    wall_s: float
-    monotonic_s: float
-    speed: float
+    def __init__(self) -> None:
+        # Which of the two settings below counts; then each one's real moment, its hastened one, the wall clock's lead
+        # over that, and the speed. A reader of the old setting reads a whole one.
+        self._shared = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
+        self._shared[4] = 1.0
+        self.begin(1.0)
 
-    def wall_ns(self) -> int:
-        """The hastened wall clock."""
-        return int((self.wall_s + (real_monotonic() - self.monotonic_s) * self.speed) * 1e9)
+    @property
+    def speed(self) -> float:
+        """Seconds in a real one."""
+        return self._shared[int(self._shared[0]) + 4]
+
+    def monotonic_s(self) -> float:
+        """It never jumps, whatever becomes of the speed and of the wall clock."""
+        shared = self._shared
+        at = int(shared[0])
+        return shared[at + 2] + (real_monotonic() - shared[at + 1]) * shared[at + 4]
+
+    def wall_s(self) -> float:
+        """Seconds since 1970."""
+        return self.monotonic_s() + self._shared[int(self._shared[0]) + 3]
+
+    def begin(self, speed: float) -> None:
+        """Run at that speed from now on; the wall clock starts anew from the real one."""
+        self._set(speed, real_time() - self.monotonic_s())
+
+    def slow(self) -> None:
+        """Run as fast as the real one from now on."""
+        self._set(1.0, self._shared[int(self._shared[0]) + 3])
+
+    def _set(self, speed: float, lead_s: float) -> None:
+        at, monotonic_s = 5 if self._shared[0] == 0 else 0, self.monotonic_s()
+        for place, value in enumerate((real_monotonic(), monotonic_s, lead_s, speed), start=at + 1):
+            self._shared[place] = value
+        self._shared[0] = at
 
 
-_epoch = Epoch(real_time(), real_monotonic(), 1.0)
+clock: Clock
 
 
 def prepare() -> None:
     """Put the functions in place that can be hastened. Before the product is imported: it may keep what it imports."""
-    time.time = lambda: _epoch.wall_ns() / 1e9
-    time.time_ns = lambda: _epoch.wall_ns()  # noqa: PLW0108 (another epoch may come)
-    time.monotonic = lambda: real_monotonic() * _epoch.speed
-    time.monotonic_ns = lambda: int(real_monotonic() * _epoch.speed * 1e9)
+    share()
+    time.time = lambda: clock.wall_s()  # noqa: PLW0108 (another clock may come; so below)
+    time.time_ns = lambda: int(clock.wall_s() * 1e9)
+    time.monotonic = lambda: clock.monotonic_s()  # noqa: PLW0108
+    time.monotonic_ns = lambda: int(clock.monotonic_s() * 1e9)
     hiredis.pack_command = _pack_hastened  # type: ignore[assignment]  # its stub knows tuples of one word only
 
 
-def begin(speed: float) -> Epoch:
-    """Let the wall clock start anew from the real one; the monotonic clock never jumps."""
-    install(Epoch(real_time(), real_monotonic(), speed))
-    return _epoch
-
-
-def install(epoch: Epoch) -> None:
-    """Have this process live by that epoch."""
-    global _epoch  # noqa: PLW0603 (there is one time in a process)
-    _epoch = epoch
+def share() -> None:
+    """A clock of its own for this process and for those that it forks."""
+    global clock  # noqa: PLW0603 (there is one time in a process)
+    clock = Clock()
 
 
 def now_ms() -> int:
     """The hastened wall clock, in milliseconds."""
-    return _epoch.wall_ns() // 1_000_000
+    return int(clock.wall_s() * 1000)
 
 
 def _pack_hastened(words: Any) -> Any:
@@ -71,12 +93,12 @@ def _pack_hastened(words: Any) -> Any:
 
 
 def _shortened(period: Any) -> int:
-    return max(1, int(int(period) / _epoch.speed))
+    return max(1, int(int(period) / clock.speed))
 
 
 class _Selector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(timeout / _epoch.speed if timeout is not None and timeout > 0 else timeout)
+        return super().select(timeout / clock.speed if timeout is not None and timeout > 0 else timeout)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -46,9 +46,15 @@ class Heard:
                 self._take(orders_updates.decode(fields[b"data"]))
 
     async def read_results(self, redis: Redis, requests: Iterable[str]) -> None:
-        """The results of those requests whose result key is there, and of which the stream does not tell."""
-        for request in requests:
-            if request not in self.results and (body := await redis.get(self._names.result(request))) is not None:
+        """Read on, and the results of those requests whose result key is there and of which the stream does not tell.
+
+        Both leave in one MULTI, so a key that was there before the stream was read to its end has its entry in it.
+        """
+        awaited = [request for request in requests if request not in self.results]
+        bodies = [await redis.get(self._names.result(request)) for request in awaited]
+        await self.read(redis)
+        for request, body in zip(awaited, bodies, strict=True):
+            if body is not None and request not in self.results:
                 self.results[request].append(body)
                 self.by_key_alone += 1
 

@@ -29,6 +29,7 @@ from tests.faults import haste
 from tests.faults.nursery import Birth
 
 from pms_common import logging as pms_logging
+from pms_common import service
 from pms_common.bus.incarnation import Incarnation
 from pms_common.clock import now_ms
 from pms_common.service import Lifecycle
@@ -59,11 +60,16 @@ class Deaths:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def prepare() -> None:
+    """What every life would do again, done once before all of them. Large pages would be copied for each one."""
+    load_settings(main.SERVICE, env_file=None)  # pydantic looks at the fields at the first time
+    service.use_large_pages = lambda *_: 0
+
+
 def live(birth: Birth) -> int:
     """Live; the exit code."""
     try:
         os.environ.update(birth.environment)
-        haste.install(haste.Epoch(*birth.epoch))
         settings = load_settings(main.SERVICE, env_file=None)
         pms_logging.configure(main.SERVICE, settings.log_level, settings.log_format)
         _tell_redis_time()

@@ -20,10 +20,9 @@ PR_SET_PDEATHSIG = 1
 
 
 class Birth(msgspec.Struct, frozen=True):
-    """What a new life is given: its environment, the epoch of its clock, where it writes, and what it dies of."""
+    """What a new life is given: its environment, where it writes, and what it dies of."""
 
     environment: dict[str, str]
-    epoch: tuple[float, float, float]
     log: str
     ports: dict[int, str]
     deaths: list[tuple[str, int]] = []

@@ -31,9 +31,10 @@ class Place:
 def work(place: Place, seeds: Iterable[int], speed: float, tell: Callable[[Played], None]) -> None:
     """Carry out the schedules of these seeds. Before it no loop and no thread may exist in this process."""
     valkey = start_valkey(place.folder / "valkey")
+    life.prepare()
     gc.freeze()  # a fork copies what the collector touches
+    haste.share()
     nursery = Nursery(life.live)
-    haste.begin(speed)
     world = World(valkey.url, valkey.port, place.database_url, make_url(place.database_url).port or 5432)
     try:
         with asyncio.Runner(loop_factory=haste.new_loop) as runner:
