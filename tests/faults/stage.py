@@ -30,7 +30,8 @@ HASTE_S = 10.0
 LOOK_MS = 400
 QUIET_MS = 300
 RESTART_MS = 500
-DEPOSED = "another process has taken the lease"
+DEPOSED = ("another process has taken the lease", "was superseded by")
+"""What a life says that finds its successor in Redis, or in the journal."""
 DEFECTS = ("Exception in callback", "exception was never retrieved")
 """What asyncio writes of an exception that reaches nobody."""
 ORDERS = "SELECT * FROM pms_orders.orders"
@@ -111,7 +112,7 @@ class Stage:
             self.played.counts.update(f"kills at {point}" for point, _ in deaths)
             return
         why = [line for line in log.read_text(errors="replace").splitlines() if "task_failed" in line]
-        if any(DEPOSED in line for line in why):
+        if any(word in line for line in why for word in DEPOSED):
             self.played.counts["lives that another deposed"] += 1
         else:
             self.played.ends.append(f"life {life} ended by itself with exit code {code}: {' '.join(why)}")

@@ -1,6 +1,7 @@
 """The order service against the running simulator, Valkey and PostgreSQL."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.integration.pms_orders.desk import Desk, Simulator, simulator
@@ -40,16 +41,26 @@ async def rig(names: Names, redis_url: str, database: str) -> AsyncIterator[Rig]
     await made.kill()
 
 
-@pytest.fixture
-async def desk(names: Names, redis_url: str, database: str, exchange: dict[str, str]) -> AsyncIterator[Desk]:
-    """A ready order service on a market of 64,000.0 to 64,000.1."""
+@asynccontextmanager
+async def desk_at(
+    address: dict[str, str], names: Names, redis_url: str, database: str, **env: str
+) -> AsyncIterator[Desk]:
+    """A ready order service at this exchange, with these settings besides."""
     await empty(database)
-    sim = Simulator(exchange)
+    sim = Simulator(address)
     await sim.reset()
     made = Desk(names, redis_url, database, sim)
+    made.process.settings.update(env)
     try:
         await made.start()
         yield made
     finally:
         await made.stop()
         await sim.close()
+
+
+@pytest.fixture
+async def desk(names: Names, redis_url: str, database: str, exchange: dict[str, str]) -> AsyncIterator[Desk]:
+    """A ready order service on a market of 64,000.0 to 64,000.1."""
+    async with desk_at(exchange, names, redis_url, database) as made:
+        yield made

@@ -54,7 +54,7 @@ class Instance(Desk):
         """Wait for `/ready`; what kept it from ready is the error."""
         until = time.monotonic() + PATIENCE_S
         async with aiohttp.ClientSession() as http:
-            while (why := await self._not_ready(http)) and time.monotonic() < until:
+            while (why := await self._not_ready(http)) and time.monotonic() < until:  # noqa: ASYNC110 (the probe is asked)
                 await asyncio.sleep(0.05)
         assert not why, f"not ready: {why}\n{self.process.log}"
 

@@ -4,17 +4,12 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.integration.pms_orders.conftest import empty
-from tests.integration.pms_orders.desk import WAIT_S, Desk, Simulator, place_order, simulator
+from tests.integration.pms_orders.conftest import desk_at
+from tests.integration.pms_orders.desk import WAIT_S, Desk, place_order, simulator
 
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.orders import CancelOrder
@@ -88,46 +83,6 @@ async def test_many_cancels_of_a_symbol_leave_as_batches_each_with_its_own_outco
     arrived = [item["name"] for item in await desk.sim.get("/sim/requests")]
     assert "DELETE /fapi/v1/batchOrders" in arrived
     await desk.drained()
-
-
-@asynccontextmanager
-async def desk_at(
-    address: dict[str, str], names: Names, redis_url: str, database: str, **env: str
-) -> AsyncIterator[Desk]:
-    """A ready order service at this exchange."""
-    await empty(database)
-    sim = Simulator(address)
-    await sim.reset()
-    made = Desk(names, redis_url, database, sim)
-    made.process.settings.update(env)
-    try:
-        await made.start()
-        yield made
-    finally:
-        await made.stop()
-        await sim.close()
-
-
-async def test_an_ed25519_key_logs_on_and_signs_no_more(
-    names: Names, redis_url: str, database: str, tmp_path: Path
-) -> None:
-    key = Ed25519PrivateKey.generate()
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    (tmp_path / "secret.pem").write_text(secret)
-    (tmp_path / "keys.json").write_text(json.dumps([{"key": "ed-key", "secret": secret}]))
-    own = {"PMS_BINANCE_API_KEY": "ed-key", "PMS_BINANCE_API_SECRET_FILE": str(tmp_path / "secret.pem")}
-    with simulator(PMS_SIM_KEYS_FILE=str(tmp_path / "keys.json")) as address:
-        async with desk_at(address, names, redis_url, database, **own) as desk:
-            order = await desk.place("r1")
-            await desk.until_state(order, "active")
-            await cut(desk, 60)
-            over_rest = await desk.place("r2")
-            await desk.until_state(over_rest, "active")
-            requests = await desk.sim.get("/sim/requests")
-    said = {item["name"]: item for item in requests}
-    assert "session.logon" in said
-    placed = next(item for item in requests if item["params"].get("newClientOrderId") == order.client_order_id)
-    assert placed["transport"] == "ws" and "apiKey" not in placed["params"]
 
 
 async def test_r25_a_ban_is_respected_by_the_next_process_too(desk: Desk) -> None:

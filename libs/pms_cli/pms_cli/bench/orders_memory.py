@@ -25,7 +25,7 @@ from pms_common.names import Names
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.retention import Retention
 
-AT_ONCE = 500
+AT_ONCE = 2_000
 MAX_ENDED = 5_000
 STREAM = 10_000
 SAMPLES = 20

@@ -1,15 +1,15 @@
 """Does the exchange answer, do the clocks agree, are the symbols, keys and position mode what the settings say?"""
 
-import hashlib
-import hmac
 import time
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from pms_cli.health.finding import Finding
 from pms_common.clock import now_ms
-from pms_common.settings import Settings
+from pms_common.settings import Settings, SettingsError
+from pms_orders.adapters.binance.signing import Signer
 
 MAX_OFFSET_MS = 500
 """Half of the recvWindow of one second with which orders are signed."""
@@ -58,7 +58,10 @@ async def _symbols(session: aiohttp.ClientSession, settings: Settings) -> Findin
 
 
 async def _position_mode(session: aiohttp.ClientSession, settings: Settings) -> Finding:
-    status, body = await _signed(session, settings, "/fapi/v1/positionSide/dual")
+    try:
+        status, body = await _signed(session, settings, "/fapi/v1/positionSide/dual")
+    except SettingsError as error:
+        return Finding("wrong", "keys", str(error), "correct PMS_BINANCE_API_SECRET")
     if status != 200:
         advice = "the key needs the permission for futures, and this machine's address where it is restricted"
         return Finding("wrong", "keys", f"refused: {body.get('code')} {body.get('msg')}", advice)
@@ -73,10 +76,9 @@ async def _position_mode(session: aiohttp.ClientSession, settings: Settings) -> 
 
 async def _signed(session: aiohttp.ClientSession, settings: Settings, path: str) -> tuple[int, dict[str, Any]]:
     assert settings.binance_api_key is not None and settings.binance_api_secret is not None
-    query = f"recvWindow=5000&timestamp={now_ms()}"
-    secret = settings.binance_api_secret.get_secret_value().encode()
-    signature = hmac.new(secret, query.encode(), hashlib.sha256).hexdigest()
-    headers = {"X-MBX-APIKEY": settings.binance_api_key.get_secret_value()}
-    async with session.get(f"{path}?{query}&signature={signature}", headers=headers) as answer:
+    signer = Signer(settings.binance_api_key.get_secret_value(), settings.binance_api_secret.get_secret_value())
+    query = signer.signed(f"recvWindow=5000&timestamp={now_ms()}")
+    headers = {"X-MBX-APIKEY": signer.api_key}
+    async with session.get(URL(f"{path}?{query}", encoded=True), headers=headers) as answer:
         body: dict[str, Any] = await answer.json()
         return answer.status, body
