@@ -94,7 +94,7 @@ class _Service:
         self.inlet = CommandInlet(outbox, self.marks, self.answers, now_ms, require_account=required)
         self.journal = journal
         self.cursors = Cursors(store, journal)
-        self.events = Events(self.updates)
+        self.events = Events(self.updates, state.brackets)
         self.waits_key = names.own(SERVICE, "waits")
         self.waits = Waits(state, outbox, self.answers, self.waits_key)
         self.late = LateFills(store)

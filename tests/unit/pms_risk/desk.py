@@ -90,7 +90,7 @@ class Desk:
         self.journal = Journal(commit, outbox)
         self.marks = Marks(bus, names, "risk")
         self.updates = UpdatesWriter(outbox, names.updates("risk"), 1)
-        self.events = Events(self.updates)
+        self.events = Events(self.updates, self.state.brackets)
         self.answers = Answers(names, outbox, self.updates, self.marks)
         self.waits = Waits(self.state, outbox, self.answers, "waits")
         self.feed = OrderFeed(self.state, outbox, self.journal, self.events, self.waits, lambda *_: None)

@@ -48,7 +48,7 @@ def test_quotients_are_shown_with_the_digits_of_a_double() -> None:
 def test_the_risk_cache_tells_more() -> None:
     owner = books().accounts["a"]
     owner.put_order(live("o1", "SELL", "0.1", 120, reduce_only=True))
-    shot = json.loads(encode(risk_snapshot(owner, {"BTCUSDT": D(90)}.get, 5)))
+    shot = json.loads(encode(risk_snapshot(owner, {"BTCUSDT": D(90)}.get, {}, 5)))
     position = shot["positions"][0]
     assert (position["markPrice"], position["unrealizedPnl"], position["pnlPercent"]) == (90, -3, -100)
     assert shot["accountLiqPrice"] == position["liquidationPrice"] == 0
@@ -58,7 +58,7 @@ def test_the_risk_cache_tells_more() -> None:
 
 
 def test_without_a_price_what_needs_one_is_null() -> None:
-    position = json.loads(encode(risk_snapshot(books().accounts["a"], {}.get, 5)))["positions"][0]
+    position = json.loads(encode(risk_snapshot(books().accounts["a"], {}.get, {}, 5)))["positions"][0]
     assert (position["markPrice"], position["unrealizedPnl"], position["pnlPercent"]) == (None, None, None)
 
 
@@ -67,4 +67,4 @@ def test_the_static_price_is_that_of_the_formula() -> None:
     owner = made.accounts["a"]
     owner.book_cash(D(-990), key="k", cause="withdrawal", reference="r", at_ms=1)
     (position,) = owner.open_positions()
-    assert liquidation_price(owner, position) == D("67.22222222222222")
+    assert liquidation_price(owner, position, {}) == D("67.22222222222222")

@@ -10,7 +10,16 @@ from typing import Literal
 
 import msgspec
 
-from pms_common.contracts.base import LiquidationMode, OrderState, OrderType, Origin, PositionSide, Side, Wire
+from pms_common.contracts.base import (
+    LiquidationMode,
+    MaintenanceMode,
+    OrderState,
+    OrderType,
+    Origin,
+    PositionSide,
+    Side,
+    Wire,
+)
 
 AccountStatus = Literal["ACTIVE", "FROZEN", "LIQUIDATED"]
 
@@ -38,11 +47,16 @@ class AccountSnapshot(Wire, frozen=True, kw_only=True):
 
 
 class RiskPosition(SnapshotPosition, frozen=True, kw_only=True):
-    """An open position in the risk cache. What needs a price is null while there is none."""
+    """An open position in the risk cache. What needs a price is null while there is none.
+
+    `liquidationPrice` is reckoned with the whole account, `isolatedLiquidationPrice` with the position's own margin.
+    """
 
     notional: Decimal
     mark_price: Decimal | None
     liquidation_price: Decimal | None
+    isolated_liquidation_price: Decimal
+    maintenance_margin: Decimal
     unrealized_pnl: Decimal | None
     pnl_percent: Decimal | None
     opened_at_ms: int = msgspec.field(name="openedAt")
@@ -79,6 +93,7 @@ class RiskSnapshot(Wire, frozen=True, kw_only=True):
     timestamp_ms: int = msgspec.field(name="timestamp")
     status: AccountStatus
     liquidation_mode: LiquidationMode
+    maintenance_mode: MaintenanceMode
     balance: Decimal
     equity: Decimal
     margin_used: Decimal

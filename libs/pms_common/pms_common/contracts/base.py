@@ -46,6 +46,9 @@ StalkMode = Literal["none", "maintain", "trail"]
 
 LiquidationMode = Literal["ADL_30", "INSTANT_CLOSE", "TAKEOVER"]
 
+MaintenanceMode = Literal["flat", "brackets"]
+"""`flat`: maintenance margin is the account's `maintenanceRate` of the notional; `brackets`: the exchange's tiers."""
+
 TradingState = Literal["active", "reducing", "halted"]
 
 

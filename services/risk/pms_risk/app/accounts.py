@@ -1,4 +1,5 @@
-"""The operators' account commands: create, deposit, withdraw, freeze, unfreeze, set_rules.
+"""The operators' account commands: create, deposit, withdraw, freeze, unfreeze, set_rules,
+set_mode.
 
 Owns their rules and that each is durable before it is answered. Used by the inlet of `op:account`.
 """
@@ -56,6 +57,7 @@ class Accounts:
             "freeze": self._freeze,
             "unfreeze": self._unfreeze,
             "set_rules": self._set_rules,
+            "set_mode": self._set_mode,
         }
 
     def decide(self, request: Request) -> Taken:
@@ -152,6 +154,15 @@ class Accounts:
             given["max_leverage"] = Decimal(given["max_leverage"])
         account.set_rules(replace(account.rules, **given))
         self._journal.rules(account)
+        return account
+
+    def _set_mode(self, _: Request, command: AccountCommand) -> Account:
+        account = self._state.account(command.sub_account_id)
+        account.set_mode(
+            command.liquidation_mode or account.liquidation_mode,
+            command.maintenance_mode or account.maintenance_mode,
+            command.maintenance_rate or account.maintenance_rate,
+        )
         return account
 
     # -- cash

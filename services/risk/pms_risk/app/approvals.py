@@ -6,6 +6,7 @@ Used by the handlers of commands and of algos' children.
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from pms_common import ids
 from pms_common.bus import Outbox
@@ -70,7 +71,8 @@ class Approvals:
         """What the rules say, and the account's unrealised profit where its prices are fresh."""
         state, account, symbol = self._state, ask.account, ask.spec.symbol
         now_ms = state.now_ms()
-        pnl, missing = account.pnl(lambda held: state.prices.fresh_mark(held, now_ms))
+        marks = partial(state.prices.fresh_mark, now_ms=now_ms)
+        pnl, missing = account.pnl(marks)
         fresh_pnl = pnl if missing is None else None
         trial = Trial(
             account=account,
@@ -82,6 +84,8 @@ class Approvals:
             reduce_only=ask.reduce_only,
             mark=state.prices.fresh_mark(symbol, now_ms),
             pnl=fresh_pnl,
+            marks=marks,
+            brackets=state.brackets,
             spec=ask.spec,
             state=state.trading_state(account.id, symbol),
             symbol_frozen=symbol in state.reconciliation.frozen_symbols,

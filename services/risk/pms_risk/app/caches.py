@@ -63,6 +63,6 @@ class Caches:
         self._written[account.id] = account.version
 
     def _cache(self, account: Account) -> bytes:
-        body = encode(risk_snapshot(account, self._state.prices.mark, self._state.now_ms()))
+        body = encode(risk_snapshot(account, self._state.prices.mark, self._state.brackets, self._state.now_ms()))
         self._outbox.set(self._names.risk(account.id), body, RISK_TTL_S)
         return body

@@ -28,6 +28,7 @@ from pms_common.contracts.events.positions import PositionClosed, PositionReduce
 from pms_risk.domain.account import Account
 from pms_risk.domain.booking import Booking
 from pms_risk.domain.execution import Step
+from pms_risk.domain.maintenance import Brackets
 from pms_risk.domain.snapshot import liquidation_price, shown
 
 _VENUE_STATUS = {"cancelled": "CANCELED", "expired": "EXPIRED", "rejected": "REJECTED", "failed": "FAILED"}
@@ -37,8 +38,9 @@ _REASON_OF_ORIGIN = {"TRAIL_STOP": "TRAIL_STOP", "LIQUIDATION": "LIQUIDATE"}
 class Events:
     """Writes public events to risk's updates stream."""
 
-    def __init__(self, updates: UpdatesWriter) -> None:
+    def __init__(self, updates: UpdatesWriter, brackets: Brackets) -> None:
         self._updates = updates
+        self._brackets = brackets
 
     def tell(self, key: str, event: Event) -> None:
         """Publish one event under its key."""
@@ -90,7 +92,7 @@ class Events:
     def positions(self, occasion: "Occasion", booking: Booking, account: Account, snapshot: AccountSnapshot) -> None:
         """What an execution or a takeover did to its owner's position."""
         for step in booking.own_steps:
-            event = _position_event(occasion, step, account, snapshot)
+            event = _position_event(occasion, step, account, snapshot, self._brackets)
             self.tell(f"{occasion.key}:{event.__struct_config__.tag}:{step.position.id}", event)
 
 
@@ -145,7 +147,7 @@ def _reason(order: OrderView, flipped: bool) -> str:
 
 
 def _position_event(
-    occasion: Occasion, step: Step, account: Account, snapshot: AccountSnapshot
+    occasion: Occasion, step: Step, account: Account, snapshot: AccountSnapshot, brackets: Brackets
 ) -> PositionClosed | PositionReduced | PositionUpdated:
     position = step.position
     fields: dict[str, Any] = {
@@ -180,5 +182,5 @@ def _position_event(
         notional=shown(position.notional),
         leverage=int(position.leverage),
         margin=shown(position.margin),
-        liquidation_price=liquidation_price(account, position),
+        liquidation_price=liquidation_price(account, position, brackets),
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from pms_common.contracts.bus.exchange import LeverageBracket
 from pms_common.contracts.bus.orders import Reference, SymbolSpec
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_risk.domain.account import Account
@@ -38,6 +39,7 @@ class RiskState:
     gates: Gates = field(default_factory=Gates)
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
     specs: dict[str, SymbolSpec] = field(default_factory=dict)
+    brackets: dict[str, tuple[LeverageBracket, ...]] = field(default_factory=dict)
     taker_fee: Decimal = DEFAULT_TAKER_FEE
     orders_ready: bool = False
     orders_why: str = "the order service has not spoken yet"

@@ -10,6 +10,7 @@ import secrets
 from pms_common.bus import Entry, GapDetector, Outbox
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import RequestDone, SnapshotBegin, SnapshotEnd, SnapshotRequest
+from pms_common.contracts.bus.exchange import Brackets
 from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate, Reference
 from pms_common.contracts.bus.streams import orders_updates
 from pms_common.logging import get_logger
@@ -104,6 +105,8 @@ class OrdersUpdates:
             self._exchange.on_facts(update)
         elif isinstance(update, Reference):
             self._state.learn(update)
+        elif isinstance(update, Brackets):
+            self._state.brackets.update(update.symbols)
         elif isinstance(update, OrdersReady):
             self._state.orders_ready, self._state.orders_why = update.ready, update.why
         elif isinstance(update, SnapshotBegin | SnapshotEnd) and update.token == self._request.token:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Literal
 
-from pms_common.contracts.base import LiquidationMode
+from pms_common.contracts.base import LiquidationMode, MaintenanceMode
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.decimals import ZERO
 from pms_risk.domain.holding import Holding
 from pms_risk.domain.ledger import Cause, Entry, post
-from pms_risk.domain.math import DEFAULT_MAINTENANCE_RATE, unrealized_pnl
+from pms_risk.domain.maintenance import DEFAULT_RATE
+from pms_risk.domain.math import unrealized_pnl
 from pms_risk.domain.orders import LiveOrder
 from pms_risk.domain.position import Position
 from pms_risk.domain.rules import Rules
@@ -36,6 +37,7 @@ class Account:
             "holdings",
             "id",
             "liquidation_mode",
+            "maintenance_mode",
             "maintenance_rate",
             "name",
             "orders",
@@ -53,7 +55,8 @@ class Account:
         self.cash = ZERO
         self.status: Status = "ACTIVE"
         self.rules = Rules()
-        self.maintenance_rate = DEFAULT_MAINTENANCE_RATE
+        self.maintenance_mode: MaintenanceMode = "flat"
+        self.maintenance_rate = DEFAULT_RATE
         self.liquidation_mode: LiquidationMode = "ADL_30"
         self.holdings: dict[Key, Holding] = {}
         self.positions: dict[str, Holding] = {}
@@ -99,6 +102,11 @@ class Account:
     def set_rules(self, rules: Rules) -> None:
         """Set its limits; they hold for the next order."""
         self.rules = rules
+        self.version += 1
+
+    def set_mode(self, liquidation: LiquidationMode, maintenance: MaintenanceMode, rate: Decimal) -> None:
+        """Set how it is liquidated and how its maintenance margin is reckoned."""
+        self.liquidation_mode, self.maintenance_mode, self.maintenance_rate = liquidation, maintenance, rate
         self.version += 1
 
     def book_cash(self, amount: Decimal, *, key: str, cause: Cause, reference: str, at_ms: int) -> Entry:

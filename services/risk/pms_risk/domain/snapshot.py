@@ -11,15 +11,9 @@ from itertools import islice
 from pms_common.contracts.account import AccountSnapshot, RiskOrder, RiskPosition, RiskSnapshot, SnapshotPosition
 from pms_common.decimals import ZERO
 from pms_risk.domain.account import Account, Marks
-from pms_risk.domain.math import (
-    Leg,
-    account_liquidation_price,
-    liquidation_prices,
-    maintenance_margin,
-    margin_ratio,
-    static_liquidation_price,
-    unrealized_pnl,
-)
+from pms_risk.domain.evaluation import evaluate, static_price
+from pms_risk.domain.maintenance import Brackets
+from pms_risk.domain.math import Leg
 from pms_risk.domain.orders import LiveOrder
 from pms_risk.domain.position import Position
 
@@ -55,41 +49,38 @@ def _position(position: Position) -> SnapshotPosition:
     )
 
 
-def risk_snapshot(account: Account, marks: Marks, now_ms: int) -> RiskSnapshot:
+def risk_snapshot(account: Account, marks: Marks, brackets: Brackets, now_ms: int) -> RiskSnapshot:
     """Value of the risk cache."""
-    positions = list(account.open_positions())
-    found = [marks(position.symbol) for position in positions]
-    pnls = [
-        unrealized_pnl(position.quantity, position.cost, mark) if mark is not None else ZERO
-        for position, mark in zip(positions, found, strict=True)
-    ]
-    legs = [Leg(position.quantity, position.cost, pnl) for position, pnl in zip(positions, pnls, strict=True)]
-    rate = account.maintenance_rate
-    prices = liquidation_prices(legs, account.cash, rate, account.rules.liquidation_threshold)
-    largest = account_liquidation_price(legs, prices)
-    pnl = sum(pnls, ZERO)
-    equity = account.cash + pnl
-    maintenance = maintenance_margin(account.notional, rate)
+    standing = evaluate(account, marks, brackets)
+    largest = standing.account_liquidation_price()
+    rows = zip(standing.positions, standing.marks, standing.legs, standing.liquidation_prices(), strict=True)
     return RiskSnapshot(
         sub_account_id=account.id,
         timestamp_ms=now_ms,
         status=account.status,
         liquidation_mode=account.liquidation_mode,
+        maintenance_mode=account.maintenance_mode,
         balance=account.cash,
-        equity=shown(max(equity, ZERO)),
+        equity=shown(max(standing.equity, ZERO)),
         margin_used=shown(account.margin),
-        available_margin=shown(equity - account.margin),
-        unrealized_pnl=shown(pnl),
-        margin_ratio=shown(margin_ratio(maintenance, equity)),
-        maintenance_margin=shown(maintenance),
+        available_margin=shown(standing.equity - account.margin),
+        unrealized_pnl=shown(standing.pnl),
+        margin_ratio=shown(standing.ratio),
+        maintenance_margin=shown(standing.maintenance),
         total_exposure=shown(account.notional),
         account_liq_price=shown(largest) if largest is not None else None,
-        positions=tuple(_risk_position(*facts) for facts in zip(positions, found, pnls, prices, strict=True)),
+        positions=tuple([_risk_position(*row, _isolated(account, row[0], brackets)) for row in rows]),
         open_orders=tuple([_order(order) for order in _newest(account.orders)]),
     )
 
 
-def _risk_position(position: Position, mark: Decimal | None, pnl: Decimal, liquidation: Decimal) -> RiskPosition:
+def _isolated(account: Account, position: Position, brackets: Brackets) -> Decimal:
+    return static_price(account, position, brackets, position.margin)
+
+
+def _risk_position(
+    position: Position, mark: Decimal | None, leg: Leg, liquidation: Decimal, isolated: Decimal
+) -> RiskPosition:
     margin = position.margin
     return RiskPosition(
         id=position.id,
@@ -102,8 +93,10 @@ def _risk_position(position: Position, mark: Decimal | None, pnl: Decimal, liqui
         notional=shown(position.notional),
         mark_price=mark,
         liquidation_price=shown(liquidation),
-        unrealized_pnl=shown(pnl) if mark is not None else None,
-        pnl_percent=shown(_HUNDRED * pnl / margin) if mark is not None and margin else None,
+        isolated_liquidation_price=shown(isolated),
+        maintenance_margin=shown(leg.maintenance),
+        unrealized_pnl=shown(leg.pnl) if mark is not None else None,
+        pnl_percent=shown(_HUNDRED * leg.pnl / margin) if mark is not None and margin else None,
         opened_at_ms=position.opened_ms,
     )
 
@@ -135,14 +128,6 @@ def _order(order: LiveOrder) -> RiskOrder:
     )
 
 
-def liquidation_price(account: Account, position: Position) -> Decimal:
+def liquidation_price(account: Account, position: Position, brackets: Brackets) -> Decimal:
     """The static liquidation price of one position, as position events show it."""
-    return shown(
-        static_liquidation_price(
-            position.quantity,
-            position.cost,
-            account.cash,
-            account.maintenance_rate,
-            account.rules.liquidation_threshold,
-        )
-    )
+    return shown(static_price(account, position, brackets, account.cash))

@@ -5,16 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pms_common.contracts.base import LiquidationMode, TradingState
+from pms_common.contracts.base import LiquidationMode, MaintenanceMode, TradingState
 from pms_common.contracts.commands.base import AccountRule, Command, Owner, StreamKind
 from pms_common.contracts.errors import ErrorCode
 from pms_common.contracts.rules import Bool, Id, Integer, Leverage, Number, OneOf, Report, Symbol, SymbolName, Usdt
 from pms_common.contracts.shapes import ListOf
 
 AccountAction = Literal["create", "deposit", "withdraw", "freeze", "unfreeze", "set_rules", "set_mode", "takeover"]
-MaintenanceMode = Literal["flat", "brackets"]
-"""`flat`: maintenance margin is the account's `maintenanceRate` of the notional; `brackets`: the exchange's."""
-
 ALL_SYMBOLS = "*"
 
 _RULES = {

@@ -42,7 +42,8 @@ class Journal:
     def account(self, account: Account) -> None:
         """The account's row as it is now."""
         row = (account.id, account.name, account.status, account.cash, account.maintenance_rate)
-        self._add(sql.ACCOUNT, (*row, account.liquidation_mode, account.created_ms, account.created_by))
+        modes = (account.maintenance_mode, account.liquidation_mode)
+        self._add(sql.ACCOUNT, (*row, *modes, account.created_ms, account.created_by))
 
     def rules(self, account: Account) -> None:
         """The account's limits."""

@@ -7,16 +7,19 @@ whose key is the last line of defence and whose repeat is dropped before it gets
 from pms_common.db import Statement
 
 ACCOUNT = Statement(
-    "INSERT INTO pms_risk.accounts (id, name, status, cash, maintenance_rate, liquidation_mode, created_ms, created_by)"
-    " SELECT id, name, status, cash, maintenance_rate, liquidation_mode, created_ms, created_by FROM :rows"
+    "INSERT INTO pms_risk.accounts (id, name, status, cash, maintenance_rate, maintenance_mode, liquidation_mode,"
+    " created_ms, created_by) SELECT id, name, status, cash, maintenance_rate, maintenance_mode, liquidation_mode,"
+    " created_ms, created_by FROM :rows"
     " ON CONFLICT (id) DO UPDATE SET name = excluded.name, status = excluded.status, cash = excluded.cash,"
-    " maintenance_rate = excluded.maintenance_rate, liquidation_mode = excluded.liquidation_mode",
+    " maintenance_rate = excluded.maintenance_rate, maintenance_mode = excluded.maintenance_mode,"
+    " liquidation_mode = excluded.liquidation_mode",
     {
         "id": "text",
         "name": "text",
         "status": "text",
         "cash": "numeric",
         "maintenance_rate": "numeric",
+        "maintenance_mode": "text",
         "liquidation_mode": "text",
         "created_ms": "bigint",
         "created_by": "text",

@@ -132,6 +132,7 @@ def _account(row: Mapping[str, Any], rules: Rules) -> Account:
     account.cash = row["cash"]
     account.status = row["status"]
     account.maintenance_rate = row["maintenance_rate"]
+    account.maintenance_mode = row["maintenance_mode"]
     account.liquidation_mode = row["liquidation_mode"]
     account.rules = rules
     return account

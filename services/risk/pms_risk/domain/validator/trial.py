@@ -4,16 +4,18 @@ Owns the arithmetic of the pre-trade check (source: the reference of the earlier
 differences: live orders count by what they reserve, and the profit of an opposite position counts once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pms_common.contracts.bus.base import Side
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.contracts.errors import ErrorCode, FieldError
 from pms_common.decimals import ZERO
-from pms_risk.domain.account import Account
+from pms_risk.domain.account import Account, Marks
+from pms_risk.domain.evaluation import maintenance_of
 from pms_risk.domain.gates import State
-from pms_risk.domain.math import available_margin, maintenance_margin, usage_ratio
+from pms_risk.domain.maintenance import Brackets, maintenance_margin
+from pms_risk.domain.math import available_margin, usage_ratio
 from pms_risk.domain.position import Position
 
 _INFINITE = Decimal("Infinity")
@@ -24,7 +26,8 @@ class Trial:
     """One order of an account. `price` is its limit price, None for a market order.
 
     `mark` and `pnl` are None where a price that they need is missing or stale. `spec` is None only where the symbol's
-    filters are not to be looked at. `reduce_only` orders lower risk and are asked for less; with `venue_reduces` they
+    filters are not to be looked at. `marks` and `brackets` are needed where those make the maintenance margin.
+    `reduce_only` orders lower risk and are asked for less; with `venue_reduces` they
     are reduce-only at the exchange too, which then has no minimum notional.
     """
 
@@ -37,6 +40,8 @@ class Trial:
     reduce_only: bool = False
     mark: Decimal | None = None
     pnl: Decimal | None = None
+    marks: Marks = lambda _: None
+    brackets: Brackets = field(default_factory=dict)
     spec: SymbolSpec | None = None
     state: State = "active"
     symbol_frozen: bool = False
@@ -68,7 +73,7 @@ def compute(trial: Trial, account: Account, mark: Decimal, pnl: Decimal) -> Comp
     required = notional / trial.leverage if trial.leverage else _INFINITE
     equity = account.cash + pnl
     rest = account.notional - opposite_notional
-    maintenance = maintenance_margin(rest, account.maintenance_rate)
+    maintenance = _maintenance(trial, account, rest, opposite)
     return Computed(
         price=price,
         notional=notional,
@@ -79,6 +84,14 @@ def compute(trial: Trial, account: Account, mark: Decimal, pnl: Decimal) -> Comp
         maintenance=maintenance,
         usage=usage_ratio(equity, account.margin - opposite_margin + account.reserved_margin, required),
     )
+
+
+def _maintenance(trial: Trial, account: Account, rest: Decimal, opposite: Position | None) -> Decimal:
+    """Maintenance margin of the account without the opposite position; flat, it follows from the notional `rest`."""
+    if account.maintenance_mode == "flat":
+        return maintenance_margin(rest, account.maintenance_rate)
+    kept = [position for position in account.open_positions() if position is not opposite]
+    return sum([maintenance_of(account, held, trial.marks(held.symbol), trial.brackets) for held in kept], ZERO)
 
 
 def refusal(code: ErrorCode, message: str, field: str | None = None) -> FieldError:
