@@ -11,6 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from pms_common.bus import updates_in
 from pms_common.contracts.bus.common import RequestDone
 from pms_common.contracts.bus.exchange import ForeignOrder
 from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate
@@ -43,7 +44,8 @@ class Heard:
             entries: Any = await redis.xrange(self._stream, min=f"({self._last}")
             for entry_id, fields in entries:
                 self._last = entry_id.decode()
-                self._take(orders_updates.decode(fields[b"data"]))
+                for update in updates_in(fields):
+                    self._take(orders_updates.decode(update))
 
     async def read_results(self, redis: Redis, requests: Iterable[str]) -> None:
         """Read on, and the results of those requests whose result key is there and of which the stream does not tell.

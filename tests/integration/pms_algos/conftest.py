@@ -17,6 +17,7 @@ import pytest
 import redis.asyncio
 from tests.services import PATIENCE_S, ServiceProcess
 
+from pms_common.bus import updates_in
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.base import FINAL_STATES, Update, encode
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, Tick, snapshot_request
@@ -241,7 +242,8 @@ class World:
         return json.loads(found)
 
     async def updates(self) -> list[Any]:
-        return [algos_updates.decode(f[b"data"]) for _, f in await self.client.xrange(self.names.updates("algos"))]
+        entries = await self.client.xrange(self.names.updates("algos"))
+        return [algos_updates.decode(update) for _, fields in entries for update in updates_in(fields)]
 
     async def events(self, type_: str) -> list[dict[str, Any]]:
         found = [u for u in await self.updates() if getattr(u, "type", None) == type_]

@@ -17,6 +17,7 @@ import redis.asyncio
 from tests.services import ServiceProcess
 
 from pms_cli.embedded import free_port
+from pms_common.bus import updates_in
 from pms_common.contracts.bus.base import Message, encode
 from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, OrderUpdate, PlaceOrder
 from pms_common.contracts.bus.streams import orders_updates
@@ -193,7 +194,7 @@ class Desk:
         for _, entries in answer or ():
             for entry_id, fields in entries:
                 self._last = entry_id.decode()
-                self.updates.append(orders_updates.decode(fields[b"data"]))
+                self.updates += map(orders_updates.decode, updates_in(fields))
 
     def of(self, order: PlaceOrder) -> list[OrderUpdate]:
         """What was heard of one order."""

@@ -11,7 +11,7 @@ import msgspec
 from tests.unit.pms_orders.orders import place, spec
 
 from pms_common.answers import Answers
-from pms_common.bus import Bus, UpdatesWriter
+from pms_common.bus import Bus, UpdatesWriter, updates_in
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.base import Message, encode
 from pms_common.contracts.bus.orders import AmendOrder, OrderUpdate, PlaceOrder
@@ -226,7 +226,7 @@ class Rig:
         """Everything on the updates stream."""
         await self.bus.outbox.flush()
         entries: Any = await self.bus.redis.xrange(self.names.updates(SERVICE))
-        return [orders_updates.decode(fields[b"data"]) for _, fields in entries]
+        return [orders_updates.decode(update) for _, fields in entries for update in updates_in(fields)]
 
     async def told_of(self, name: str) -> list[OrderUpdate]:
         return [u for u in await self.told() if isinstance(u, OrderUpdate) and u.order.client_order_id == name]

@@ -19,6 +19,7 @@ from tests.services import ServiceProcess
 from tests.unit.pms_risk.world import Exchange, spec
 
 from pms_cli.embedded import free_port
+from pms_common.bus import updates_in
 from pms_common.contracts.bus.base import FINAL_STATES, encode
 from pms_common.contracts.bus.common import (
     PublicEvent,
@@ -294,9 +295,9 @@ class Rig:
         """Public events so far, repeats left out as the gateway does."""
         found: dict[str, dict[str, Any]] = {}
         for _, fields in await self.redis.xrange(self.names.updates("risk")):
-            update = risk_updates.decode(fields[b"data"])
-            if isinstance(update, PublicEvent):
-                found.setdefault(update.key, json.loads(bytes(update.payload)))
+            for update in map(risk_updates.decode, updates_in(fields)):
+                if isinstance(update, PublicEvent):
+                    found.setdefault(update.key, json.loads(bytes(update.payload)))
         return list(found.values())
 
     async def event(self, type_: str, count: int = 1) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.integration.pms_risk.rig import D, Rig
 
+from pms_common.bus import updates_in
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import PublicEvent
 from pms_common.contracts.bus.risk import ChildOrder
@@ -19,9 +20,9 @@ TRADE: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "quantity": 0.01, "
 async def all_keys(rig: Rig) -> Counter[str]:
     found: Counter[str] = Counter()
     for _, fields in await rig.redis.xrange(rig.names.updates("risk")):
-        update = risk_updates.decode(fields[b"data"])
-        if isinstance(update, PublicEvent):
-            found[update.key] += 1
+        for update in map(risk_updates.decode, updates_in(fields)):
+            if isinstance(update, PublicEvent):
+                found[update.key] += 1
     return found
 
 
@@ -223,8 +224,8 @@ async def test_children_of_algos_are_approved_or_refused(rig: Rig) -> None:
     async with asyncio.timeout(10):
         while refused is None:
             for _, fields in await rig.redis.xrange(rig.names.updates("risk")):
-                update = risk_updates.decode(fields[b"data"])
-                refused = update if type(update).__name__ == "ChildRefused" else refused
+                for update in map(risk_updates.decode, updates_in(fields)):
+                    refused = update if type(update).__name__ == "ChildRefused" else refused
             await asyncio.sleep(0.01)
     assert refused.client_order_id == "PMS_one_CHS_2"
     assert refused.error_code == "INSUFFICIENT_MARGIN"

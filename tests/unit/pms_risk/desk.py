@@ -49,6 +49,8 @@ class Paper:
     def add(self, stream: str, data: bytes) -> None:
         self.streams.setdefault(stream, []).append(data)
 
+    tell = add
+
     def set(self, key: str, value: bytes, ex_s: int | None = None) -> None:
         self.keys[key] = value
 

@@ -47,12 +47,14 @@ ACCOUNTS = 100
 class Inside:
     """A running one. `heard` counts the events of orders."""
 
-    def __init__(self, bus: Bus, commits: GroupCommit, journal: Journal, manager: OrderManager, stream: str) -> None:
+    def __init__(
+        self, bus: Bus, commits: GroupCommit, journal: Journal, manager: OrderManager, updates: UpdatesWriter
+    ) -> None:
         self.bus = bus
         self.commits = commits
         self.journal = journal
         self.manager = manager
-        self.stream = stream
+        self.updates = updates
         self.heard = 0
 
     def place(self, name: str, number: int) -> None:
@@ -113,7 +115,7 @@ async def inside(redis_url: str, database: str, names: Names, max_ended: int = M
     manager.sender = Sender(budget, gates, transport, manager.bar, now_ms, {})
     writing = [asyncio.create_task(commits.run()), asyncio.create_task(bus.run())]
     try:
-        yield Inside(bus, commits, journal, manager, names.updates(SERVICE))
+        yield Inside(bus, commits, journal, manager, updates)
     finally:
         await commits.close()
         for task in writing:

@@ -60,11 +60,12 @@ async def _run(redis_url: str, database: str, orders: int) -> None:
     engine = create_engine(database)
     retention = Retention(engine, 0, now_ms)
     share = max(AT_ONCE, orders // SAMPLES)
-    async with inside(redis_url, database, Names(f"bench{uuid.uuid4().hex[:8]}"), MAX_ENDED) as running:
+    names = Names(f"bench{uuid.uuid4().hex[:8]}")
+    async with inside(redis_url, database, names, MAX_ENDED) as running:
         began_s = time.monotonic()
         for first in range(0, orders, share):
             await live(running, first, min(share, orders - first))
-            await running.bus.redis.xtrim(running.stream, STREAM)
+            await running.bus.redis.xtrim(names.updates("orders"), STREAM)
             removed = await retention.sweep(pause_s=0)
             told = {"orders": first + share, "objects": objects(), "resident_kb": resident_kb(), "removed": removed}
             print(json.dumps({**told, "seconds": round(time.monotonic() - began_s, 1)}), flush=True)

@@ -63,8 +63,8 @@ async def _through(redis_url: str, database: str, orders: int) -> dict[str, Any]
         peer.kill()
         await peer.communicate()
         await _clean(redis_url, namespace)
-    if took["entries"] < took["events"]:
-        raise RuntimeError(f"of {took['events']} events only {took['entries']} were told")
+    if took["updates"] < took["events"]:
+        raise RuntimeError(f"of {took['events']} events only {took['updates']} were told")
     return took
 
 

@@ -115,11 +115,10 @@ async def service(redis_url: str, database: str, namespace: str, port: int, orde
             await asyncio.sleep(0.005)
         await running.bus.outbox.flush()
         took = {"seconds": time.perf_counter() - began_s, "cpu_s": time.process_time() - cpu_s}
-        entries = await running.bus.redis.xlen(running.stream)
         socket.drop()
         await running.journal.flush()
         journalled = time.perf_counter() - began_s
-        print(json.dumps({**took, "events": running.heard, "entries": entries, "journalled_s": journalled}))
+        print(json.dumps({**took, "events": running.heard, "updates": running.updates.n, "journalled_s": journalled}))
 
 
 def decoder(orders: int) -> None:

@@ -279,7 +279,8 @@ def _entries(names: Names) -> list[Entry]:
     for number in range(2 * MAX_ORDERS + IN_FLIGHT):
         data = asked.replace(b"@", client_order_id(names.namespace, "a", "LMT", str(number)).encode())
         made.append(Entry(tracker, f"{now}-{number}", data, {}))
-    tracker.opened([entry.id for entry in made])
+    for entry in made:
+        tracker.opened(entry.id)
     return made
 
 

@@ -4,7 +4,7 @@
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -30,7 +30,7 @@ class Tracker:
         """Entries above were certainly not handed out yet."""
         self.on_confirmed = on_confirmed
         self._order: deque[str] = deque()
-        self._open: set[str] = set()
+        self._open: dict[str, int] = {}
 
     def __len__(self) -> int:
         """Entries handed out and not acknowledged."""
@@ -42,10 +42,10 @@ class Tracker:
         handed_out = self._order[-1] if self._order else self.cursor
         self.known_until = max(self.replayed_until, id_key(handed_out))
 
-    def opened(self, ids: list[str]) -> None:
-        """These entries are handed to their handler."""
-        self._order.extend(ids)
-        self._open.update(ids)
+    def opened(self, entry_id: str, parts: int = 1) -> None:
+        """This entry is handed to its handler, in so many parts."""
+        self._order.append(entry_id)
+        self._open[entry_id] = parts
 
     def in_process(self, entry_id: str) -> bool:
         """Whether the entry was handed out and is not acknowledged."""
@@ -57,17 +57,27 @@ class Tracker:
 
     def confirmed(self, ids: list[str]) -> None:
         """Redis has the acknowledgement of these entries."""
-        unacked = self._open
-        before = len(unacked)
-        unacked.difference_update(ids)
-        order = self._order
+        unacked, order, parts = self._open, self._order, 0
+        for entry_id in ids:
+            parts += unacked.pop(entry_id, 0)
         while order and order[0] not in unacked:
             self.cursor = order.popleft()
-        self.on_confirmed(before - len(unacked))
+        self.on_confirmed(parts)
 
 
-class Entry(msgspec.Struct, eq=False):
-    """One stream entry.
+PACK = b"updates"
+"""The one field of an entry that carries several updates."""
+SEPARATOR = b"\n"
+"""Between them: JSON as we write it has none."""
+
+
+def updates_in(fields: Mapping[bytes, bytes]) -> list[bytes]:
+    """The updates of one entry of an updates stream, for those who read it without a consumer."""
+    return fields[PACK].split(SEPARATOR) if PACK in fields else [fields[b"data"]]
+
+
+class Entry(msgspec.Struct, eq=False, gc=False):
+    """One stream entry, or one update of an entry that carries several: then `part` of those in `unsettled`.
 
     `data` is the `data` field, or b"" where there is none; `fields` are the other fields (the flat form that a person
     with redis-cli writes). `suspect`: redelivered, or older than this writer or this incarnation of Redis, so that
@@ -80,6 +90,15 @@ class Entry(msgspec.Struct, eq=False):
     fields: dict[str, str]
     redelivered: bool = False
     suspect: bool = False
+    part: int = 0
+    unsettled: set[int] | None = None
+
+    def settled(self) -> bool:
+        """Whether with the acknowledgement of this part all parts of the entry are acknowledged."""
+        if self.unsettled is None:
+            return True
+        self.unsettled.discard(self.part)
+        return not self.unsettled
 
     @property
     def stream(self) -> str:

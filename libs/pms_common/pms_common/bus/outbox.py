@@ -33,7 +33,7 @@ MAX_BYTES = 32 * 1024 * 1024
 HARD_FACTOR = 8
 """A producer that adds this many times the bound ignores `full`; it is stopped."""
 
-Savepoint = tuple[int, int, list[object]]
+Savepoint = tuple[tuple[int, int, int], list[object]]
 Ready = Callable[[str, bool, str], None]
 """Told (part, ok, why), like `Lifecycle.ready`."""
 
@@ -90,6 +90,12 @@ class Outbox:
         """Append an entry with one field, `data`."""
         self._append(xadd(stream, data, maxlen), repeatable=False)
 
+    def tell(self, stream: str, update: bytes) -> None:
+        """Append an update; those that leave in one write share entries, in their order."""
+        self._open.tell(stream, update)
+        if not self._scheduled:
+            self._schedule()
+
     def set(self, key: str, value: bytes, ex_s: int | None = None) -> None:
         """Set a key, with its life in seconds."""
         self.command("SET", key, value, *(() if ex_s is None else ("EX", ex_s)))
@@ -121,7 +127,7 @@ class Outbox:
 
     def begin_stretch(self) -> None:
         """End what others added and begin a stretch that the caller ends, sparing a turn of the event loop."""
-        if self._open.commands or self._open.acks:
+        if self._open.count or self._open.acks:
             self.end_stretch()
         self._scheduled = True
 
@@ -132,7 +138,9 @@ class Outbox:
             self._open = Stretch()
             return
         stretch = self._open
-        if stretch.commands:
+        if stretch.acks:
+            stretch.acks = [entry for entry in stretch.acks if entry.settled()]
+        if stretch.count:
             self._open = Stretch()
             stretch.acks += self._take_late()
             self._gather(stretch)
@@ -146,7 +154,7 @@ class Outbox:
         self._write()
 
     def _gather(self, stretch: Stretch) -> None:
-        self._commands += len(stretch.commands)
+        self._commands += stretch.count
         self._bytes += stretch.size
         if self._bytes > HARD_FACTOR * self._max_bytes or self._commands > HARD_FACTOR * self._max_commands:
             self._fail(OutboxFull(f"{self._commands} commands ({self._bytes} bytes) are waiting for Redis"))
@@ -170,14 +178,16 @@ class Outbox:
     def savepoint(self) -> Savepoint:
         """Where the current stretch is, for `rollback`."""
         stretch = self._open
-        return len(stretch.commands), len(stretch.acks), [writer.mark() for writer in self._writers]
+        added = (len(stretch.commands), len(stretch.updates), len(stretch.acks))
+        return added, [writer.mark() for writer in self._writers]
 
     def rollback(self, savepoint: Savepoint) -> None:
         """Forget what was added to the current stretch since `savepoint`."""
-        commands, acks, marks = savepoint
+        (commands, updates, acks), marks = savepoint
         stretch = self._open
         stretch.size -= sum(map(len, stretch.commands[commands:]))
-        del stretch.commands[commands:], stretch.acks[acks:]
+        stretch.size -= sum(len(update) for _, update in stretch.updates[updates:])
+        del stretch.commands[commands:], stretch.updates[updates:], stretch.acks[acks:]
         for writer, mark in zip(self._writers, marks, strict=True):
             writer.back(mark)
 
@@ -195,7 +205,7 @@ class Outbox:
     @property
     def pending(self) -> int:
         """Commands added that Redis has not answered."""
-        return self._commands + len(self._open.commands)
+        return self._commands + self._open.count
 
     async def room(self) -> None:
         """Wait until the outbox is not full. Raises `OutboxError` if it has failed."""
@@ -252,10 +262,10 @@ class Outbox:
         if self._inflight is not None or not self._gathered:
             return
         stretches = [self._gathered.popleft()]
-        commands = len(stretches[0].commands)
-        while self._gathered and commands + len(self._gathered[0].commands) <= MAX_WRITE:
+        commands = stretches[0].count
+        while self._gathered and commands + self._gathered[0].count <= MAX_WRITE:
             stretches.append(self._gathered.popleft())
-            commands += len(stretches[-1].commands)
+            commands += stretches[-1].count
         write = self._inflight = Write(stretches, *self._marks.next())
         line.request(write.payload, write.replies, self._answered)
 

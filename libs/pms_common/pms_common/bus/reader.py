@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pms_common.bus.cursors import ensure_group
 from pms_common.bus.dial import Backoff, Dial
-from pms_common.bus.entry import Entry, Tracker
+from pms_common.bus.entry import PACK, SEPARATOR, Entry, Tracker
 from pms_common.bus.errors import RespError, is_infrastructure
 from pms_common.bus.handling import Handling
 from pms_common.bus.ids import ZERO, IdKey, id_key, id_ms
@@ -23,6 +23,8 @@ log = get_logger(__name__)
 
 COUNT = 100
 """Entries of one stream a read: 1,000 is no faster (measured), and a batch is one MULTI."""
+UPDATES_COUNT = 10
+"""The same of an updates stream, whose entries carry up to `MAX_PACK` updates."""
 BLOCK_MS = 750
 """A read takes entries until it ends, also for a process that was stopped meanwhile: it has to end before the belief in
 the lease does (1.45 s, renewed every 0.3 s), from when on they are its successor's."""
@@ -237,12 +239,19 @@ class Reader:
 
     def _hand_out_new(self, tracker: Tracker, entries: Reply) -> None:
         handle = self._handling.handle
-        ids = [entry_id.decode() for entry_id, _ in entries]
-        tracker.opened(ids)
-        self._flow.opened(len(ids))
-        for entry_id, (_, raw) in zip(ids, entries, strict=True):
-            data, fields = _fields(raw)
-            handle(Entry(tracker, entry_id, data, fields))
+        handed: list[Entry] = []
+        for raw_id, raw in entries:
+            handed += self._opened(tracker, raw_id.decode(), raw)
+        for entry in handed:
+            handle(entry)
+
+    def _opened(
+        self, tracker: Tracker, entry_id: str, raw: list[bytes], redelivered: bool = False, suspect: bool = False
+    ) -> list[Entry]:
+        entries = _parts(tracker, entry_id, raw, redelivered, suspect)
+        tracker.opened(entry_id, len(entries))
+        self._flow.opened(len(entries))
+        return entries
 
     def _hand_out_again(self, tracker: Tracker, entries: Reply, pending: bool) -> None:
         remembered = set() if pending else tracker.remembered()
@@ -250,25 +259,33 @@ class Reader:
             entry_id = raw_id.decode()
             if self._known(tracker, entry_id, remembered):
                 continue
-            data, fields = _fields(raw or [])
             redelivered = pending or id_key(entry_id) <= tracker.replayed_until
             suspect = redelivered or id_ms(entry_id) < self._incarnation.suspect_before_ms
-            entry = Entry(tracker, entry_id, data, fields, redelivered, suspect)
-            tracker.opened([entry_id])
-            self._flow.opened(1)
-            if raw is None:
-                self._handling.bury(entry, "deleted from the stream before it was handled", 0)
-            else:
-                self._handling.handle(entry)
+            for entry in self._opened(tracker, entry_id, raw or [], redelivered, suspect):
+                if raw is None:
+                    self._handling.bury(entry, "deleted from the stream before it was handled", 0)
+                else:
+                    self._handling.handle(entry)
 
 
-def _fields(raw: list[bytes]) -> tuple[bytes, dict[str, str]]:
-    if len(raw) == 2 and raw[0] == b"data":
-        return raw[1], {}
+def _parts(tracker: Tracker, entry_id: str, raw: list[bytes], redelivered: bool, suspect: bool) -> list[Entry]:
+    """The entry as its handler sees it: once, or once for each update it carries."""
+    if len(raw) == 2:
+        field, data = raw
+        if field == b"data":
+            return [Entry(tracker, entry_id, data, {}, redelivered, suspect)]
+        if field == PACK:
+            updates = data.split(SEPARATOR)
+            unsettled = set(range(len(updates)))
+            return [
+                Entry(tracker, entry_id, update, {}, redelivered, suspect, part, unsettled)
+                for part, update in enumerate(updates)
+            ]
     # Bytes that are no UTF-8 are shown replaced; the handler's validation then names the field.
     fields = dict(zip(raw[::2], raw[1::2], strict=True))
     data = fields.pop(b"data", b"")
-    return data, {key.decode(errors="replace"): value.decode(errors="replace") for key, value in fields.items()}
+    shown = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in fields.items()}
+    return [Entry(tracker, entry_id, data, shown, redelivered, suspect)]
 
 
 def _no_group(error: Exception) -> bool:

@@ -1,8 +1,8 @@
 """Retention: what may be removed from which stream, in a slow task off the hot path.
 
-Work streams keep an entry until every group of the fixed table has acknowledged it. Updates streams have a hard cap;
-a group past it is told to `on_lost` (it recovers by snapshot and replay, having seen the gap). Aged streams
-(`pms:dead`, `pms:events`) are kept by time. Nothing unacknowledged goes silently.
+Work streams keep an entry until every group of the fixed table has acknowledged it. Updates streams have a hard cap, in
+entries and in memory; a group past it is told to `on_lost` (it recovers by snapshot and replay, having seen the gap).
+Aged streams (`pms:dead`, `pms:events`) are kept by time. Nothing unacknowledged goes silently.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ log = get_logger(__name__)
 
 PERIOD_S = 5.0
 UPDATES_CAP = 100_000
-"""Entries: about 40 MB, and minutes of a saturated system."""
+"""Entries: about 40 MB where each carries one update."""
+UPDATES_BYTES = 256 * 1024 * 1024
+"""Where they carry many: a minute of a saturated system."""
 DEAD_KEPT_MS = 7 * 24 * 3600 * 1000
 EVENTS_KEPT_MS = 24 * 3600 * 1000
 
@@ -39,12 +41,13 @@ class Trimmer:
         aged: Mapping[str, int] | None = None,
         on_lost: OnLost | None = None,
         updates_cap: int = UPDATES_CAP,
+        updates_bytes: int = UPDATES_BYTES,
     ) -> None:
         self._client = client
         self._streams = streams
         self._aged = dict(aged or {})
         self._on_lost = on_lost
-        self._cap = updates_cap
+        self._cap, self._bytes = updates_cap, updates_bytes
 
     async def run(self) -> None:
         """Trim every few seconds until cancelled. A Redis that cannot be asked is asked again the next time."""
@@ -77,10 +80,12 @@ class Trimmer:
 
     async def _trim_updates(self, stream: Stream) -> None:
         state = await stream_state(self._client, stream.name, stream.groups)
-        if state.length <= self._cap:
+        used = await self._client.memory_usage(stream.name) or 0
+        cap = min(self._cap, state.length * self._bytes // used) if used > self._bytes else self._cap
+        if state.length <= cap:
             return
         needed = {name: await self._first_needed(stream.name, group) for name, group in state.groups.items()}
-        await self._client.xtrim(stream.name, maxlen=self._cap, approximate=False)
+        await self._client.xtrim(stream.name, maxlen=cap, approximate=False)
         first = await next_after(self._client, stream.name, ZERO)
         for name, entry_id in needed.items():
             if entry_id is not None and (first is None or id_key(entry_id) < id_key(first)):

@@ -37,7 +37,7 @@ class UpdatesWriter:
 
     def publish(self, update: Update) -> None:
         """Give the update its epoch and number (whatever it had) and append it to the stream."""
-        self._outbox.add(self._stream, self._numbered(update))
+        self._outbox.tell(self._stream, self._numbered(update))
 
     def mark(self) -> int:
         """Its state, for rollbacks of the outbox."""

@@ -1,13 +1,14 @@
 """What the outbox writes: stretches of commands, and the one MULTI they leave in.
 
-Owns the bytes of a write, how many replies they get, and whether those say that it was executed. Does no I/O. Used by
-the outbox alone.
+Owns the bytes of a write, how many replies they get, and whether those say that it was executed. Updates of one stream
+that leave in one write share entries. Does no I/O. Used by the outbox alone.
 """
 
 import functools
 import secrets
+from collections.abc import Iterator
 
-from pms_common.bus.entry import Entry, Tracker
+from pms_common.bus.entry import PACK, SEPARATOR, Entry, Tracker
 from pms_common.bus.errors import RespError
 from pms_common.bus.resp import Replies, Word, pack
 
@@ -15,15 +16,46 @@ REPEATABLE = frozenset({"SET", "DEL", "XACK", "HSET", "HDEL", "EXPIRE", "PEXPIRE
 """Executed twice these leave what they leave once: alone they need no MULTI and no mark."""
 
 
+MAX_PACK = 32
+MAX_PACK_BYTES = 32 * 1024
+"""Updates in one entry: what an entry costs Redis and its readers is then next to nothing an update."""
+
+
 @functools.lru_cache(maxsize=1024)
-def _xadd_head(stream: str, maxlen: int | None) -> bytes:
+def _xadd_head(stream: str, maxlen: int | None, field: Word) -> bytes:
     bound: tuple[Word, ...] = () if maxlen is None else ("MAXLEN", "~", maxlen)
-    return pack(("XADD", stream, *bound, "*", "data", ""))[: -len(b"$0\r\n\r\n")]
+    return pack(("XADD", stream, *bound, "*", field, ""))[: -len(b"$0\r\n\r\n")]
 
 
-def xadd(stream: str, data: bytes, maxlen: int | None) -> bytes:
-    """A packed XADD of one field, `data`. All but the data is packed once: a third of the time."""
-    return b"%b$%d\r\n%b\r\n" % (_xadd_head(stream, maxlen), len(data), data)
+def xadd(stream: str, data: bytes, maxlen: int | None, field: Word = "data") -> bytes:
+    """A packed XADD of one field. All but the data is packed once: a third of the time."""
+    return b"%b$%d\r\n%b\r\n" % (_xadd_head(stream, maxlen, field), len(data), data)
+
+
+def packs(updates: list[bytes]) -> Iterator[list[bytes]]:
+    """The updates in their order, those together that share an entry."""
+    some: list[bytes] = []
+    size = 0
+    for update in updates:
+        if some and (len(some) == MAX_PACK or size + len(update) > MAX_PACK_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(update)
+        size += len(update)
+    if some:
+        yield some
+
+
+def _xadd_updates(updates: list[tuple[str, bytes]]) -> Iterator[bytes]:
+    by_stream: dict[str, list[bytes]] = {}
+    for stream, update in updates:
+        by_stream.setdefault(stream, []).append(update)
+    for stream, told in by_stream.items():
+        for some in packs(told):
+            if len(some) == 1:
+                yield xadd(stream, some[0], None)
+            else:
+                yield xadd(stream, SEPARATOR.join(some), None, PACK)
 
 
 MARK_KEPT_S = 7 * 24 * 3600
@@ -61,13 +93,19 @@ _EXEC = pack(("EXEC",))
 class Stretch:
     """What was added without an await in between."""
 
-    __slots__ = ("acks", "commands", "repeatable", "size")
+    __slots__ = ("acks", "commands", "repeatable", "size", "updates")
 
     def __init__(self) -> None:
         self.commands: list[bytes] = []
+        self.updates: list[tuple[str, bytes]] = []
         self.acks: list[Entry] = []
         self.size = 0
         self.repeatable = True
+
+    @property
+    def count(self) -> int:
+        """Commands and updates."""
+        return len(self.commands) + len(self.updates)
 
     def add(self, packed: bytes, *, repeatable: bool = False) -> None:
         """Append a packed command."""
@@ -75,6 +113,12 @@ class Stretch:
         self.size += len(packed)
         if not repeatable:
             self.repeatable = False
+
+    def tell(self, stream: str, update: bytes) -> None:
+        """Append an update to its stream."""
+        self.updates.append((stream, update))
+        self.size += len(update)
+        self.repeatable = False
 
 
 class Write:
@@ -87,12 +131,16 @@ class Write:
         self.size = self.commands = 0
         self.acks: dict[Tracker, list[str]] = {}
         packed: list[bytes] = []
+        updates: list[tuple[str, bytes]] = []
         for stretch in stretches:
             packed += stretch.commands
+            updates += stretch.updates
             self.size += stretch.size
             for entry in stretch.acks:
                 self.acks.setdefault(entry.tracker, []).append(entry.id)
-        self.commands = len(packed)
+        self.commands = len(packed) + len(updates)
+        if updates:
+            packed += _xadd_updates(updates)
         for tracker, ids in self.acks.items():
             packed.append(pack(("XACK", tracker.stream, tracker.group, *ids)))
         if len(packed) == 1 and stretches[0].repeatable:

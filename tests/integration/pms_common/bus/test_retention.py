@@ -95,6 +95,14 @@ async def test_r28_updates_stream_has_a_hard_cap_and_names_the_lost_group(js, na
     assert sorted(lost) == [(stream.name, "algos"), (stream.name, "gateway")]
 
 
+async def test_r28_updates_stream_is_bounded_in_memory_too(js, names):
+    stream = Stream(names.updates("orders"), Kind.UPDATES, ())
+    for _ in range(100):
+        await js.xadd(stream.name, {"updates": b"x" * 10_000})
+    await Trimmer(js, [stream], updates_bytes=200_000).trim()
+    assert 10 <= await js.xlen(stream.name) <= 25
+
+
 async def test_dead_letters_are_kept_by_time(js, names):
     now = int(time.time() * 1000)
     await js.xadd(names.dead, {"reason": "old"}, id=f"{now - 10_000}-0")

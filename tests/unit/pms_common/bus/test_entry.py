@@ -16,7 +16,7 @@ def test_cursor_is_below_every_unacknowledged_entry(steps):
         waiting = [entry_id for entry_id in handed_out if entry_id not in done]
         if is_open or not waiting:
             entry_id = f"{len(handed_out) + 1}-0"
-            tracker.opened([entry_id])
+            tracker.opened(entry_id)
             handed_out.append(entry_id)
         else:
             entry_id = waiting[pick % len(waiting)]
@@ -33,7 +33,7 @@ def test_cursor_is_below_every_unacknowledged_entry(steps):
 def test_confirmed_twice_counts_once():
     counted = []
     tracker = Tracker("s", "g", "0-0", counted.append)
-    tracker.opened(["1-0"])
+    tracker.opened("1-0")
     tracker.confirmed(["1-0"])
     tracker.confirmed(["1-0"])
     assert sum(counted) == 1
@@ -43,7 +43,7 @@ def test_recheck_covers_what_was_handed_out_and_what_comes_again():
     tracker = Tracker("s", "g", "5-0", lambda _count: None)
     tracker.recheck("0-0")
     assert tracker.known_until == (5, 0)
-    tracker.opened(["7-0"])
+    tracker.opened("7-0")
     tracker.recheck("6-0")
     assert (tracker.known_until, tracker.replayed_until) == ((7, 0), (6, 0))
 

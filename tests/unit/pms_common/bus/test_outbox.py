@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pms_common.bus import dial as dial_module
-from pms_common.bus.entry import Entry, Tracker
+from pms_common.bus.entry import SEPARATOR, Entry, Tracker, updates_in
 from pms_common.bus.errors import OutboxError, OutboxFull
 from pms_common.bus.outbox import Outbox
 from pms_common.bus.resp import Connection
+from pms_common.bus.write import MAX_PACK, MAX_PACK_BYTES, packs
 
 STREAM = "s"
 
@@ -27,6 +28,7 @@ class Model:
         self.plan = list(plan)
         self.keys = {}
         self.entries = []
+        self.sizes = []
         self.acked = []
         self.execs = []
         self.connections = 0
@@ -48,7 +50,7 @@ class Model:
                 replies.append(b"+OK\r\n")
             elif name == b"EXEC":
                 done = b"".join(self.apply(command) for command in queued)
-                self.execs.append([w[4] for w in queued if w[0] == b"XADD"])
+                self.execs.append([data for w in queued if w[0] == b"XADD" for data in w[4].split(SEPARATOR)])
                 replies.append(b"*%d\r\n%s" % (len(queued), done))
                 queued = None
             elif queued is not None:
@@ -66,8 +68,11 @@ class Model:
             case [b"GET", key]:
                 value = self.keys.get(key)
                 return b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
-            case [b"XADD", _, b"*", b"data", data]:
-                self.entries.append(data)
+            case [b"XADD", _, b"*", b"data" | b"updates" as field, data]:
+                held = updates_in({field: data})
+                assert (field == b"data") == (len(held) == 1)
+                self.entries += held
+                self.sizes.append(len(held))
                 return b"$3\r\n1-1\r\n"
             case [b"XACK", _, _, *ids]:
                 self.acked += ids
@@ -148,9 +153,12 @@ programs = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 4)), min_size=1,
 
 
 @settings(deadline=None, max_examples=300)
-@given(program=programs, plan=st.lists(fates, max_size=12))
-def test_each_stretch_is_executed_once_in_order_and_whole(program, plan):
-    """Whatever is lost: every entry is in the stream exactly once, in order, with all of its stretch in one MULTI."""
+@given(program=programs, plan=st.lists(fates, max_size=12), how=st.sampled_from([Outbox.add, Outbox.tell]))
+def test_each_stretch_is_executed_once_in_order_and_whole(program, plan, how):
+    """Whatever is lost: every entry is in the stream exactly once, in order, with all of its stretch in one MULTI.
+
+    So is every update, though those that leave together share entries.
+    """
 
     async def scenario():
         model = Model(plan)
@@ -160,7 +168,7 @@ def test_each_stretch_is_executed_once_in_order_and_whole(program, plan):
             stretch = [b"%d" % (number + i) for i in range(size)]
             number += size
             for data in stretch:
-                outbox.add(STREAM, data)
+                how(outbox, STREAM, data)
             stretches.append(stretch)
             await asyncio.sleep(0)  # the stretch ends with the first await, whatever others do
             for _ in range(turns):
@@ -188,7 +196,7 @@ def test_output_and_acknowledgement_are_one(plan, count):
         tracker = Tracker("in", "g", "0-0", confirmed.append)
         for i in range(1, count + 1):
             entry = Entry(tracker, f"{i}-0", b"%d" % i, {})
-            tracker.opened([entry.id])
+            tracker.opened(entry.id)
             outbox.add(STREAM, b"%d-0" % i)
             outbox.ack(entry)
             await asyncio.sleep(0)
@@ -217,6 +225,71 @@ async def test_gathers_while_a_write_is_in_flight():
     await outbox.flush()
     assert model.writes == 3
     task.cancel()
+
+
+@given(updates=st.lists(st.binary(max_size=80), max_size=200), big=st.integers(0, 3))
+def test_updates_share_entries_in_their_order_and_within_bounds(updates, big):
+    updates += [b"x" * MAX_PACK_BYTES] * big
+    shared = list(packs(updates))
+    assert [update for some in shared for update in some] == updates
+    for some in shared:
+        assert 1 <= len(some) <= MAX_PACK
+        assert len(some) == 1 or sum(map(len, some)) <= MAX_PACK_BYTES
+
+
+async def test_an_update_alone_is_an_entry_and_those_gathered_share_them():
+    """One update leaves at once by itself; what comes while it is in flight leaves in as few entries as may be."""
+    model = Model()
+    outbox, task = await running(model)
+    outbox.add(STREAM, b"0")
+    await outbox.flush()  # the line is there
+    outbox.tell(STREAM, b"1")
+    outbox.end_stretch()
+    for i in range(2, MAX_PACK + 7):
+        outbox.tell(STREAM, b"%d" % i)
+        outbox.end_stretch()
+    await outbox.flush()
+    assert model.entries == [b"%d" % i for i in range(MAX_PACK + 7)]
+    assert model.sizes == [1, 1, MAX_PACK, 5]
+    assert outbox.pending == 0
+    task.cancel()
+
+
+async def test_a_rollback_takes_updates_back():
+    model = Model()
+    outbox, task = await running(model)
+    outbox.begin_stretch()
+    outbox.tell(STREAM, b"kept")
+    savepoint = outbox.savepoint()
+    outbox.tell(STREAM, b"taken back")
+    outbox.rollback(savepoint)
+    outbox.end_stretch()
+    await outbox.flush()
+    assert model.entries == [b"kept"]
+    task.cancel()
+
+
+@given(parts=st.integers(1, 8), order=st.lists(st.integers(0, 7), max_size=30))
+def test_an_entry_is_acknowledged_with_the_last_of_its_parts(parts, order):
+    """In whatever order they are acknowledged, also twice."""
+
+    async def scenario():
+        model = Model()
+        outbox, task = await running(model)
+        tracker = Tracker("in", "g", "0-0", lambda _count: None)
+        tracker.opened("1-0", parts)
+        unsettled, acked = set(range(parts)), set()
+        for part in order:
+            if part >= parts:
+                continue
+            outbox.ack(Entry(tracker, "1-0", b"", {}, part=part, unsettled=unsettled))
+            await outbox.flush()
+            acked.add(part)
+            assert bool(model.acked) == (len(acked) == parts)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scenario())
 
 
 async def test_a_repeatable_command_alone_needs_no_multi():
@@ -300,7 +373,8 @@ def entry_of(number):
     return Entry(Tracker("in", "risk", "0-0", lambda count: None), f"{number}-0", b"", {})
 
 
-async def test_acknowledgements_alone_wait_for_a_write_to_go_with():
+async def test_acknowledgements_alone_wait_for_a_write_to_go_with(monkeypatch):
+    monkeypatch.setattr("pms_common.bus.outbox.LATE_ACKS_S", 60)
     model = Model()
     outbox, running_task = await running(model)
     await outbox.flush()

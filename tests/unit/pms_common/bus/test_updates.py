@@ -76,7 +76,7 @@ class Recorder:
     def register(self, numbered):
         self.numbered = numbered
 
-    def add(self, stream, data):
+    def tell(self, stream, data):
         self.added.append((stream, data))
 
 
