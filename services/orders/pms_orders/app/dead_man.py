@@ -1,6 +1,7 @@
 """Sets the exchange's countdowns while this process is healthy, and knows afterwards what they have cancelled.
 
-Owns the countdowns that were set, also for a successor: they are kept in Redis, so that it can tell why orders ended.
+Owns the countdowns that were set, also for a successor: they are kept in Redis before they are set, so that it can tell
+why orders ended, whenever its predecessor did.
 An unhealthy process sets nothing: then the countdowns do what they are for. Spawn `run`, where it is switched on.
 """
 
@@ -56,19 +57,26 @@ class DeadMan:
         self._key = key
         self._healthy = healthy
         self._until_ms: dict[str, int] = {}
+        self._asked_until_ms: dict[str, int] = {}
+        """Of countdowns that the exchange was asked to set and has not confirmed: they may run."""
         self._foreign_until_ms: dict[str, int] = {}
 
     async def load(self, redis: Redis) -> None:
         """What a predecessor has set."""
         kept = await cast("asyncio.Future[dict[bytes, bytes]]", redis.hgetall(self._key))
-        self._until_ms = {symbol.decode(): int(until) for symbol, until in kept.items()}
+        for symbol, ends in kept.items():
+            confirmed, _, asked = ends.decode().partition(" ")
+            if int(confirmed):
+                self._until_ms[symbol.decode()] = int(confirmed)
+            if asked:
+                self._asked_until_ms[symbol.decode()] = int(asked)
 
     def explain(self, report: Report) -> None:
         """Give the end of an order its reason, where a countdown was it."""
         if report.kind not in _ENDED:
             return
-        until_ms = self._until_ms.get(report.symbol)
-        if until_ms is not None and explains(until_ms, report.event_ms):
+        ends = (self._until_ms.get(report.symbol), self._asked_until_ms.get(report.symbol))
+        if any(until_ms is not None and explains(until_ms, report.event_ms) for until_ms in ends):
             report.reason = REASON
             _tripped.inc()
             log.error("dead_man_cancelled", symbol=report.symbol, client_order_id=report.client_order_id)
@@ -99,7 +107,9 @@ class DeadMan:
     def _decide(self, own: Counter[str]) -> list[Countdown]:
         now_ms = self._clock.now_ms()
         foreign = {symbol for symbol, until_ms in self._foreign_until_ms.items() if until_ms > now_ms}
-        return decide(own, foreign, self._until_ms, now_ms, self._countdown_ms)
+        due_ms = now_ms + self._countdown_ms * 2 // 3
+        unconfirmed = {symbol: min(until_ms, due_ms) for symbol, until_ms in self._asked_until_ms.items()}
+        return decide(own, foreign, unconfirmed | self._until_ms, now_ms, self._countdown_ms)
 
     async def _look(self, symbol: str) -> None:
         """Look for foreign orders; where there are some, look again when a countdown would be due again."""
@@ -112,12 +122,18 @@ class DeadMan:
 
     async def _set(self, countdown: Countdown) -> None:
         symbol, countdown_ms = countdown
-        until_ms = self._clock.now_ms() + countdown_ms
+        if countdown_ms:
+            until_ms = self._asked_until_ms[symbol] = self._clock.now_ms() + countdown_ms
+            self._outbox.command("HSET", self._key, symbol, f"{self._until_ms.get(symbol, 0)} {until_ms}")
+            await self._outbox.flush()
+            if not self._healthy():
+                return
         parameters: dict[str, str | int] = {"symbol": symbol, "countdownTime": countdown_ms}
         await self._rest.ask("POST", "/fapi/v1/countdownCancelAll", SET_WEIGHT, _answer, parameters)
+        self._asked_until_ms.pop(symbol, None)
         if countdown_ms:
             self._until_ms[symbol] = until_ms
             self._outbox.command("HSET", self._key, symbol, until_ms)
         else:
-            del self._until_ms[symbol]
+            self._until_ms.pop(symbol, None)
             self._outbox.command("HDEL", self._key, symbol)
