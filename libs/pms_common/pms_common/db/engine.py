@@ -29,6 +29,11 @@ async def connect(url: str, service: str = "pms") -> Any:
     return await asyncpg.connect(**connect_arguments(url, service))
 
 
+def application_name(service: str) -> str:
+    """The name of a connection in `pg_stat_activity`."""
+    return f"pms-{service}"
+
+
 def connect_arguments(url: str, service: str) -> dict[str, Any]:
     """The arguments of `asyncpg.connect` for a URL. `service` is the name shown in `pg_stat_activity`."""
     if not url:
@@ -41,7 +46,7 @@ def connect_arguments(url: str, service: str) -> dict[str, Any]:
         "dsn": parsed.set(query=query).render_as_string(hide_password=False),
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": COMMAND_TIMEOUT_S,
-        "server_settings": {"timezone": "UTC", "application_name": f"pms-{service}"},
+        "server_settings": {"timezone": "UTC", "application_name": application_name(service)},
     }
     if sslmode:
         arguments["ssl"] = sslmode

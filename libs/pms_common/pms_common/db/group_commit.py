@@ -18,7 +18,7 @@ import msgspec
 
 from pms_common import metrics
 from pms_common.db.engine import connect
-from pms_common.db.epochs import FencedError
+from pms_common.db.epochs import FencedError, journal_name
 from pms_common.logging import get_logger
 
 log = get_logger(__name__)
@@ -288,7 +288,7 @@ class GroupCommit:
 
     async def _commit(self, batch: _Batch) -> None:
         if self._connection is None:
-            self._connection = await connect(self._url, f"{self._service}-journal")
+            self._connection = await connect(self._url, journal_name(self._service))
             await self._connection.execute(_GIVE_UP_LOCKS)
         connection = self._connection
         async with connection.transaction():
