@@ -24,10 +24,12 @@ from pms_risk.adapters.unconsumed import approved
 from pms_risk.app.accounts import Accounts
 from pms_risk.app.approvals import Approvals
 from pms_risk.app.caches import TURN_S, Caches
+from pms_risk.app.cash_flows import CashBook
 from pms_risk.app.children import Children
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import CHECK_S, Exchange
-from pms_risk.app.late_fills import LateFills
+from pms_risk.app.foreign_fills import ForeignFills
+from pms_risk.app.late import Late
 from pms_risk.app.lost_orders import LostOrders
 from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.snapshots import Snapshots
@@ -68,6 +70,7 @@ async def wire(life: Lifecycle) -> None:
         journal_lag_s=lambda: journal.lag_s,
         overloaded=lambda: sampler.overloaded(names.requests("orders")),
     )
+    state.books.fee_value = state.fee_value
     _accounts.set_function(lambda: len(state.books.accounts))
     await _Service(life, bus, names, state, journal, Store(engine), epoch).start()
 
@@ -97,11 +100,15 @@ class _Service:
         self.events = Events(self.updates, state.brackets)
         self.waits_key = names.own(SERVICE, "waits")
         self.waits = Waits(state, outbox, self.answers, self.waits_key)
-        self.late = LateFills(store)
-        self.feed = OrderFeed(state, outbox, journal, self.events, self.waits, self.late.ask)
-        self.late.book, self.late.skip = self.feed.book, self.feed.skip
+        self.late = Late()
+        tools = (state, outbox, journal, self.events)
+        self.feed = OrderFeed(*tools, self.waits, self.late.ask, store.is_booked)
         self.exchange = Exchange(state, journal, self.events)
-        self.orders_updates = OrdersUpdates(state, outbox, names, self.marks, self.feed, self.exchange)
+        foreign = ForeignFills(*tools, self.late.ask, store.is_booked)
+        cash = CashBook(*tools, self.late.ask, store.is_flow_booked)
+        self.orders_updates = OrdersUpdates(
+            *(state, outbox, names, self.marks, self.feed, self.exchange, foreign, cash)
+        )
         self.watching = Watching(state, outbox, names)
         self.caches = Caches(state, outbox, self.updates, names)
 
@@ -115,7 +122,7 @@ class _Service:
         await start.reserve()
         await start.resume_waits(self.waits, self.waits_key)
 
-        life.spawn(self.late.run(), "late_fills")
+        life.spawn(self.late.run(), "late")
         # nothing that algos tell changes a book; their orders come as requests
         heard = {
             names.updates("orders"): self.orders_updates.on_entry,

@@ -18,9 +18,12 @@ from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.app.approvals import Approvals
+from pms_risk.app.cash_flows import CashBook
 from pms_risk.app.children import Children
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import Exchange
+from pms_risk.app.foreign_fills import ForeignFills
+from pms_risk.app.late import Doubt
 from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.state import RiskState
 from pms_risk.app.updates import OrdersUpdates
@@ -94,10 +97,16 @@ class Desk:
         self.updates = UpdatesWriter(outbox, names.updates("risk"), 1)
         self.events = Events(self.updates, self.state.brackets)
         self.answers = Answers(names, outbox, self.updates, self.marks)
+        self.doubts: list[Doubt] = []
         self.waits = Waits(self.state, outbox, self.answers, "waits")
-        self.feed = OrderFeed(self.state, outbox, self.journal, self.events, self.waits, lambda *_: None)
+        self.feed = OrderFeed(self.state, outbox, self.journal, self.events, self.waits, self.doubts.append, no_answer)
         self.exchange = Exchange(self.state, self.journal, self.events)
-        self.orders_updates = OrdersUpdates(self.state, outbox, names, self.marks, self.feed, self.exchange)
+        tools = (self.state, outbox, self.journal, self.events, self.doubts.append)
+        self.foreign = ForeignFills(*tools, no_answer)
+        self.cash = CashBook(*tools, no_answer)
+        self.orders_updates = OrdersUpdates(
+            *(self.state, outbox, names, self.marks, self.feed, self.exchange, self.foreign, self.cash)
+        )
         self.watching = Watching(self.state, outbox, names)
         self.approvals = Approvals(self.state, outbox, names)
         self.children = Children(self.state, self.approvals, self.watching, outbox, self.updates)
@@ -128,6 +137,10 @@ class Desk:
         """Orders that were sent on."""
         sent = [order_work.decode(data) for data in self.paper.streams.get(self.names.requests("orders"), ())]
         return [work for work in sent if isinstance(work, PlaceOrder)]
+
+
+async def no_answer(_: Any) -> bool:
+    raise AssertionError("nothing here is older than memory")
 
 
 def entry(data: bytes = b"", at_ms: int = 2_000_000, redelivered: bool = False) -> Entry:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pms_risk.domain.books import Books
+from pms_risk.domain.fees import at_mark
 from pms_risk.domain.fills import FillMemory, Seen
 from pms_risk.domain.house import CAPITAL, COMMISSION, EXTERNAL, HOUSE, netting
 from pms_risk.domain.ledger import UnbalancedError, post
@@ -144,11 +145,26 @@ def test_hedge_legs_are_booked_apart() -> None:
     assert_equal(books, exchange)
 
 
-def test_commission_in_another_asset_is_the_houses() -> None:
+def test_a_commission_in_another_asset_is_paid_by_its_worth() -> None:
+    exchange = Exchange()
+    books = opened(exchange)
+    books.fee_value = lambda fill: at_mark(fill, D("600.5"))
+    books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100)))
+    booking = books.book(
+        *exchange.execute("a", "BTCUSDT", "SELL", D(1), D(110), commission=D("0.00012345"), asset="BNB")
+    )
+    assert books.accounts["a"].cash == 1010 - D("0.07413172") and booking.profit == 10 - D("0.07413172")
+    assert books.house.cash[COMMISSION, "USDT"] == D("0.07413172")
+    assert books.house.cash[COMMISSION, "BNB"] == D("-0.00012345")
+    assert len({(entry.key, entry.holder) for entry in booking.house_entries}) == len(booking.house_entries)
+    assert_equal(books, exchange)
+
+
+def test_without_a_mark_a_commission_is_worth_what_it_costs_in_usdt() -> None:
     exchange = Exchange()
     books = opened(exchange)
     books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100), commission=D("0.001"), asset="BNB"))
-    assert books.accounts["a"].cash == 1000
+    assert books.accounts["a"].cash == 1000 - D("0.02"), "the maker's 0.02 % of 100"
     assert books.house.cash[COMMISSION, "BNB"] == D("-0.001")
     assert_equal(books, exchange)
 

@@ -5,7 +5,8 @@ approvals     an order put to the rules, reserved, and sent to the order service
 trading       trade, limit, close, limit_close, validate; children: the same for orders of algos
 waits         requests that risk ends itself
 accounts      the operators' account commands; trading_states: the operators' gates
-order_feed    order updates: fills booked, reservations moved; late_fills: those older than memory
+order_feed    order updates: fills booked, reservations moved; late: what is older than memory
+foreign_fills forced closes by the exchange, executions of others; cash_flows: funding and other payments
 events        public events of orders and positions; takeovers: positions that the house takes from accounts
 exchange      facts of the exchange account, reconciliation
 watching      which symbols are wanted; requests that wait for a first price

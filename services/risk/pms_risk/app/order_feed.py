@@ -5,7 +5,7 @@ committed. Everything else about it is idempotent, so a replay changes nothing. 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -19,11 +19,13 @@ from pms_common.logging import get_logger
 from pms_common.metrics import counter
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.app.events import Events, occasion_of
+from pms_risk.app.late import Doubt
 from pms_risk.app.state import RiskState
 from pms_risk.app.waits import Waits
 from pms_risk.domain.account import Account
 from pms_risk.domain.booking import Booking
-from pms_risk.domain.fills import Seen
+from pms_risk.domain.books import fill_key
+from pms_risk.domain.fills import FillKey, Seen
 from pms_risk.domain.orders import LiveOrder
 from pms_risk.domain.snapshot import snapshot
 
@@ -38,7 +40,8 @@ _fills = counter("risk_fills", "Executions by what became of them", ["outcome"])
 _beyond = counter("risk_fills_beyond_position", "Executions beyond the position of their account, booked to the house")
 _unowned = counter("risk_fills_unowned", "Executions of no account, booked to the house")
 
-AskDatabase = Callable[[OrderUpdate, Entry], None]
+Ask = Callable[[Doubt], None]
+IsBooked = Callable[[FillKey], Awaitable[bool]]
 
 
 @dataclass(slots=True)
@@ -59,14 +62,16 @@ class OrderFeed:
         journal: Journal,
         events: Events,
         waits: Waits,
-        ask_database: AskDatabase,
+        ask: Ask,
+        is_booked: IsBooked,
     ) -> None:
         self._state = state
         self._outbox = outbox
         self._journal = journal
         self._events = events
         self._waits = waits
-        self._ask_database = ask_database
+        self._ask = ask
+        self._is_booked = is_booked
         self._ended: OrderedDict[str, Ended] = OrderedDict()
 
     def on_update(self, update: OrderUpdate, entry: Entry) -> None:
@@ -78,7 +83,9 @@ class OrderFeed:
         seen = self._state.books.look(update.order, update.fill)
         _fills.labels(seen.name.lower()).inc()
         if seen is Seen.OLD:
-            self._ask_database(update, entry)
+            key = fill_key(update.order, update.fill)
+            book, skip = partial(self.book, update, entry), partial(self.skip, update, entry)
+            self._ask(Doubt(key, partial(self._is_booked, key), book, skip))
         elif seen is Seen.BOOKED:
             self.skip(update, entry)
         else:

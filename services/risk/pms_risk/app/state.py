@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pms_common.contracts.bus.exchange import LeverageBracket
-from pms_common.contracts.bus.orders import Reference, SymbolSpec
+from pms_common.contracts.bus.orders import Fill, Reference, SymbolSpec
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_risk.domain.account import Account
+from pms_risk.domain.account import SETTLEMENT_ASSET, Account
 from pms_risk.domain.books import Books
+from pms_risk.domain.fees import MAKER_FEE, TAKER_FEE, at_mark, at_rate
 from pms_risk.domain.gates import Gates, State
 from pms_risk.domain.plan import PositionMode
 from pms_risk.domain.prices import Prices
@@ -20,8 +21,6 @@ from pms_risk.domain.reconciliation import Reconciliation
 
 MAX_JOURNAL_LAG_S = 5.0
 """A journal further behind than this closes the gates to reducing (the design's bound)."""
-DEFAULT_TAKER_FEE = Decimal("0.0005")
-"""The venue's default for takers, until the order service has told the account's own."""
 
 
 @dataclass(slots=True)
@@ -40,15 +39,21 @@ class RiskState:
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
     specs: dict[str, SymbolSpec] = field(default_factory=dict)
     brackets: dict[str, tuple[LeverageBracket, ...]] = field(default_factory=dict)
-    taker_fee: Decimal = DEFAULT_TAKER_FEE
+    maker_fee: Decimal = MAKER_FEE
+    taker_fee: Decimal = TAKER_FEE
     orders_ready: bool = False
     orders_why: str = "the order service has not spoken yet"
 
     def learn(self, reference: Reference) -> None:
         """Take trading rules and fee rates."""
-        self.taker_fee = reference.taker_fee
+        self.maker_fee, self.taker_fee = reference.maker_fee, reference.taker_fee
         for spec in reference.symbols:
             self.specs[spec.symbol] = spec
+
+    def fee_value(self, fill: Fill) -> Decimal:
+        """What a commission in another asset is worth in the settlement asset."""
+        mark = self.prices.mark(f"{fill.commission_asset}{SETTLEMENT_ASSET}")
+        return at_mark(fill, mark) if mark is not None else at_rate(fill, self.maker_fee, self.taker_fee)
 
     def account(self, account_id: str | None) -> Account:
         """The account. Raises ACCOUNT_NOT_FOUND."""

@@ -6,18 +6,22 @@ that may be missing) and which orders a snapshot has not mentioned. Used by the 
 
 import asyncio
 import secrets
+from collections.abc import Callable
+from typing import Any
 
 from pms_common.bus import Entry, GapDetector, Outbox
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import RequestDone, SnapshotBegin, SnapshotEnd, SnapshotRequest
-from pms_common.contracts.bus.exchange import Brackets
+from pms_common.contracts.bus.exchange import Brackets, CashFlows, ForeignOrder, FundingRates
 from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate, Reference
 from pms_common.contracts.bus.streams import orders_updates
 from pms_common.logging import get_logger
 from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_common.topology import ORDERS_COMMANDS
+from pms_risk.app.cash_flows import CashBook
 from pms_risk.app.exchange import Exchange
+from pms_risk.app.foreign_fills import ForeignFills
 from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.state import RiskState
 
@@ -39,6 +43,8 @@ class OrdersUpdates:
         marks: Marks,
         feed: OrderFeed,
         exchange: Exchange,
+        foreign: ForeignFills,
+        cash: CashBook,
     ) -> None:
         self._state = state
         self._outbox = outbox
@@ -46,6 +52,12 @@ class OrdersUpdates:
         self._marks = marks
         self._feed = feed
         self._exchange = exchange
+        self._books: dict[type, Callable[[Any, Entry], None]] = {
+            ForeignOrder: foreign.on_foreign,
+            CashFlows: cash.on_flows,
+            FundingRates: cash.on_rates,
+        }
+        """What changes the books acknowledges its entries when that is committed."""
         self._gaps = GapDetector(self._on_gap)
         self._request = SnapshotRequest(asker=ASKER, token="")
         self._unmentioned: set[tuple[str, str]] | None = None
@@ -97,6 +109,10 @@ class OrdersUpdates:
             if self._unmentioned is not None and update.fill is None:  # an execution told again is no sign of life
                 self._unmentioned.discard((update.order.account_id, update.order.client_order_id))
             self._feed.on_update(update, entry)
+            return
+        book = self._books.get(type(update))
+        if book is not None:
+            book(update, entry)
             return
         if isinstance(update, RequestDone):
             if update.command not in ORDERS_COMMANDS:  # a cancel may bear the request id of a trade that has not ended

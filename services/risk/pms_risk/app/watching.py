@@ -1,8 +1,8 @@
 """Which symbols risk wants prices of, and what waits for the first price of a symbol.
 
-Owns risk's watch lease (symbols with positions or live orders, and those just asked for) and the bounded waiting room.
-A trade on a symbol that is not watched, or not any more, waits here up to 2 seconds while everything else goes on. Used
-by trading and children; hears every tick.
+Owns risk's watch lease (symbols with positions or live orders, those of assets in the wallet, and those just asked for)
+and the bounded waiting room. A trade on a symbol that is not watched, or not any more, waits here up to 2 seconds while
+everything else goes on. Used by trading and children; hears every tick.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from pms_common.contracts.bus.common import Tick, WatchLease
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.names import Names
 from pms_risk.app.state import RiskState
+from pms_risk.domain.account import SETTLEMENT_ASSET
 
 FIRST_PRICE_MS = 2_000
 """How long a first trade waits for its price (the design's bound)."""
@@ -99,7 +100,13 @@ class Watching:
     def _wanted(self, now_ms: int) -> frozenset[str]:
         self._asked = {symbol: until_ms for symbol, until_ms in self._asked.items() if until_ms > now_ms}
         held = {symbol for account in self._state.books.accounts.values() for symbol, _ in account.holdings}
-        return frozenset(held | self._asked.keys())
+        return frozenset(held | self._asked.keys() | self._of_assets())
+
+    def _of_assets(self) -> set[str]:
+        """What tells the worth of the other assets in the wallet: commissions are paid in them."""
+        state = self._state
+        names = {f"{asset}{SETTLEMENT_ASSET}" for asset, amount in state.reconciliation.wallets.items() if amount}
+        return names & state.specs.keys()
 
     def _lease(self, now_ms: int) -> None:
         self._leased = self._wanted(now_ms)

@@ -12,7 +12,7 @@ from pms_common.contracts.base import LiquidationMode, MaintenanceMode
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.decimals import ZERO
 from pms_risk.domain.holding import Holding
-from pms_risk.domain.ledger import Cause, Entry, post
+from pms_risk.domain.ledger import Entry, post
 from pms_risk.domain.maintenance import DEFAULT_RATE
 from pms_risk.domain.math import unrealized_pnl
 from pms_risk.domain.orders import LiveOrder
@@ -109,7 +109,7 @@ class Account:
         self.liquidation_mode, self.maintenance_mode, self.maintenance_rate = liquidation, maintenance, rate
         self.version += 1
 
-    def book_cash(self, amount: Decimal, *, key: str, cause: Cause, reference: str, at_ms: int) -> Entry:
+    def book_cash(self, amount: Decimal, *, key: str, cause: str, reference: str, at_ms: int) -> Entry:
         """Change the cash by `amount`; the entry to keep."""
         entry = post(self.cash, amount, key, self.id, SETTLEMENT_ASSET, cause, reference, at_ms)
         self.cash = entry.after

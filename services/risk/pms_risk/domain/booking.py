@@ -9,7 +9,9 @@ from decimal import Decimal
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.decimals import ZERO
 from pms_risk.domain.execution import Step
+from pms_risk.domain.funding import Funding
 from pms_risk.domain.ledger import Entry
+from pms_risk.domain.moves import Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Deal:
     price: Decimal
     leverage: Decimal
     at_ms: int
+    liquidation: bool = False
+    """The exchange has liquidated, and charges its fee apart."""
 
 
 @dataclass(slots=True)
@@ -32,8 +36,13 @@ class Booking:
     owner: str
     leg: PositionSide
     steps: list[Step] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
     account_entries: list[Entry] = field(default_factory=list)
     house_entries: list[Entry] = field(default_factory=list)
+    fundings: list[Funding] = field(default_factory=list)
+    """Settlements that came into the ledger with it."""
+    paid: Decimal = ZERO
+    """Commission that the owner paid, in the settlement asset."""
     excess: Decimal = ZERO
     """Quantity beyond the owner's position that went to the house; not zero is an alarm."""
 

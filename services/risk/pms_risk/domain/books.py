@@ -15,10 +15,13 @@ from pms_common.decimals import ZERO
 from pms_risk.domain.account import SETTLEMENT_ASSET, Account
 from pms_risk.domain.booking import Booking, Deal
 from pms_risk.domain.execution import execute
-from pms_risk.domain.fills import FillKey, FillMemory, Seen
+from pms_risk.domain.fees import FeeValue, at_rate
+from pms_risk.domain.fills import FillKey, FillMemory, KeyMemory, Seen
+from pms_risk.domain.funding import Funding, Fundings
 from pms_risk.domain.holding import CLOSING
-from pms_risk.domain.house import BAD_DEBT, CAPITAL, COMMISSION, EXTERNAL, HOUSE, House, netting
+from pms_risk.domain.house import BAD_DEBT, CAPITAL, COMMISSION, EXTERNAL, HOUSE, ROUNDING, House, netting
 from pms_risk.domain.ledger import Cause, Entry
+from pms_risk.domain.moves import Holder, Move, Moves
 from pms_risk.domain.position import Position, closing_part
 
 PositionId = Callable[[str, str, str], str]
@@ -38,11 +41,16 @@ def fill_key(order: OrderView, fill: Fill) -> FillKey:
 class Books:
     """Accounts and house; `fills` remembers what was booked, `owners` whose each open position of an account is."""
 
-    def __init__(self, position_id: PositionId) -> None:
+    def __init__(self, position_id: PositionId, fee_value: FeeValue = at_rate) -> None:
+        """`fee_value` tells what a commission in another asset is worth in the settlement asset."""
+        self.fee_value = fee_value
         self.accounts: dict[str, Account] = {}
         self.owners: dict[str, Account] = {}
         self.house = House()
         self.fills = FillMemory()
+        self.flows: KeyMemory[str] = KeyMemory()
+        self.fundings = Fundings()
+        self.moves = Moves()
         self._position_id = position_id
 
     def take_position(self, account: Account, position: Position) -> None:
@@ -76,8 +84,13 @@ class Books:
         signed = fill.quantity if order.side == "BUY" else -fill.quantity
         own = _owned(account, order, signed) if account is not None else ZERO
         booking.excess = abs(signed - own) if account is not None else ZERO
-        commission = self._charge_commission(booking, account, deal, fill)
-        profit = self.move_account(booking, account, deal, own, commission) if account is not None else ZERO
+        profit = ZERO
+        if account is not None:
+            booking.paid = self.commission_value(fill)
+            self.charge(booking, deal, account, fill.commission, fill.commission_asset, booking.paid)
+            profit = self.move_account(booking, account, deal, own, booking.paid)
+        elif fill.commission:
+            self.book_house(booking, deal, EXTERNAL, -fill.commission, "commission", fill.commission_asset)
         profit += self.move_house(booking, deal, signed - own)
         self.book_netting(booking, deal, fill.realized_pnl - profit)
         if account is not None:
@@ -85,18 +98,23 @@ class Books:
         self.fills.remember(key, fill.trade_ms)
         return booking
 
-    def _charge_commission(self, booking: Booking, account: Account | None, deal: Deal, fill: Fill) -> Decimal:
-        """Charge the commission of an execution; what of it an account paid."""
-        if not fill.commission:
-            return ZERO
-        if account is None or fill.commission_asset != SETTLEMENT_ASSET:
-            book = COMMISSION if account is not None else EXTERNAL
-            self.book_house(booking, deal, book, -fill.commission, "commission", fill.commission_asset)
-            return ZERO
-        _book_account(booking, deal, account, -fill.commission, "commission")
-        return fill.commission
-
     # -- the parts of a deal
+
+    def commission_value(self, fill: Fill) -> Decimal:
+        """What an account pays for the commission of an execution, in the settlement asset."""
+        in_settlement_asset = not fill.commission or fill.commission_asset == SETTLEMENT_ASSET
+        return fill.commission if in_settlement_asset else self.fee_value(fill)
+
+    def charge(
+        self, booking: Booking, deal: Deal, account: Account, commission: Decimal, asset: str, value: Decimal
+    ) -> None:
+        """Charge an account a commission; one in another asset by its value, which the house gets for paying it."""
+        if not commission:
+            return
+        self.book_account(booking, deal, account, -value, "commission")
+        if asset != SETTLEMENT_ASSET:
+            self.book_house(booking, deal, COMMISSION, value, "commission")
+            self.book_house(booking, deal, COMMISSION, -commission, "commission", asset)
 
     def move_account(
         self, booking: Booking, account: Account, deal: Deal, signed: Decimal, commission: Decimal
@@ -118,7 +136,10 @@ class Books:
         else:
             account.refresh(deal.symbol, deal.leg)
         if moved.profit:
-            _book_account(booking, deal, account, moved.profit, "realized_pnl")
+            self.book_account(booking, deal, account, moved.profit, "realized_pnl")
+        self._note_move(booking, account.id, deal, signed)
+        for funding in self.fundings.missed(deal.symbol, deal.at_ms):
+            self._catch_up(booking, deal, funding, signed, account)
         return moved.profit
 
     def move_house(self, booking: Booking, deal: Deal, signed: Decimal) -> Decimal:
@@ -135,7 +156,31 @@ class Books:
             positions.pop(key, None)
         if moved.profit:
             self.book_house(booking, deal, EXTERNAL, moved.profit, "realized_pnl")
+        self._note_move(booking, HOUSE, deal, signed)
+        for funding in self.fundings.missed(deal.symbol, deal.at_ms):
+            self._catch_up(booking, deal, funding, signed, None)
         return moved.profit
+
+    def _note_move(self, booking: Booking, owner: str, deal: Deal, signed: Decimal) -> None:
+        move = Move(owner, deal.symbol, deal.leg, signed, deal.price, deal.at_ms, deal.liquidation)
+        self.moves.add(move)
+        booking.moves.append(move)
+
+    def _catch_up(
+        self, booking: Booking, deal: Deal, funding: Funding, signed: Decimal, account: Account | None
+    ) -> None:
+        """Let a deal that is heard of after a settlement, and was made before it, have its part of it."""
+        payment = funding.payment(signed)
+        if not payment:
+            return
+        key = f"funding:{funding.at_ms}:{HOUSE if account is None else account.id}"
+        if account is not None:
+            self.book_account(booking, deal, account, payment, "funding", key)
+        else:
+            self.book_house(booking, deal, EXTERNAL, payment, "funding", key=key)
+        self.book_house(booking, deal, ROUNDING, -payment, "funding", key=key)
+        if self.fundings.book(funding):
+            booking.fundings.append(funding)
 
     def book_netting(self, booking: Booking, deal: Deal, difference: Decimal) -> None:
         """Book what the exchange has realised beyond the profit of the owners."""
@@ -146,14 +191,30 @@ class Books:
         """Where an account without a position owes, nothing can pay it any more: the house bears it, and says so."""
         if account.cash < 0 and not account.positions:
             debt = -account.cash
-            _book_account(booking, deal, account, debt, "bad_debt")
+            self.book_account(booking, deal, account, debt, "bad_debt")
             self.book_house(booking, deal, BAD_DEBT, -debt, "bad_debt")
 
+    def book_account(
+        self, booking: Booking, deal: Deal, account: Account, amount: Decimal, cause: str, key: str = ""
+    ) -> None:
+        """Change an account's cash; `key` names the entry where a deal may make several of one cause."""
+        key = f"{deal.reference}:{key or cause}"
+        booking.account_entries.append(
+            account.book_cash(amount, key=key, cause=cause, reference=deal.reference, at_ms=deal.at_ms)
+        )
+
     def book_house(
-        self, booking: Booking, deal: Deal, book: str, amount: Decimal, cause: Cause, asset: str = SETTLEMENT_ASSET
+        self,
+        booking: Booking,
+        deal: Deal,
+        book: str,
+        amount: Decimal,
+        cause: str,
+        asset: str = SETTLEMENT_ASSET,
+        key: str = "",
     ) -> None:
         """Change the cash of a book of the house."""
-        key = f"{deal.reference}:{cause}"
+        key = f"{deal.reference}:{key or cause}{'' if asset == SETTLEMENT_ASSET else f':{asset}'}"
         booking.house_entries.append(
             self.house.book(book, amount, key=key, cause=cause, reference=deal.reference, at_ms=deal.at_ms, asset=asset)
         )
@@ -214,6 +275,31 @@ class Books:
 
     # -- sums
 
+    def symbols(self) -> set[str]:
+        """Where anybody holds a position."""
+        held = {symbol for account in self.accounts.values() for symbol, _ in account.holdings}
+        return held | {symbol for symbol, _ in self.house.positions}
+
+    def holders(self, symbol: str, leg: PositionSide) -> dict[str, Decimal]:
+        """Signed positions on a symbol and leg by owner, the house's with them."""
+        found = {
+            account.id: holding.quantity
+            for account in self.accounts.values()
+            if (holding := account.holdings.get((symbol, leg))) is not None and holding.position is not None
+        }
+        external = self.house.positions.get((symbol, leg))
+        if external is not None:
+            found[HOUSE] = external.quantity
+        return found
+
+    def held_at(self, symbol: str, at_ms: int) -> dict[Holder, Decimal]:
+        """Signed positions on a symbol as of a moment, by owner and leg: as of now, less what moved after it."""
+        legs: tuple[PositionSide, ...] = ("BOTH", "LONG", "SHORT")
+        held = {(name, leg): held for leg in legs for name, held in self.holders(symbol, leg).items()}
+        for holder, moved in self.moves.after(symbol, at_ms).items():
+            held[holder] = held.get(holder, ZERO) - moved
+        return {holder: quantity for holder, quantity in held.items() if quantity}
+
     def cash(self, asset: str) -> Decimal:
         """Cash of all accounts and the house in one asset."""
         own = sum((account.cash for account in self.accounts.values()), ZERO) if asset == SETTLEMENT_ASSET else ZERO
@@ -234,10 +320,3 @@ def _owned(account: Account, order: OrderView, signed: Decimal) -> Decimal:
     if order.reduce_only or order.side == CLOSING.get(order.position_side):
         return closing_part(account.holding(order.symbol, order.position_side).quantity, signed)
     return signed
-
-
-def _book_account(booking: Booking, deal: Deal, account: Account, amount: Decimal, cause: Cause) -> None:
-    key = f"{deal.reference}:{cause}"
-    booking.account_entries.append(
-        account.book_cash(amount, key=key, cause=cause, reference=deal.reference, at_ms=deal.at_ms)
-    )

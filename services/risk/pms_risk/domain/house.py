@@ -6,7 +6,9 @@ to balance. Σ accounts + house = the exchange's wallet, per asset. Used by `boo
 Books: `capital` (the wallet not given to an account), `netting:{symbol}` (the exchange realises profit by the pooled
 entry price, an account by its own; the difference is here, and near zero whenever the symbol is flat everywhere),
 `external` (executions that belong to no account, and what was taken over from accounts), `bad_debt` (what accounts owed
-when they had nothing left), `commission` (commissions in another asset than the settlement's).
+when they had nothing left), `commission` (commissions in another asset: what the exchange took of it, and what the
+accounts paid for that), `rounding` (the exchange's funding payments less those of the holders), `insurance` and
+`income` (the exchange's other payments).
 """
 
 from decimal import Decimal
@@ -14,15 +16,20 @@ from decimal import Decimal
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.decimals import ZERO
 from pms_risk.domain.account import SETTLEMENT_ASSET
-from pms_risk.domain.ledger import Cause, Entry, post
+from pms_risk.domain.ledger import Entry, post
 from pms_risk.domain.position import Position
 
 HOUSE = "house"
 """Owner of the house's positions, where an account id would stand."""
+POOL = "pool"
+"""In the place of an owner: an execution that several of them share."""
 CAPITAL = "capital"
 EXTERNAL = "external"
 COMMISSION = "commission"
 BAD_DEBT = "bad_debt"
+ROUNDING = "rounding"
+INSURANCE = "insurance"
+INCOME = "income"
 _NETTING = "netting:"
 
 
@@ -46,7 +53,7 @@ class House:
         amount: Decimal,
         *,
         key: str,
-        cause: Cause,
+        cause: str,
         reference: str,
         at_ms: int,
         asset: str = SETTLEMENT_ASSET,

@@ -15,6 +15,8 @@ Cause = Literal[
     "withdrawal",  # account → house
     "opening_wallet",  # the exchange's wallet when it was first seen
     "bad_debt",  # an account without a position owed more than it had: the house bears it
+    "funding",  # paid or got for a position at a funding instant, by its rate
+    "insurance_clear",  # the exchange's fee of a liquidation
     "netting",  # the exchange's profit of an execution less the profit booked to its owner
 ]
 
@@ -23,13 +25,14 @@ Cause = Literal[
 class Entry:
     """One change of one balance. `key` is derived from the cause and unique; `reference` is the fill or request.
 
-    `holder` is an account id, or the name of a house book.
+    `holder` is an account id, or the name of a house book. `cause` is a `Cause`, or the income type of a cash flow in
+    lower case.
     """
 
     key: str
     holder: str
     asset: str
-    cause: Cause
+    cause: str
     amount: Decimal
     before: Decimal
     after: Decimal
@@ -42,7 +45,7 @@ class UnbalancedError(Exception):
 
 
 def post(
-    balance: Decimal, amount: Decimal, key: str, holder: str, asset: str, cause: Cause, reference: str, at_ms: int
+    balance: Decimal, amount: Decimal, key: str, holder: str, asset: str, cause: str, reference: str, at_ms: int
 ) -> Entry:
     """The entry that changes `balance` by `amount`."""
     after = balance + amount

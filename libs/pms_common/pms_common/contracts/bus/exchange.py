@@ -1,7 +1,7 @@
 """What the exchange account shows that is not an order of ours: messages of the order service.
 
-Owns: orders and executions of others on the shared account, cash flows, margin brackets and the count of a
-reconciliation. Used by the order service, which tells them, and by risk, which books them to the house.
+Owns: orders and executions of others on the shared account, cash flows, funding rates, margin brackets and the count of
+a reconciliation. Used by the order service, which tells them, and by risk, which books them.
 """
 
 from decimal import Decimal
@@ -61,6 +61,24 @@ class CashFlows(Update, frozen=True, kw_only=True, tag="cash_flows"):
     """
 
     flows: tuple[CashFlow, ...]
+
+
+class FundingRate(msgspec.Struct, frozen=True, kw_only=True):
+    """A settled funding of one symbol: the rate as a fraction (positive: longs pay) and the mark it is applied to."""
+
+    symbol: str
+    rate: Decimal
+    mark: Decimal
+    time_ms: int
+
+
+class FundingRates(Update, frozen=True, kw_only=True, tag="funding_rates"):
+    """Fundings that the exchange has settled, on any symbol, whether or not the account paid or got anything.
+
+    Unique by (symbol, time); those of the last day are told again after a restart and in a snapshot.
+    """
+
+    rates: tuple[FundingRate, ...]
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,11 @@ import msgspec
 
 from pms_common.contracts.bus.algos import AlgosControlled, AlgoState
 from pms_common.contracts.bus.common import PublicEvent, RequestDone, SnapshotBegin, SnapshotEnd
-from pms_common.contracts.bus.exchange import Brackets, CashFlows, ForeignOrder, Reconciled
+from pms_common.contracts.bus.exchange import Brackets, CashFlows, ForeignOrder, FundingRates, Reconciled
 from pms_common.contracts.bus.orders import ExchangeAccount, OrdersReady, OrderUpdate, Reference
 from pms_common.contracts.bus.risk import AccountState, ChildRefused, TradingState
 
-ExchangeTold = ExchangeAccount | ForeignOrder | CashFlows | Reconciled | Reference | Brackets
+ExchangeTold = ExchangeAccount | ForeignOrder | CashFlows | FundingRates | Reconciled | Reference | Brackets
 OrdersUpdates = OrderUpdate | RequestDone | OrdersReady | SnapshotBegin | SnapshotEnd | ExchangeTold
 RiskUpdates = PublicEvent | RequestDone | ChildRefused | AccountState | TradingState | SnapshotBegin | SnapshotEnd
 AlgosUpdates = PublicEvent | RequestDone | AlgoState | AlgosControlled | SnapshotBegin | SnapshotEnd

@@ -8,16 +8,20 @@ Never waits on the hot path. Used by the application handlers.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pms_common.bus import Outbox
+from pms_common.contracts.bus.exchange import CashFlow, ForeignOrder
 from pms_common.contracts.bus.orders import Fill, OrderView
 from pms_common.db import GroupCommit, Statement
+from pms_common.decimals import ZERO
 from pms_risk.adapters.postgres import statements as sql
 from pms_risk.domain.account import Account
 from pms_risk.domain.booking import Booking
 from pms_risk.domain.books import fill_key
+from pms_risk.domain.forced import foreign_key
+from pms_risk.domain.house import HOUSE, POOL
 from pms_risk.domain.ledger import Entry
 from pms_risk.domain.position import Position
 
@@ -71,12 +75,35 @@ class Journal:
         )
         paid = (fill.commission, fill.commission_asset, fill.realized_pnl, booking.profit, booking.excess)
         self._add(sql.FILL, (*row, *paid, fill.trade_ms, entry_id))
-        self.booking(booking, fill.trade_ms)
+        self._booking(booking, fill.trade_ms)
 
-    def booking(self, booking: Booking, at_ms: int) -> None:
-        """What a deal has changed, without the account's own row."""
+    def foreign_fill(self, told: ForeignOrder, fill: Fill, bookings: Sequence[Booking], entry_id: str) -> None:
+        """An execution of an order that nobody here placed, with all that it changed but the accounts' own rows."""
+        owner = HOUSE if len(bookings) == 1 else POOL
+        row = (*foreign_key(told, fill), owner, told.client_order_id, told.side, told.position_side)
+        profit = sum((booking.profit for booking in bookings), ZERO)
+        paid = (fill.commission, fill.commission_asset, fill.realized_pnl, profit, ZERO)
+        self._add(sql.FILL, (*row, fill.price, fill.quantity, *paid, fill.trade_ms, entry_id))
+        for booking in bookings:
+            self.booking(booking, fill.trade_ms, moves=owner == POOL)
+
+    def booking(self, booking: Booking, at_ms: int, *, moves: bool = True) -> None:
+        """What a deal has changed that no row of its own tells, without the account's own row."""
+        for move in booking.moves if moves else ():
+            what = (move.owner, move.symbol, move.leg, move.quantity, move.price, move.at_ms, move.liquidation)
+            self._add(sql.MOVE, (booking.reference, *what))
+        self._booking(booking, at_ms)
+
+    def flow(self, flow: CashFlow) -> None:
+        """A line of the exchange's income list."""
+        row = (flow.kind, flow.flow_id, flow.asset, flow.symbol, flow.amount, flow.info, flow.time_ms)
+        self._add(sql.FLOW, row)
+
+    def _booking(self, booking: Booking, at_ms: int) -> None:
         for step in booking.steps:
             self.position(step.position, step.owner, at_ms)
+        for funding in booking.fundings:
+            self._add(sql.FUNDING, (funding.symbol, funding.at_ms, funding.rate, funding.mark))
         for entry in booking.account_entries:
             self.ledger(entry)
         for entry in booking.house_entries:

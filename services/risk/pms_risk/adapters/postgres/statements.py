@@ -1,7 +1,8 @@
 """The bulk statements of risk's journal, in the order in which a transaction runs them.
 
-Ledgers and fills have unique keys: booking the same twice is an error of the program and stops it, except for fills,
-whose key is the last line of defence and whose repeat is dropped before it gets here.
+Ledgers, fills, moves, fundings and cash flows have unique keys: booking the same twice is an error of the program and
+stops it, except for fills and flows, whose key is the last line of defence and whose repeat is dropped before it gets
+here.
 """
 
 from pms_common.db import Statement
@@ -107,6 +108,35 @@ HOUSE_LEDGER = Statement(
     " at_ms) SELECT * FROM :rows",
     _ENTRY,
 )
+MOVE = Statement(
+    "INSERT INTO pms_risk.moves SELECT * FROM :rows",
+    {
+        "reference": "text",
+        "owner": "text",
+        "symbol": "text",
+        "leg": "text",
+        "quantity": "numeric",
+        "price": "numeric",
+        "at_ms": "bigint",
+        "liquidation": "boolean",
+    },
+)
+FUNDING = Statement(
+    "INSERT INTO pms_risk.fundings SELECT * FROM :rows",
+    {"symbol": "text", "at_ms": "bigint", "rate": "numeric", "mark": "numeric"},
+)
+FLOW = Statement(
+    "INSERT INTO pms_risk.flows SELECT * FROM :rows",
+    {
+        "kind": "text",
+        "flow_id": "bigint",
+        "asset": "text",
+        "symbol": "text",
+        "amount": "numeric",
+        "info": "text",
+        "at_ms": "bigint",
+    },
+)
 GATE = Statement(
     "INSERT INTO pms_risk.gates (account_id, symbol, state) SELECT account_id, symbol, state FROM :rows"
     " ON CONFLICT (account_id, symbol) DO UPDATE SET state = excluded.state",
@@ -119,4 +149,4 @@ CURSOR = Statement(
     {"reader": "text", "stream": "text", "entry": "text"},
     latest_by=("reader", "stream"),
 )
-ALL = (ACCOUNT, RULES, POSITION, FILL, LEDGER, HOUSE_LEDGER, GATE, CURSOR)
+ALL = (ACCOUNT, RULES, POSITION, FILL, MOVE, FUNDING, FLOW, LEDGER, HOUSE_LEDGER, GATE, CURSOR)

@@ -1,9 +1,9 @@
 """Reads risk's tables: everything at start, single facts that memory does not hold.
 
-Never used on the hot path. Used by the start, by late fills and by the bus for its cursors.
+Never used on the hot path. Used by the start, by what is told late and by the bus for its cursors.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -11,12 +11,15 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pms_common.contracts.bus.exchange import CashFlow
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.domain.account import Account
 from pms_risk.domain.books import Books
 from pms_risk.domain.fills import MAX_KEYS, FillKey
+from pms_risk.domain.funding import MAX_SETTLED, Funding
 from pms_risk.domain.gates import Gates
-from pms_risk.domain.house import HOUSE
+from pms_risk.domain.house import HOUSE, POOL
+from pms_risk.domain.moves import Move
 from pms_risk.domain.position import Position
 from pms_risk.domain.rules import Rules
 
@@ -56,18 +59,39 @@ class Store:
         opening = "SELECT max(at_ms) AS at_ms FROM pms_risk.house_ledger WHERE cause = 'opening_wallet'"
         books.house.opened_ms = (await self._rows(opening))[0]["at_ms"]
         await self._load_fills(books)
+        await self._load_flows(books)
 
     async def _load_fills(self, books: Books) -> None:
         newest = (
-            "SELECT symbol, trade_id, exchange_order_id, trade_ms FROM pms_risk.fills"
-            " ORDER BY trade_ms DESC, trade_id DESC LIMIT :most"
+            "SELECT symbol, trade_id, exchange_order_id, trade_ms, owner, leg, price, excess,"
+            " CASE side WHEN 'BUY' THEN 1 ELSE -1 END AS sign, quantity"
+            " FROM pms_risk.fills ORDER BY trade_ms DESC, trade_id DESC LIMIT :most"
         )
         rows = await self._rows(newest, most=MAX_KEYS)
         for row in reversed(rows):
             key = (row["symbol"], row["trade_id"], row["exchange_order_id"])
             books.fills.remember(key, row["trade_ms"])
         if len(rows) == MAX_KEYS:
-            books.fills.complete_from_ms = rows[-1]["trade_ms"]
+            books.fills.complete_from_ms = books.moves.complete_from_ms = rows[-1]["trade_ms"]
+        moves = [move for row in rows for move in _moves_of(row)]
+        for row in await self._rows(
+            "SELECT * FROM pms_risk.moves WHERE at_ms > :since", since=books.fills.complete_from_ms
+        ):
+            moves.append(_move(row, row["owner"], row["quantity"], row["at_ms"], row["liquidation"]))
+        for move in sorted(moves, key=lambda move: move.at_ms):
+            books.moves.add(move)
+
+    async def _load_flows(self, books: Books) -> None:
+        """The newest cash flows, and the fundings of as long as the exchange tells of them."""
+        flows = "SELECT kind, flow_id, asset, symbol, at_ms FROM pms_risk.flows ORDER BY at_ms DESC LIMIT :most"
+        rows = await self._rows(flows, most=MAX_KEYS)
+        for row in reversed(rows):
+            books.flows.remember(f"{row['kind']}:{row['flow_id']}:{row['asset']}:{row['symbol']}", row["at_ms"])
+        if len(rows) == MAX_KEYS:
+            books.flows.complete_from_ms = rows[-1]["at_ms"]
+        fundings = "SELECT symbol, rate, mark, at_ms FROM pms_risk.fundings ORDER BY at_ms DESC LIMIT :most"
+        rows = await self._rows(fundings, most=MAX_SETTLED)
+        books.fundings.load(Funding(**row) for row in reversed(rows))
 
     async def load_gates(self, gates: Gates) -> None:
         """Trading states."""
@@ -86,6 +110,15 @@ class Store:
             "SELECT 1 FROM pms_risk.fills WHERE symbol = :symbol AND trade_id = :trade AND exchange_order_id = :order"
         )
         return bool(await self._rows(query, symbol=key[0], trade=key[1], order=key[2]))
+
+    async def is_flow_booked(self, flow: CashFlow) -> bool:
+        """Whether the cash flow is in the table."""
+        query = (
+            "SELECT 1 FROM pms_risk.flows WHERE kind = :kind AND flow_id = :flow_id AND asset = :asset"
+            " AND symbol = :symbol"
+        )
+        key = {"kind": flow.kind, "flow_id": flow.flow_id, "asset": flow.asset, "symbol": flow.symbol}
+        return bool(await self._rows(query, **key))
 
     async def executed(self, client_order_ids: Sequence[str]) -> dict[str, Executed]:
         """What the fills of these orders came to, for those that have any."""
@@ -164,3 +197,19 @@ def _take_position(books: Books, row: Mapping[str, Any]) -> None:
         books.house.positions[position.symbol, position.leg] = position
     else:
         books.take_position(books.accounts[row["owner"]], position)
+
+
+def _moves_of(row: Mapping[str, Any]) -> Iterator[Move]:
+    """What the owner of an execution got of it, and what the house."""
+    if row["owner"] == POOL:
+        return
+    signed = row["sign"] * row["quantity"]
+    beyond = row["sign"] * row["excess"]
+    if signed != beyond:
+        yield _move(row, row["owner"], signed - beyond, row["trade_ms"])
+    if beyond:
+        yield _move(row, HOUSE, beyond, row["trade_ms"])
+
+
+def _move(row: Mapping[str, Any], owner: str, quantity: Decimal, at_ms: int, liquidation: bool = False) -> Move:
+    return Move(owner, row["symbol"], row["leg"], quantity, row["price"], at_ms, liquidation)

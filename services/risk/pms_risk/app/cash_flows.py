@@ -1,0 +1,130 @@
+"""Cash flows and fundings of the exchange account: each in the books once, and told to the accounts it concerns.
+
+Owns the order book → journal → event → acknowledgement. Where each flow goes, `domain.cashflows` says. Used by
+`updates`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from pms_common.bus import Entry, Outbox
+from pms_common.contracts.bus.exchange import CashFlow, CashFlows, FundingRates
+from pms_common.contracts.events.system import AccountUpdated
+from pms_common.logging import get_logger
+from pms_common.metrics import counter
+from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.app.events import Events
+from pms_risk.app.late import Doubt
+from pms_risk.app.order_feed import Ask
+from pms_risk.app.state import RiskState
+from pms_risk.domain.booking import Booking
+from pms_risk.domain.cashflows import book_flow, book_funding, flow_key
+from pms_risk.domain.fills import Seen
+from pms_risk.domain.funding import Funding
+from pms_risk.domain.snapshot import snapshot
+
+log = get_logger(__name__)
+
+IsFlowBooked = Callable[[CashFlow], Awaitable[bool]]
+
+_flows = counter("risk_cash_flows", "Cash flows of the exchange account that were booked, by income type", ["kind"])
+_fundings = counter("risk_fundings", "Fundings that were settled with the holders of positions")
+_unsettled = counter("risk_fundings_unsettled", "Fundings older than what is remembered of positions: an alarm")
+
+
+class CashBook:
+    """Books what the order service tells of cash."""
+
+    def __init__(
+        self,
+        state: RiskState,
+        outbox: Outbox,
+        journal: Journal,
+        events: Events,
+        ask: Ask,
+        is_flow_booked: IsFlowBooked,
+    ) -> None:
+        self._state = state
+        self._outbox = outbox
+        self._journal = journal
+        self._events = events
+        self._ask = ask
+        self._is_flow_booked = is_flow_booked
+
+    def on_flows(self, told: CashFlows, entry: Entry) -> None:
+        """Lines of the income list, new or again. What was paid before the first look is in that."""
+        acknowledge = partial(self._journal.then, partial(self._outbox.ack, entry))
+        old = []
+        for flow in told.flows:
+            seen = self._state.books.flows.look(flow_key(flow), flow.time_ms)
+            if not self._counts(flow.time_ms) or seen is Seen.BOOKED:
+                continue
+            if seen is Seen.OLD:
+                old.append(flow)
+            else:
+                self._book_flow(flow)
+        for flow in old:
+            doubt = Doubt(
+                flow_key(flow), partial(self._is_flow_booked, flow), partial(self._book_flow, flow), lambda: None
+            )
+            self._ask(doubt)
+        if old:
+            self._ask(Doubt(entry.id, _true, acknowledge, acknowledge))
+        else:
+            acknowledge()
+
+    def on_rates(self, told: FundingRates, entry: Entry) -> None:
+        """Fundings, new or again."""
+        books = self._state.books
+        held = books.symbols()
+        for rate in told.rates:
+            funding = Funding(rate.symbol, rate.rate, rate.mark, rate.time_ms)
+            new = self._counts(funding.at_ms) and books.fundings.settle(funding)
+            if new and (rate.symbol in held or books.moves.knows(rate.symbol)):
+                self._settle(funding)
+        self._journal.then(partial(self._outbox.ack, entry))
+
+    def _counts(self, at_ms: int) -> bool:
+        opened_ms = self._state.books.house.opened_ms
+        return opened_ms is not None and at_ms > opened_ms
+
+    def _book_flow(self, flow: CashFlow) -> None:
+        bookings = book_flow(self._state.books, flow)
+        self._journal.flow(flow)
+        self._keep(bookings, flow.kind.lower(), flow.time_ms)
+        _flows.labels(flow.kind).inc()
+        log.info("cash_flow", kind=flow.kind, amount=str(flow.amount), asset=flow.asset, symbol=flow.symbol)
+
+    def _settle(self, funding: Funding) -> None:
+        try:
+            bookings = book_funding(self._state.books, funding)
+        except LookupError as error:
+            _unsettled.inc()
+            log.error("funding_not_settled", symbol=funding.symbol, at_ms=funding.at_ms, error=str(error))
+            return
+        self._keep(bookings, "funding", funding.at_ms)
+        if len(bookings) > 1:
+            _fundings.inc()
+            log.info("funding_settled", symbol=funding.symbol, rate=str(funding.rate), accounts=len(bookings) - 1)
+
+    def _keep(self, bookings: Sequence[Booking], reason: str, at_ms: int) -> None:
+        for booking in bookings:
+            self._journal.booking(booking, at_ms)
+            account = self._state.books.accounts.get(booking.owner)
+            if account is None:
+                continue
+            self._journal.account(account)
+            event = AccountUpdated(
+                sub_account_id=account.id,
+                timestamp_ms=at_ms,
+                name=account.name,
+                status=account.status,
+                liquidation_mode=account.liquidation_mode,
+                reason=reason,
+                account=snapshot(account, self._state.prices.mark),
+            )
+            self._events.tell(f"{booking.reference}:account_updated", event)
+
+
+async def _true() -> bool:
+    return True
