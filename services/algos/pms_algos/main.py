@@ -3,7 +3,8 @@
 import asyncio
 
 from pms_algos.adapters import store
-from pms_algos.app.commands import ChaseCommands
+from pms_algos.app.accounts import Accounts
+from pms_algos.app.commands import Commands
 from pms_algos.app.engine import Engine
 from pms_algos.app.markets import Markets
 from pms_algos.app.outputs import Outputs
@@ -45,11 +46,11 @@ async def wire(life: Lifecycle) -> None:
     await marks.load(now_ms())
     answers = Answers(names, bus.outbox, updates, marks)
     inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
-    markets = Markets()
-    outputs = Outputs(names, bus.outbox, updates, answers, marks, markets)
-    engine = Engine(markets, outputs, bus.outbox, journal, now_ms)
-    commands = ChaseCommands(engine, inlet, answers, names, now_ms)
-    watch = Watch(bus.outbox, names, lambda: [*engine.symbols, *commands.symbols], now_ms)
+    markets, accounts = Markets(), Accounts()
+    outputs = Outputs(names, bus.outbox, updates, answers, marks, markets, accounts)
+    engine = Engine(markets, accounts, outputs, bus.outbox, journal, now_ms)
+    commands = Commands(engine, inlet, answers, names, now_ms)
+    watch = Watch(bus.outbox, names, lambda: [*engine.algos.symbols, *commands.symbols], now_ms)
     engine.on_symbols = commands.on_symbols = watch.changed
     engine.resume(await store.load(database))
 
@@ -63,7 +64,7 @@ async def wire(life: Lifecycle) -> None:
     snapshots = Snapshots(
         "algos", ("orders", "risk"), outbox=bus.outbox, names=names, report=life.ready, on_ended=snapshot_ended
     )
-    handlers = Updates(engine, outputs, bus.outbox, updates, snapshots).handlers(names)
+    handlers = Updates(engine, bus.outbox, updates, snapshots, commands.told).handlers(names)
     cursors = PgCursorStore(database, "algos")
     told = bus.consumer("algos", handlers, cursors=cursors, count=UPDATES_COUNT)
     routes = commands.routes()
@@ -75,8 +76,8 @@ async def wire(life: Lifecycle) -> None:
 
     def on_ticks(ticks: list[Tick]) -> None:
         for tick in ticks:
-            if engine.tick(tick):
-                commands.priced(tick.symbol)
+            engine.tick(tick)
+        commands.told()
 
     life.on_stop(journal.close)
     life.on_stop(told.stop)

@@ -19,6 +19,7 @@ from tests.services import PATIENCE_S, ServiceProcess
 
 from pms_common.bus import updates_in
 from pms_common.clock import now_ms
+from pms_common.contracts.bus.algos import Control, ControlAlgos
 from pms_common.contracts.bus.base import FINAL_STATES, Update, encode
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, Tick, snapshot_request
 from pms_common.contracts.bus.orders import (
@@ -221,9 +222,19 @@ class World:
     async def _on_risk_query(self, data: bytes) -> None:
         request = snapshot_request.decode(data)
         await self.tell("risk", SnapshotBegin, asker=request.asker, token=request.token)
-        facts = {"account_id": "acc", "name": "A", "status": "ACTIVE", "version": 1}
-        await self.tell("risk", AccountState, **facts, snapshot=msgspec.Raw(ACCOUNT))
+        await self.account_is("ACTIVE")
         await self.tell("risk", SnapshotEnd, asker=request.asker, token=request.token)
+
+    async def account_is(self, status: str) -> None:
+        facts = {"account_id": "acc", "name": "A", "status": status, "version": self._n["risk"]}
+        await self.tell("risk", AccountState, **facts, snapshot=msgspec.Raw(ACCOUNT))
+
+    async def control(self, action: Control, token: str, symbol: str = "") -> None:
+        request = ControlAlgos(token=token, account_id="acc", symbol=symbol, action=action)
+        await self.client.xadd(self.names.requests("algos"), {"data": encode(request)})
+
+    async def controlled(self, token: str) -> list[tuple[str, ...]]:
+        return [u.algos for u in await self.updates() if getattr(u, "token", None) == token and hasattr(u, "algos")]
 
     # -- JS
 
@@ -305,6 +316,7 @@ async def market(world: World) -> AsyncIterator[dict[str, float]]:
             await world.tick(prices["bid"], prices["ask"])
             await asyncio.sleep(0.05)
 
+    await world.tick(**prices)  # connected before a test blocks this loop while it starts the process
     task = asyncio.create_task(repeat())
     yield prices
     world.stopping = True  # not a cancel: the Redis client may swallow one that meets a reply

@@ -136,7 +136,7 @@ async def test_a_refusal_of_the_first_child_is_the_result_and_nothing_was_ever_s
         ({"quantity": 0.0001}, "FILTER_QUANTITY"),
         ({"quantity": 0.04}, "EXCHANGE_MIN_NOTIONAL"),
         ({"symbol": "NOPEUSDT"}, "SYMBOL_UNKNOWN"),
-        ({"replacesId": "chase_x"}, "VALIDATION_FAILED"),
+        ({"replacesId": "chase_x"}, "ALGO_NOT_FOUND"),
         ({"quantity": "NaN"}, "VALIDATION_FAILED"),
         ({"expiresAt": 1_700_000_000_000}, "EXPIRED_COMMAND"),
     ],
@@ -187,7 +187,7 @@ async def test_a_halt_with_cancel_ends_the_chase_without_risk(
     assert (await world.result("r5"))["success"] is True
 
 
-OTHERS = [type_ for type_ in ALGOS_COMMANDS if type_ not in {"chase", "chase_cancel"}]
+OTHERS = [type_ for type_ in ALGOS_COMMANDS if not type_.startswith("chase")]
 COIN = {"symbol": "BTCUSDT", "leverage": 5}
 BODIES = {
     "scalper": {**COIN, "startSide": "LONG", "longMaxPrice": 100, "longSizeUsd": 100, "shortSizeUsd": 100},
@@ -272,3 +272,85 @@ async def test_garbage_on_any_stream_ends_in_dead_and_nothing_else_stops(
 
 async def _dead(world: World, count: int) -> bool:
     return bool(await world.client.xlen(world.names.dead) >= count)
+
+
+async def test_paused_it_has_no_order_and_resumed_it_goes_on_for_the_remainder(
+    algos: ServiceProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    await world.chase("r1")
+    chase_id = (await world.result("r1"))["chaseId"]
+    await world.fill(world.alive[0], "0.4")
+    for request in ("p1", "p2"):
+        await world.send("chase_pause", requestId=request, chaseId=chase_id)
+        assert (await world.result(request))["status"] == "paused"
+    await world.until(lambda: not world.alive)
+    algos.kill()
+    algos.start()
+    await world.until(lambda: world.lookups == 2)
+    await asyncio.sleep(0.5)
+    assert world.alive == []
+    for request in ("u1", "u2"):
+        await world.send("chase_resume", requestId=request, chaseId=chase_id)
+        assert (await world.result(request))["status"] == "active"
+    await world.until(lambda: world.alive)
+    assert [world.children[name].order.quantity for name in world.alive] == [D("0.6")]
+
+
+async def test_an_edit_ends_the_old_one_before_the_new_one_asks(
+    algos: ServiceProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    await world.chase("r1")
+    old = (await world.result("r1"))["chaseId"]
+    await world.chase("r2", quantity=2, replacesId=old)
+    assert (await world.result("r2"))["success"] is True
+    assert [world.children[name].order.quantity for name in world.alive] == [D(2)]
+    assert world.most_alive == 1
+    assert [event["chaseId"] for event in await world.events("chase_cancelled")] == [old]
+
+
+async def test_risk_pauses_resumes_and_stops_the_algos_of_an_account(
+    algos: ServiceProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    await world.chase("r1")
+    chase_id = (await world.result("r1"))["chaseId"]
+    await world.control("pause", "t1")
+    await world.until(lambda: world.controlled("t1"))
+    assert await world.controlled("t1") == [(chase_id,)]
+    await world.until(lambda: not world.alive)
+    await world.send("chase_resume", requestId="u1", chaseId=chase_id)
+    assert (await world.result("u1"))["errorCode"] == "TRADING_REDUCING"
+    await world.control("resume", "t2", symbol="ETHUSDT")
+    await world.until(lambda: world.controlled("t2"))
+    assert await world.controlled("t2") == [()]
+    assert world.alive == []
+    await world.control("resume", "t3", symbol="BTCUSDT")
+    await world.until(lambda: world.alive)
+    await world.control("stop", "t4")
+    await world.until(lambda: world.events("chase_cancelled"))
+    assert (await world.events("chase_cancelled"))[0]["reason"] == "risk"
+
+
+async def test_a_frozen_account_waits_and_a_liquidated_one_ends(
+    algos: ServiceProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    await world.chase("r1")
+    await world.chase("r2", reduceOnly=True)
+    await world.result("r1")
+    await world.result("r2")
+    opening, closing = world.alive
+    await world.account_is("FROZEN")
+    await world.until(lambda: world.alive == [closing])
+    await world.account_is("ACTIVE")
+    await world.until(lambda: len(world.alive) == 2)
+    assert opening not in world.alive
+    await world.account_is("LIQUIDATED")
+    await world.until(lambda: world.alive == [])
+    await world.until(lambda: _count(world, "chase_cancelled", 2))
+
+
+async def _count(world: World, type_: str, count: int) -> bool:
+    return len(await world.events(type_)) == count

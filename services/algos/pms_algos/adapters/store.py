@@ -10,7 +10,8 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pms_algos.domain.chase_state import Chase
+from pms_algos.app.kinds import KINDS, Kind
+from pms_algos.app.kinds.base import Algo
 from pms_common.db import Statement
 
 SAVE = Statement(
@@ -32,38 +33,42 @@ SAVE = Statement(
 MAX_ENDED = 10_000
 """Ended algos remembered, so that cancelling one again is answered with how it ended."""
 
-_RUNNING = text("SELECT state FROM pms_algos.algos WHERE outcome IS NULL ORDER BY created_at")
+_RUNNING = text("SELECT kind, state FROM pms_algos.algos WHERE outcome IS NULL ORDER BY created_at")
 _ENDED = text(
-    "SELECT state FROM pms_algos.algos WHERE outcome IS NOT NULL AND updated_at > now() - interval '24 hours' "
+    "SELECT kind, state FROM pms_algos.algos WHERE outcome IS NOT NULL AND updated_at > now() - interval '24 hours' "
     "ORDER BY updated_at DESC LIMIT :limit"
 )
-_decode = msgspec.json.Decoder(Chase).decode
 _encode = msgspec.json.Encoder().encode
+
+Kept = tuple[Kind, Algo]
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What a start finds."""
 
-    running: list[Chase]
-    ended: list[Chase]
+    running: list[Kept]
+    ended: list[Kept]
 
 
-def row(chase: Chase) -> tuple[Any, ...]:
-    """The row of a chase."""
-    plan = chase.plan
-    state = _encode(chase).decode()
-    return plan.algo_id, "chase", plan.account_id, plan.symbol, chase.version, chase.outcome, state
+def row(kind: Kind, algo: Algo, symbols: tuple[str, ...]) -> tuple[Any, ...]:
+    """The row of an algo."""
+    plan = algo.plan
+    state = _encode(algo).decode()
+    return plan.algo_id, kind.name, plan.account_id, ",".join(symbols), algo.version, algo.outcome, state
 
 
 async def load(engine: AsyncEngine) -> Loaded:
     """All running algos, and those that ended lately, oldest first."""
     async with engine.connect() as connection:
-        running = [_chase(found.state) for found in await connection.execute(_RUNNING)]
-        ended = [_chase(found.state) for found in await connection.execute(_ENDED, {"limit": MAX_ENDED})]
+        running = [_algo(found) for found in await connection.execute(_RUNNING)]
+        ended = [_algo(found) for found in await connection.execute(_ENDED, {"limit": MAX_ENDED})]
     return Loaded(running, ended[::-1])
 
 
-def _chase(state: Any) -> Chase:
+def _algo(found: Any) -> Kept:
     """SQLAlchemy hands JSONB out as text here, or decoded, depending on the driver's codecs."""
-    return _decode(state) if isinstance(state, str | bytes) else msgspec.convert(state, Chase)
+    kind, state = KINDS[found.kind], found.state
+    if isinstance(state, str | bytes):
+        return kind, msgspec.json.decode(state, type=kind.state)
+    return kind, msgspec.convert(state, kind.state)

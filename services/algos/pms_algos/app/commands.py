@@ -1,184 +1,230 @@
 """The commands of algos: checked against rules and limits before anything leaves, then handed to the engine.
 
-The chase is carried out; all other commands of the contract are refused at once. Owns the wait for a first price and
-the wait of a cancel for the end. Never decides about margin; risk does, per child.
+Owns what is the same for every kind: the limits, the wait for a first price, the wait of a cancel for the end, whose an
+algo is. How a kind begins is in `kinds`. Never decides about margin; risk does, per child.
 """
 
 import asyncio
 from collections.abc import Callable
-from decimal import Decimal
-from typing import cast
+from functools import partial
+from typing import Any, Literal
 
-from pms_algos.app import views
+import msgspec
+
 from pms_algos.app.engine import Engine
-from pms_algos.domain.actions import Market
-from pms_algos.domain.chase_child import closed
-from pms_algos.domain.chase_price import own_quote, target_price
-from pms_algos.domain.chase_state import Chase, ChasePlan
+from pms_algos.app.kinds import KINDS, Kind
+from pms_algos.app.kinds.base import Algo, Begin
 from pms_common.answers import Answers
 from pms_common.bus import Entry
-from pms_common.contracts.commands.chase import Chase as StartChase
-from pms_common.contracts.commands.chase import ChaseCancel
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_common.decimals import floor_to
 from pms_common.ids import object_id
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.names import Names
 from pms_common.topology import ALGOS_COMMANDS
 
-MAX_ACTIVE = 500
-"""Chases that may run at once (reference, constants)."""
-PRICE_WITHIN_S = 2.0
-"""How long a first trade of a symbol waits for its price (interfaces, settings)."""
+MAX_ACTIVE = 5_000
+"""Algos that may run at once, of all accounts: what the service is measured with (docs/performance.md)."""
+FACTS_WITHIN_S = 2.0
+"""How long a start waits for its symbol's first price, or for the position it names (interfaces, settings)."""
 CANCEL_WITHIN_S = 5.0
+_MAY_COME = frozenset({ErrorCode.NO_PRICE, ErrorCode.POSITION_NOT_FOUND, ErrorCode.INFRA_NOT_READY})
+
+Verb = Literal["pause", "resume"]
 
 
-class ChaseCommands:
-    """Decides `chase` and `chase_cancel`, and answers the rest."""
+class Commands:
+    """Decides the commands of all kinds."""
 
     def __init__(
         self, engine: Engine, inlet: CommandInlet, answers: Answers, names: Names, now_ms: Callable[[], int]
     ) -> None:
         self._engine, self._inlet, self._answers = engine, inlet, answers
         self._names, self._now_ms = names, now_ms
-        self._waiting: dict[str, list[Request]] = {}
+        self._waiting: dict[str, tuple[Kind, Request]] = {}
         self.on_symbols: Callable[[], None] = lambda: None
 
     def routes(self) -> dict[str, Callable[[Entry], None]]:
         """Stream → handler."""
         routes = {type_: self._inlet.route(type_, _refuse_unavailable) for type_ in ALGOS_COMMANDS}
-        routes["chase"] = self._inlet.route("chase", self._start, self._begun)
-        routes["chase_cancel"] = self._inlet.route("chase_cancel", self._cancel)
+        for name, kind in KINDS.items():
+            routes[name] = self._inlet.route(name, partial(self._start, kind), partial(self._begun, kind))
+            routes[f"{name}_cancel"] = self._inlet.route(f"{name}_cancel", partial(self._cancel, kind))
+            routes[f"{name}_pause"] = self._inlet.route(f"{name}_pause", partial(self._control, kind, "pause"))
+            routes[f"{name}_resume"] = self._inlet.route(f"{name}_resume", partial(self._control, kind, "resume"))
         return {self._names.cmd(type_): handler for type_, handler in routes.items()}
 
     @property
     def symbols(self) -> list[str]:
         """Symbols whose first price is waited for."""
-        return list(self._waiting)
+        return [symbol for kind, request in self._waiting.values() for symbol in self._wants(kind, request)]
 
-    # -- chase
+    # -- start
 
-    def _begun(self, request: Request) -> bool:
-        """Whether a predecessor saved the chase, and died before the command was acknowledged."""
-        return self._engine.find(self._algo_id(request)) is not None
+    def _algo_id(self, kind: Kind, request: Request) -> str:
+        return object_id(kind.prefix, self._names.namespace, request.account_id, request.request_id)
 
-    def _start(self, request: Request) -> Taken:
-        command = cast("StartChase", request.command)
-        if self._begun(request):
-            asyncio.get_running_loop().call_soon(self._again, request)
+    def _begun(self, kind: Kind, request: Request) -> bool:
+        """Whether a predecessor saved the algo, and died before the command was acknowledged."""
+        return self._engine.algos.find(self._algo_id(kind, request)) is not None
+
+    def _start(self, kind: Kind, request: Request) -> Taken:
+        if self._begun(kind, request):
+            asyncio.get_running_loop().call_soon(self._again, kind, request)
             return Taken.LATER
-        self._check_limits(command)
-        market = self._engine.markets.market(command.symbol, request.account_id, self._now_ms())
-        if market is not None:
-            self._begin(request, market)
-        else:
-            self._wait_for_price(request)
+        self._check_symbols(kind, request)
+        try:
+            self._begin(kind, request)
+        except CommandError as error:
+            if error.code not in _MAY_COME:
+                raise
+            self._wait(kind, request)
         return Taken.LATER
 
-    def _check_limits(self, command: StartChase) -> None:
-        if command.replaces_id is not None:
-            text = "replacesId is not available for a chase: cancel the old one first"
-            raise CommandError(ErrorCode.VALIDATION_FAILED, text, field="replacesId")
-        if len(self._engine) + sum(map(len, self._waiting.values())) >= MAX_ACTIVE:
-            raise CommandError(ErrorCode.ALGO_LIMIT_REACHED, f"{MAX_ACTIVE} chases are running, as many as are allowed")
+    def _check_symbols(self, kind: Kind, request: Request) -> None:
         specs = self._engine.markets.specs
-        if command.symbol not in specs:
-            raise CommandError(
-                ErrorCode.SYMBOL_UNKNOWN, f"The exchange lists no symbol {command.symbol}", field="symbol"
-            )
-        if specs[command.symbol].status != "TRADING":
-            raise CommandError(ErrorCode.SYMBOL_NOT_TRADING)
+        for symbol in self._wants(kind, request):
+            if symbol not in specs:
+                raise CommandError(ErrorCode.SYMBOL_UNKNOWN, f"The exchange lists no symbol {symbol}", field="symbol")
+            if specs[symbol].status != "TRADING":
+                raise CommandError(ErrorCode.SYMBOL_NOT_TRADING)
 
-    def _begin(self, request: Request, market: Market) -> None:
-        command = cast("StartChase", request.command)
-        plan = ChasePlan(
-            algo_id=self._algo_id(request),
-            account_id=request.account_id,
-            request_id=request.request_id,
-            symbol=command.symbol,
-            side=command.side,
-            quantity=floor_to(command.quantity, market.spec.step_size),
-            leverage=Decimal(command.leverage),
-            offset_pct=command.stalk_offset_pct,
-            offset_ticks=command.stalk_offset_ticks,
-            mode=command.stalk_mode,
-            max_distance_pct=command.max_distance_pct,
-            min_interval_ms=command.min_interval_ms,
-            reduce_only=command.reduce_only,
-            post_only=command.post_only,
-            anchor=own_quote(command.side, market),
-            started_ms=self._now_ms(),
-        )
-        _check_gate(plan, market)
-        _check_filters(plan, market)
-        self._engine.start(plan, request.expires_at_ms, request.warnings, lambda: self._inlet.acknowledge(request))
+    def _wants(self, kind: Kind, request: Request) -> tuple[str, ...]:
+        if kind.position is None:
+            return kind.wants(request.command)
+        found = self._engine.accounts.find(kind.position(request.command))
+        return () if found is None else (found[1].symbol,)
 
-    def _algo_id(self, request: Request) -> str:
-        return object_id("chase", self._names.namespace, request.account_id, request.request_id)
+    def _owner(self, kind: Kind, request: Request) -> str:
+        """The account of a new algo: the sender's word, or whose position it is."""
+        if kind.position is None:
+            return request.account_id
+        found = self._engine.accounts.find(kind.position(request.command))
+        if found is None and not self._engine.accounts.complete:
+            raise CommandError(ErrorCode.INFRA_NOT_READY, "The positions are not known yet")
+        if found is None:
+            raise CommandError(ErrorCode.POSITION_NOT_FOUND, field="positionId")
+        if request.account_id not in ("", found[0]):
+            raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, "The position belongs to another account")
+        return found[0]
 
-    def _again(self, request: Request) -> None:
-        """The chase is there already; it is answered now if its first child is beyond its answer."""
+    def _begin(self, kind: Kind, request: Request) -> None:
+        """Start it now, or raise what stands against it; nothing has left before."""
+        account_id = self._owner(kind, request)
+        replaces_id = getattr(request.command, "replaces_id", None)
+        self._check_replaced(kind, account_id, replaces_id)
+        self._check_limits(kind, account_id, replaces_id)
+        scene = self._engine.scene(account_id)
+        if any(scene.market(symbol) is None for symbol in self._wants(kind, request)):
+            raise CommandError(ErrorCode.NO_PRICE)
+        begin = Begin(self._algo_id(kind, request), account_id, request.request_id, request.expires_at_ms, scene)
+        decision = kind.begin(begin, request.command)
+        claimed = self._engine.algos.claimed(kind, decision[0])
+        if claimed is not None and claimed != replaces_id:
+            raise CommandError(ErrorCode.ALGO_ALREADY_EXISTS, details={f"{kind.name}Id": claimed})
+        self._engine.start(kind, decision, request.warnings, lambda: self._inlet.acknowledge(request))
+
+    def _check_replaced(self, kind: Kind, account_id: str, replaces_id: str | None) -> None:
+        if replaces_id is None:
+            return
+        replaced = self._engine.algos.get(replaces_id)
+        if replaced is None or replaced.kind is not kind:
+            text = f"replacesId names no running {kind.name}"
+            raise CommandError(ErrorCode.ALGO_NOT_FOUND, text, field="replacesId")
+        if replaced.algo.plan.account_id != account_id:
+            raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, "replacesId belongs to another account")
+
+    def _check_limits(self, kind: Kind, account_id: str, replaces_id: str | None) -> None:
+        algos, instead = self._engine.algos, replaces_id is not None
+        if algos.count(account_id, kind) - instead >= kind.most:
+            text = f"{kind.most} of this kind are running for the account, as many as are allowed"
+            raise CommandError(ErrorCode.ALGO_LIMIT_REACHED, text)
+        if len(algos) - instead >= MAX_ACTIVE:
+            raise CommandError(ErrorCode.ALGO_LIMIT_REACHED, f"{MAX_ACTIVE} algos are running, as many as are allowed")
+
+    def _again(self, kind: Kind, request: Request) -> None:
+        """The algo is there already; it is answered now if it is beyond its answer."""
         self._inlet.acknowledge(request)
-        self._engine.answer_again(self._algo_id(request))
+        self._engine.answer_again(self._algo_id(kind, request))
 
-    # -- waiting for a price
+    # -- waiting for a price or a position
 
-    def _wait_for_price(self, request: Request) -> None:
-        symbol = cast("StartChase", request.command).symbol
-        self._waiting.setdefault(symbol, []).append(request)
+    def _wait(self, kind: Kind, request: Request) -> None:
+        if len(self._waiting) >= MAX_ACTIVE:
+            raise CommandError(ErrorCode.INFRA_OVERLOADED)
+        self._waiting[request.entry.id + kind.name] = kind, request
         self.on_symbols()
-        asyncio.get_running_loop().call_later(PRICE_WITHIN_S, self._no_price, symbol, request)
+        asyncio.get_running_loop().call_later(FACTS_WITHIN_S, self._try_again, request.entry.id + kind.name, True)
 
-    def priced(self, symbol: str) -> None:
-        """A symbol has a price: begin what waited for it."""
-        for request in self._waiting.pop(symbol, ()):
-            market = self._engine.markets.market(symbol, request.account_id, self._now_ms())
-            try:
-                if request.expires_at_ms is not None and self._now_ms() > request.expires_at_ms:
-                    raise CommandError(ErrorCode.EXPIRED_COMMAND)
-                if market is None:
-                    raise CommandError(ErrorCode.NO_PRICE)
-                self._begin(request, market)
-            except CommandError as error:
-                self._refuse(request, error)
+    def told(self) -> None:
+        """A price or an account was told: begin what waited for it."""
+        for name in list(self._waiting):
+            self._try_again(name, False)
 
-    def _no_price(self, symbol: str, request: Request) -> None:
-        waiting = self._waiting.get(symbol, [])
-        if request in waiting:
-            waiting.remove(request)
-            if not waiting:
-                del self._waiting[symbol]
-            self._refuse(request, CommandError(ErrorCode.NO_PRICE, f"No live price of {symbol}"))
+    def _try_again(self, name: str, last: bool) -> None:
+        if name not in self._waiting:
+            return
+        kind, request = self._waiting[name]
+        try:
+            if request.expires_at_ms is not None and self._now_ms() > request.expires_at_ms:
+                raise CommandError(ErrorCode.EXPIRED_COMMAND)
+            self._begin(kind, request)
+        except CommandError as error:
+            if not last and error.code in _MAY_COME:
+                return
+            self._inlet.acknowledge(request)
+            self._answers.fail(request.request_id, request.account_id, request.type, error)
+        del self._waiting[name]
 
-    def _refuse(self, request: Request, error: CommandError) -> None:
-        self._inlet.acknowledge(request)
-        self._answers.fail(request.request_id, request.account_id, request.type, error)
+    # -- cancel, pause, resume
 
-    # -- chase_cancel
+    def _find(self, kind: Kind, request: Request) -> Algo:
+        algo_id: str = getattr(request.command, f"{kind.name}_id")
+        found = self._engine.algos.find(algo_id)
+        if found is None or found[0] is not kind:
+            text = f"There is no {kind.name.replace('_', ' ')} {algo_id}"
+            raise CommandError(ErrorCode.ALGO_NOT_FOUND, text, field=_field(request, f"{kind.name}_id"))
+        if request.account_id and request.account_id != found[1].plan.account_id:
+            raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, "The algo belongs to another account")
+        return found[1]
 
-    def _cancel(self, request: Request) -> Taken:
-        command = cast("ChaseCancel", request.command)
-        chase = self._engine.find(command.chase_id)
-        if chase is None:
-            raise CommandError(ErrorCode.ALGO_NOT_FOUND, f"There is no chase {command.chase_id}", field="chaseId")
-        if request.account_id and request.account_id != chase.plan.account_id:
-            raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, "The chase belongs to another account")
-        if self._engine.is_running(command.chase_id):
-            self._engine.cancel(command.chase_id, "cancelled", lambda ended: self._cancelled(request, ended))
-            asyncio.get_running_loop().call_later(CANCEL_WITHIN_S, self._not_ended, request, command.chase_id)
-            return Taken.LATER
-        asyncio.get_running_loop().call_soon(self._cancelled, request, chase)  # once the inlet knows the request
+    def _cancel(self, kind: Kind, request: Request) -> Taken:
+        algo = self._find(kind, request)
+        algo_id = algo.plan.algo_id
+        loop = asyncio.get_running_loop()
+        if self._engine.algos.get(algo_id) is not None:
+            close = getattr(request.command, "close_positions", False)
+            self._engine.cancel(algo_id, "cancelled", close, lambda ended: self._changed(kind, request, ended))
+            loop.call_later(CANCEL_WITHIN_S, self._not_ended, request, algo_id)
+        else:
+            loop.call_soon(self._changed, kind, request, algo)  # once the inlet knows the request
         return Taken.LATER
 
-    def _cancelled(self, request: Request, ended: Chase) -> None:
+    def _control(self, kind: Kind, verb: Verb, request: Request) -> Taken:
+        """Pause or resume; an algo is where it was asked to be, however often that is asked."""
+        algo = self._find(kind, request)
+        algo_id = algo.plan.algo_id
+        if self._engine.algos.get(algo_id) is None or algo.ending is not None or algo.outcome is not None:
+            raise CommandError(ErrorCode.ALGO_NOT_FOUND, "The algo has ended, or is about to")
+        if verb == "resume" and algo.paused == "risk":
+            raise CommandError(ErrorCode.TRADING_REDUCING, "The algo was paused by risk, which lets it go on")
+        order = self._engine.pause if verb == "pause" else self._engine.go_on
+        asyncio.get_running_loop().call_soon(order, algo_id, "user", partial(self._controlled, kind, request, algo_id))
+        return Taken.LATER
+
+    def _controlled(self, kind: Kind, request: Request, algo_id: str) -> None:
+        found = self._engine.algos.find(algo_id)
+        assert found is not None
+        self._changed(kind, request, found[1])
+
+    def _changed(self, kind: Kind, request: Request, algo: Algo) -> None:
         self._inlet.acknowledge(request)
-        result = views.changed(ended, request.request_id, request.warnings)
-        self._answers.succeed(request.request_id, ended.plan.account_id, request.type, result)
+        result = kind.changed(algo, request.request_id, request.warnings or None)
+        self._answers.succeed(request.request_id, algo.plan.account_id, request.type, result)
 
     def _not_ended(self, request: Request, algo_id: str) -> None:
-        if self._engine.is_running(algo_id):
+        if self._engine.algos.get(algo_id) is not None:
             text = (
-                f"The chase {algo_id} is ending, its order is not final yet. "
+                f"{algo_id} is ending, its orders are not final yet. "
                 f"Send the same command again with requestId {request.request_id}, or wait for its last event"
             )
             error = CommandError(ErrorCode.AMBIGUOUS_RESULT, text)
@@ -190,18 +236,6 @@ def _refuse_unavailable(request: Request) -> Taken:
     raise CommandError(ErrorCode.NOT_AVAILABLE, f"{request.type} is not available in this version")
 
 
-def _check_gate(plan: ChasePlan, market: Market) -> None:
-    if closed(plan, market):
-        raise CommandError(ErrorCode.TRADING_HALTED if market.gate == "halted" else ErrorCode.TRADING_REDUCING)
-
-
-def _check_filters(plan: ChasePlan, market: Market) -> None:
-    spec, price = market.spec, target_price(plan, market)
-    if plan.quantity < max(spec.min_quantity, spec.step_size) or plan.quantity > spec.max_quantity:
-        text = f"quantity {plan.quantity} is outside {spec.min_quantity} to {spec.max_quantity} of {plan.symbol}"
-        raise CommandError(ErrorCode.FILTER_QUANTITY, text, field="quantity")
-    if price is None:
-        raise CommandError(ErrorCode.FILTER_PRICE, "No allowed price with this offset", field="stalkOffsetPct")
-    if not plan.reduce_only and plan.quantity * price < spec.min_notional:
-        text = f"quantity times price is below the minimum notional {spec.min_notional} of {plan.symbol}"
-        raise CommandError(ErrorCode.EXCHANGE_MIN_NOTIONAL, text, field="quantity")
+def _field(request: Request, attribute: str) -> str:
+    fields: Any = msgspec.structs.fields(type(request.command))
+    return next(str(field.encode_name) for field in fields if field.name == attribute)

@@ -3,82 +3,80 @@
 Owns the names of children and the keys of events, both derived, so that a repetition is the same. Never decides.
 """
 
-from collections import OrderedDict
-
 import msgspec
 
-from pms_algos.app import views
+from pms_algos.app.accounts import Accounts
+from pms_algos.app.kinds.base import Algo, Head, Kind
 from pms_algos.app.markets import Markets
-from pms_algos.domain.actions import Amend, Ask, CancelChild
-from pms_algos.domain.chase_state import Chase
+from pms_algos.domain.actions import Amend, Ask, CancelChild, Notice
+from pms_algos.domain.chase_state import ChasePlan
 from pms_common.answers import Answers
 from pms_common.bus import Outbox, UpdatesWriter
-from pms_common.contracts.account import AccountSnapshot
+from pms_common.contracts.algos import AlgoItem
 from pms_common.contracts.base import encode as encode_public
-from pms_common.contracts.bus.algos import AlgoState
-from pms_common.contracts.bus.base import encode
+from pms_common.contracts.bus.algos import AlgosControlled, AlgoState, ControlAlgos
+from pms_common.contracts.bus.base import Origin, encode
 from pms_common.contracts.bus.common import PublicEvent
 from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, OrderView
 from pms_common.contracts.bus.risk import ChildAmend, ChildOrder
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_common.contracts.events.chase import ChaseEvent
+from pms_common.contracts.events.base import AlgoEvent
 from pms_common.contracts.results_algos import started
 from pms_common.ids import client_order_id
 from pms_common.marks import Marks
 from pms_common.names import Names
 
-KIND = "CHS"
-MAX_ACCOUNTS = 50_000
+TAGS: dict[Origin, str] = {"CHASE": "CHS", "TWAP": "TWP", "TRAIL_STOP": "TRL", "SCALPER": "SCP"}
+"""Whose orders are ours, and what their names show."""
 
 
 class Outputs:
     """Writes what plans decide into the outbox."""
 
     def __init__(
-        self, names: Names, outbox: Outbox, updates: UpdatesWriter, answers: Answers, marks: Marks, markets: Markets
+        self,
+        names: Names,
+        outbox: Outbox,
+        updates: UpdatesWriter,
+        answers: Answers,
+        marks: Marks,
+        markets: Markets,
+        accounts: Accounts,
     ) -> None:
         self._names, self._outbox, self._updates = names, outbox, updates
-        self._answers, self._marks, self._markets = answers, marks, markets
-        self._accounts: OrderedDict[str, msgspec.Raw] = OrderedDict()
+        self._answers, self._marks, self._markets, self._accounts = answers, marks, markets, accounts
 
-    def account(self, account_id: str, snapshot: msgspec.Raw) -> None:
-        """The latest snapshot of an account, for the events."""
-        self._accounts[account_id] = snapshot
-        if len(self._accounts) > MAX_ACCOUNTS:
-            self._accounts.popitem(last=False)
-
-    def child_id(self, chase: Chase, number: int, attempt: int) -> str:
+    def child_id(self, plan: ChasePlan, number: int, attempt: int) -> str:
         """The client order id of a child."""
-        plan = chase.plan
-        return client_order_id(self._names.namespace, plan.account_id, KIND, plan.algo_id, number, attempt)
+        tag = TAGS[plan.origin]
+        return client_order_id(self._names.namespace, plan.account_id, tag, plan.algo_id, number, attempt)
 
     # -- to risk and orders
 
-    def ask(self, chase: Chase, ask: Ask) -> None:
+    def ask(self, plan: ChasePlan, ask: Ask) -> None:
         """Ask risk for a child."""
-        plan = chase.plan
         order = ChildOrder(
-            client_order_id=self.child_id(chase, ask.number, ask.attempt),
+            client_order_id=self.child_id(plan, ask.number, ask.attempt),
             account_id=plan.account_id,
-            parent_id=plan.algo_id,
+            parent_id=plan.parent_id or plan.algo_id,
             symbol=plan.symbol,
             side=plan.side,
-            order_type="LIMIT",
+            order_type="MARKET" if plan.at_market else "LIMIT",
             quantity=ask.quantity,
             price=ask.price,
-            time_in_force="GTX" if plan.post_only else "GTC",
+            time_in_force=None if plan.at_market else "GTX" if plan.post_only else "GTC",
             reduce_only=plan.reduce_only,
             leverage=plan.leverage,
-            origin="CHASE",
+            origin=plan.origin,
             lowest=ask.lowest,
             highest=ask.highest,
             expires_at_ms=ask.expires_at_ms,
         )
         self._outbox.add(self._names.requests("risk"), encode(order))
 
-    def amend(self, chase: Chase, amend: Amend) -> None:
+    def amend(self, plan: ChasePlan, amend: Amend) -> None:
         """Move a child: by orders inside what risk approved, else by risk."""
-        plan, child_id = chase.plan, self.child_id(chase, amend.number, amend.attempt)
+        child_id = self.child_id(plan, amend.number, amend.attempt)
         if amend.approved:
             order = AmendOrder(
                 client_order_id=child_id,
@@ -92,21 +90,20 @@ class Outputs:
         beyond = ChildAmend(
             client_order_id=child_id,
             account_id=plan.account_id,
-            parent_id=plan.algo_id,
+            parent_id=plan.parent_id or plan.algo_id,
             symbol=plan.symbol,
             price=amend.price,
             quantity=amend.quantity,
         )
         self._outbox.add(self._names.requests("risk"), encode(beyond))
 
-    def cancel(self, chase: Chase, cancel: CancelChild) -> None:
+    def cancel(self, plan: ChasePlan, cancel: CancelChild, reason: str) -> None:
         """Have a child cancelled."""
-        plan, child_id = chase.plan, self.child_id(chase, cancel.number, cancel.attempt)
         order = CancelOrder(
-            client_order_id=child_id,
+            client_order_id=self.child_id(plan, cancel.number, cancel.attempt),
             account_id=plan.account_id,
             symbol=plan.symbol,
-            reason=chase.ending or "replaced",
+            reason=reason,
         )
         self._outbox.add(self._names.changes("orders"), encode(order))
 
@@ -119,67 +116,92 @@ class Outputs:
 
     # -- to readers
 
-    def progress(self, chase: Chase, cause: str, child_id: str | None, now_ms: int) -> None:
+    def progress(self, kind: Kind, algo: Algo, cause: str, child_id: str | None, now_ms: int) -> None:
         """Tell where an algo stands; `cause` names what it follows from."""
-        quote = self._markets.quote(chase.plan.symbol)
-        event = views.progress(chase, quote, child_id, self._account(chase), now_ms)
-        self._event("chase_progress", chase, cause, event)
-        shown = encode_public(views.item(chase, quote))
-        self._outbox.command("HSET", self._names.algos(chase.plan.account_id), chase.plan.algo_id, shown)
-        self.state(chase)
+        self._event(algo, cause, kind.progress(algo, self._markets.quote, self._head(algo, child_id, now_ms)))
+        self.show(kind, algo)
 
-    def ended(self, chase: Chase, child_id: str | None, now_ms: int) -> None:
-        """Tell how an algo ended. One that never had an order at the exchange was never shown."""
-        if chase.answered:
-            event = views.end(chase, child_id, self._account(chase), now_ms)
-            self._event("chase_filled" if chase.outcome == "filled" else "chase_cancelled", chase, "end", event)
-        self._outbox.command("HDEL", self._names.algos(chase.plan.account_id), chase.plan.algo_id)
-        self.state(chase)
+    def notice(self, kind: Kind, algo: Algo, notice: Notice, child_id: str | None, now_ms: int) -> None:
+        """Tell something that only this kind of algo tells."""
+        assert kind.notice is not None
+        event = kind.notice(algo, notice, self._head(algo, child_id, now_ms))
+        self._event(algo, f"{event.__struct_config__.tag}:{notice.key}", event)
 
-    def state(self, chase: Chase) -> None:
-        """Tell the gateway and risk how an algo stands now."""
-        plan = chase.plan
+    def ended(self, kind: Kind, algo: Algo, child_id: str | None, now_ms: int) -> None:
+        """Tell how an algo ended. One whose command was never answered was never shown."""
+        if algo.answered:
+            self._event(algo, "end", kind.end(algo, self._head(algo, child_id, now_ms)))
+        self._outbox.command("HDEL", self._names.algos(algo.plan.account_id), algo.plan.algo_id)
+        self._state(kind, algo, self._item(kind, algo))
+
+    def show(self, kind: Kind, algo: Algo) -> None:
+        """Put an algo's line into the account's list, and tell the gateway and risk how it stands now."""
+        item = self._item(kind, algo)
+        self._outbox.command("HSET", self._names.algos(algo.plan.account_id), algo.plan.algo_id, encode_public(item))
+        self._state(kind, algo, item)
+
+    def controlled(self, control: ControlAlgos, algos: tuple[str, ...]) -> None:
+        """Answer risk."""
         self._updates.add(
-            AlgoState,
-            algo_id=plan.algo_id,
-            kind="chase",
-            account_id=plan.account_id,
-            symbol=plan.symbol,
-            version=chase.version,
-            ended=chase.ended,
-            item=msgspec.Raw(encode_public(views.item(chase, self._markets.quote(plan.symbol)))),
+            AlgosControlled,
+            token=control.token,
+            account_id=control.account_id,
+            symbol=control.symbol,
+            action=control.action,
+            algos=algos,
         )
 
-    def _event(self, type_: str, chase: Chase, cause: str, event: ChaseEvent) -> None:
+    def _item(self, kind: Kind, algo: Algo) -> AlgoItem:
+        return kind.item(algo, self._markets.quote)
+
+    def _state(self, kind: Kind, algo: Algo, item: AlgoItem) -> None:
+        symbols = kind.symbols(algo)
+        self._updates.add(
+            AlgoState,
+            algo_id=algo.plan.algo_id,
+            kind=kind.name,
+            account_id=algo.plan.account_id,
+            symbol=symbols[0] if len(symbols) == 1 else "",
+            version=algo.version,
+            ended=algo.outcome is not None,
+            item=msgspec.Raw(encode_public(item)),
+        )
+
+    def _head(self, algo: Algo, child_id: str | None, now_ms: int) -> Head:
+        account_id = algo.plan.account_id
+        return {
+            "sub_account_id": account_id,
+            "timestamp_ms": now_ms,
+            "client_order_id": child_id,
+            "account": self._accounts.shown(account_id),
+        }
+
+    def _event(self, algo: Algo, cause: str, event: AlgoEvent) -> None:
         self._updates.add(
             PublicEvent,
-            key=f"{chase.plan.algo_id}:{cause}",
-            account_id=chase.plan.account_id,
-            type=type_,
+            key=f"{algo.plan.algo_id}:{cause}",
+            account_id=algo.plan.account_id,
+            type=str(event.__struct_config__.tag),
             payload=msgspec.Raw(encode_public(event)),
         )
 
-    def _account(self, chase: Chase) -> AccountSnapshot | None:
-        snapshot = self._accounts.get(chase.plan.account_id)
-        return None if snapshot is None else views.decode_account(snapshot)
-
     # -- to the one who asked
 
-    def was_answered(self, chase: Chase) -> bool:
+    def was_answered(self, algo: Algo) -> bool:
         """Whether the command that started the algo has its answer already."""
-        known = self._marks.find(chase.plan.account_id, chase.plan.request_id)
-        return known is not None and known.result is not None
+        plan = algo.plan  # a command that names a position may name no account
+        found = (self._marks.find(account_id, plan.request_id) for account_id in (plan.account_id, ""))
+        return any(known is not None and known.result is not None for known in found)
 
-    def started(self, chase: Chase, warnings: tuple[str, ...]) -> None:
+    def started(self, kind: Kind, algo: Algo, warnings: tuple[str, ...]) -> None:
         """Answer the command that started the algo, once."""
-        if not self.was_answered(chase):
-            plan = chase.plan
-            shown = views.item(chase, self._markets.quote(plan.symbol))
-            body = encode_public(started(shown, plan.request_id, warnings))
-            self._answers.end(plan.request_id, plan.account_id, "chase", body)
+        if not self.was_answered(algo):
+            plan = algo.plan
+            body = encode_public(started(self._item(kind, algo), plan.request_id, warnings))
+            self._answers.end(plan.request_id, plan.account_id, kind.name, body)
 
-    def start_failed(self, chase: Chase, code: ErrorCode, message: str) -> None:
+    def start_failed(self, kind: Kind, algo: Algo, code: ErrorCode, message: str) -> None:
         """Answer the command with why there is no algo."""
-        if not self.was_answered(chase):
-            plan = chase.plan
-            self._answers.fail(plan.request_id, plan.account_id, "chase", CommandError(code, message))
+        if not self.was_answered(algo):
+            plan = algo.plan
+            self._answers.fail(plan.request_id, plan.account_id, kind.name, CommandError(code, message))

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import cast
 
 from pms_algos.app.engine import Engine
-from pms_algos.app.outputs import Outputs
 from pms_algos.domain.actions import Gate
 from pms_common.asking import Snapshots
 from pms_common.bus import Entry, GapDetector, Outbox, UpdatesWriter, peek
+from pms_common.contracts.bus.algos import algos_work
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, snapshot_request
 from pms_common.contracts.bus.orders import OrderUpdate, Reference
 from pms_common.contracts.bus.risk import AccountState, ChildRefused, TradingState
@@ -28,9 +28,14 @@ class Updates:
     """Handlers of the streams that are not public commands."""
 
     def __init__(
-        self, engine: Engine, outputs: Outputs, outbox: Outbox, updates: UpdatesWriter, snapshots: Snapshots
+        self,
+        engine: Engine,
+        outbox: Outbox,
+        updates: UpdatesWriter,
+        snapshots: Snapshots,
+        on_account: Callable[[], None],
     ) -> None:
-        self._engine, self._outputs, self._outbox = engine, outputs, outbox
+        self._engine, self._outbox, self._on_account = engine, outbox, on_account
         self._updates, self._snapshots = updates, snapshots
         self._named: set[str] | None = None
         """Orders named since a snapshot of theirs began; None where none is going on, or a part of it was missed."""
@@ -46,6 +51,7 @@ class Updates:
             names.updates("orders"): self._on_orders,
             names.updates("risk"): self._on_risk,
             names.queries("algos"): self._on_query,
+            names.requests("algos"): self._on_request,
             names.op("trading_state"): self._on_trading_state,
         }
 
@@ -91,12 +97,17 @@ class Updates:
             self._engine.refused(update, entry)
             return
         if isinstance(update, AccountState):
-            self._outputs.account(update.account_id, update.snapshot)
+            self._engine.account(update)
+            self._on_account()
         elif isinstance(update, TradingState):
             self._engine.markets.set_gate(update.account_id, update.symbol, cast("Gate", update.state))
         elif isinstance(update, SnapshotEnd):
+            self._engine.accounts.complete = True
             self._snapshots.ended("risk", update)
         self._outbox.ack(entry)
+
+    def _on_request(self, entry: Entry) -> None:
+        self._engine.control(algos_work.decode(entry.data), lambda: self._outbox.ack(entry))
 
     def _on_query(self, entry: Entry) -> None:
         request = snapshot_request.decode(entry.data)

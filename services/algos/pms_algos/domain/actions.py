@@ -32,11 +32,11 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask risk for this child. Asking again under the same number and attempt is the same order."""
+    """Ask risk for this child, at market without a price. Asked again under its name it is the same one."""
 
     number: int
     attempt: int
-    price: Decimal
+    price: Decimal | None
     quantity: Decimal
     lowest: Decimal | None
     highest: Decimal | None
@@ -87,4 +87,12 @@ class Ended:
     """The algo has ended; the state says how."""
 
 
-Action = Save | Ask | Amend | CancelChild | Started | StartFailed | Progress | Ended
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something of its own that an algo tells readers; `key` is derived from what happened, so a repeat is the same."""
+
+    key: str
+
+
+Action = Save | Ask | Amend | CancelChild | Started | StartFailed | Progress | Ended | Notice
+ChildAction = Ask | Amend | CancelChild

@@ -3,7 +3,8 @@
 Modes: `none` and `maintain` follow the quote both ways, `trail` only towards the market. The order is moved by
 amending; where that cannot be done, it is cancelled and the remainder placed when it is final. Never two live children;
 executed is the sum over all children, always.
-A pure plan: each function takes the state and what happened and returns the new state with what is to be done.
+A pure plan: each function takes the state and what happened and returns the new state with what is to be done; `step`
+is the one the engine calls, and what other algos call for the chases they are made of.
 `chase_quote` decides on ticks, `chase_child` about the child under way, `chase_price` knows prices.
 """
 
@@ -24,9 +25,25 @@ from pms_algos.domain.chase_child import (
     overdue,
     repeat,
 )
-from pms_algos.domain.chase_price import is_dust, range_from_cap
+from pms_algos.domain.chase_price import grid, is_dust, range_from_cap
 from pms_algos.domain.chase_quote import on_quote
 from pms_algos.domain.chase_state import Chase, ChasePlan, Child, absorb
+from pms_algos.domain.events import (
+    Cancelled,
+    Event,
+    LookedUp,
+    Missing,
+    Paused,
+    PausedBy,
+    Quoted,
+    Refused,
+    Restarted,
+    Resumed,
+    Saved,
+    Scene,
+    Told,
+    Woken,
+)
 from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import OrderUpdate, OrderView, SymbolSpec
 from pms_common.contracts.errors import Category, ErrorCode
@@ -39,11 +56,14 @@ __all__ = [
     "on_clock",
     "on_lookup_done",
     "on_missing",
+    "on_pause",
     "on_quote",
     "on_refused",
+    "on_resume",
     "on_saved",
     "resumed",
     "start",
+    "step",
 ]
 
 MAX_REFUSALS = 10
@@ -58,6 +78,38 @@ _KEEP_RESTING = frozenset(
     | {_E.TRADING_HALTED, _E.TRADING_REDUCING, _E.SYMBOL_FROZEN}
 )
 """Why an amend failed that says nothing against the order where it rests: the next tick tries again."""
+
+
+def step(chase: Chase, event: Event, scene: Scene) -> Decision:
+    """What an event makes of the chase."""
+    symbol, now_ms = chase.plan.symbol, scene.now_ms
+    decision: Decision = chase, ()
+    match event:
+        case Quoted():
+            market = scene.market(symbol)
+            if market is not None:
+                decision = on_quote(chase, market, now_ms)
+        case Told():
+            decision = on_child(chase, event.number, event.attempt, event.update, scene.spec(symbol), now_ms)
+        case Saved():
+            decision = on_saved(chase, scene.market(symbol), now_ms)
+        case Woken():
+            decision = on_clock(chase, scene.market(symbol), now_ms)
+        case Refused(_, number, attempt, amend, code, message):
+            decision = on_refused(chase, number, attempt, amend, code, message, now_ms)
+        case Cancelled():
+            decision = on_cancel(chase, event.reason, now_ms)
+        case Paused():
+            decision = on_pause(chase, event.by, now_ms)
+        case Resumed():
+            decision = on_resume(chase, event.by, now_ms)
+        case Missing():
+            decision = on_missing(chase, now_ms)
+        case Restarted():
+            decision = resumed(chase, event.answered), ()
+        case LookedUp():
+            decision = on_lookup_done(chase, scene.market(symbol), now_ms)
+    return decision
 
 
 def start(plan: ChasePlan, expires_ms: int | None = None) -> Decision:
@@ -89,6 +141,24 @@ def on_cancel(chase: Chase, reason: EndReason, now_ms: int) -> Decision:
     return give_up(chase, reason, now_ms)
 
 
+def on_pause(chase: Chase, by: PausedBy, now_ms: int) -> Decision:
+    """Take the order back and wait. A pause of the user outlasts one of risk."""
+    if chase.ended or chase.ending is not None or chase.paused in {by, "user"}:
+        return chase, ()
+    paused = replace(chase, paused=by, version=chase.version + 1, progress_ms=now_ms)
+    told = (Save(), Progress(changed=True))
+    if chase.paused is None and chase.child.phase in {"asked", "live"}:
+        return cancel_child(paused, now_ms, *told)
+    return paused, told
+
+
+def on_resume(chase: Chase, by: PausedBy, now_ms: int) -> Decision:
+    """Go on for the remainder, with the next price."""
+    if chase.ended or chase.paused != by:
+        return chase, ()
+    return replace(chase, paused=None, version=chase.version + 1, progress_ms=now_ms), (Save(), Progress(changed=True))
+
+
 def on_clock(chase: Chase, market: Market | None, now_ms: int) -> Decision:
     """The time the state asked to be woken at has come."""
     child = chase.child
@@ -108,7 +178,7 @@ def on_lookup_done(chase: Chase, market: Market | None, now_ms: int) -> Decision
     child = chase.child
     if child.phase != "lookup":
         return chase, ()
-    if chase.ending is not None:
+    if chase.ending is not None or chase.paused is not None:
         return insist_on_cancel(replace(chase, child=replace(child, phase="cancelling")), now_ms)
     if child.seen:
         return cancel_child(chase, now_ms)
@@ -167,7 +237,7 @@ def _on_live(
         actions.append(Progress(changed=True))
         chase = replace(chase, progress_ms=now_ms)
     chase = replace(chase, child=child, reprices=chase.reprices + amended)
-    if fresh and chase.ending is not None:
+    if fresh and (chase.ending is not None or chase.paused is not None):
         return cancel_child(chase, now_ms, *actions)
     return chase, tuple(actions)
 
@@ -185,7 +255,7 @@ def _on_amend_failed(chase: Chase, update: OrderUpdate, now_ms: int) -> Decision
 def _on_final(chase: Chase, update: OrderUpdate, spec: SymbolSpec | None, now_ms: int) -> Decision:
     """The child is over: finished, given up, or the remainder goes on as the next child."""
     child, state = chase.child, update.order.state
-    price = update.order.price or child.price or chase.plan.anchor
+    price = update.order.price or update.order.average_price or child.price or chase.plan.anchor
     if state in {"rejected", "failed"} and not child.executed:
         return _on_try_failed(chase, update.error_code or "EXCHANGE_REJECTED", update.error or "", now_ms)
     if chase.remaining <= 0 or (spec is not None and is_dust(chase.plan, chase.remaining, price, spec)):
@@ -201,7 +271,7 @@ def _on_final(chase: Chase, update: OrderUpdate, spec: SymbolSpec | None, now_ms
 
 def _next_child(chase: Chase, spec: SymbolSpec | None, retry_ms: int) -> Decision:
     chase = absorb(chase)
-    quantity = floor_to(chase.remaining, spec.step_size) if spec is not None else chase.remaining
+    quantity = floor_to(chase.remaining, grid(chase.plan, spec)[0]) if spec is not None else chase.remaining
     child = Child(number=chase.child.number + 1, quantity=quantity, expires_ms=retry_ms + ASK_LIFE_MS)
     following = replace(chase, child=child, refusals=0, retry_ms=retry_ms, held=None, version=chase.version + 1)
     return following, (Save(), Progress(changed=True))

@@ -36,7 +36,12 @@ Decision = tuple[Chase, tuple[Action, ...]]
 
 def closed(plan: ChasePlan, market: Market) -> bool:
     """Whether the gate forbids asking and moving: halted for all, reducing for what may open."""
-    return market.gate == "halted" or (market.gate == "reducing" and not plan.reduce_only)
+    return shut(market, plan.reduce_only)
+
+
+def shut(market: Market, reduce_only: bool) -> bool:
+    """Whether the gate is shut for orders that may only reduce, or for others."""
+    return market.gate == "halted" or (market.gate == "reducing" and not reduce_only)
 
 
 def never_asked(child: Child) -> bool:
@@ -67,6 +72,8 @@ def ask(chase: Chase, market: Market, now_ms: int) -> Decision:
         return wake(chase, chase.retry_ms), ()
     if late:
         return next_attempt(chase, chase.refusals, now_ms)
+    if plan.at_market:
+        return repeat(chase, now_ms)
     lowest, highest = approved_range(plan, price, tick)
     return repeat(replace(chase, child=replace(child, price=price, lowest=lowest, highest=highest)), now_ms)
 
@@ -75,10 +82,15 @@ def repeat(chase: Chase, now_ms: int) -> Decision:
     """Ask for the child by its name, on its terms, until its first expiry: risk refuses what comes later."""
     child, plan = chase.child, chase.plan
     lowest, highest = (child.lowest, child.highest) if plan.max_distance_pct else (None, None)
-    price = child.price if child.price is not None else plan.anchor
-    action = Ask(child.number, child.attempt, price, child.quantity, lowest, highest, child.expires_ms)
+    action = Ask(child.number, child.attempt, _asked_price(chase), child.quantity, lowest, highest, child.expires_ms)
     asked = replace(child, phase="asked", asked_ms=now_ms)
     return replace(chase, child=asked, moved_ms=now_ms, held=None, wake_ms=now_ms + ASK_AGAIN_MS), (action,)
+
+
+def _asked_price(chase: Chase) -> Decimal | None:
+    if chase.plan.at_market:
+        return None
+    return chase.child.price if chase.child.price is not None else chase.plan.anchor
 
 
 def overdue(chase: Chase, now_ms: int) -> Decision:
@@ -127,8 +139,9 @@ def insist_on_cancel(chase: Chase, now_ms: int) -> Decision:
     again = replace(chase, child=replace(child, asked_ms=now_ms), wake_ms=now_ms + ASK_AGAIN_MS)
     if child.seen:
         return again, (cancel,)
-    price = child.price if child.price is not None else chase.plan.anchor
-    over = Ask(child.number, child.attempt, price, child.quantity, child.lowest, child.highest, now_ms - 1)
+    over = Ask(
+        child.number, child.attempt, _asked_price(chase), child.quantity, child.lowest, child.highest, now_ms - 1
+    )
     return again, (cancel, over)
 
 

@@ -30,8 +30,12 @@ def offset_price(plan: ChasePlan, quote: Decimal, tick: Decimal) -> Decimal:
 def target_price(plan: ChasePlan, market: Market) -> Decimal | None:
     """The price the order should have: on the grid, inside the filters, never better than the own quote.
 
-    None where no such price exists.
+    None where no such price exists. What does not follow has its price; at market it is the one it will meet.
     """
+    if plan.at_market:
+        return market.ask if plan.side == "BUY" else market.bid
+    if plan.limit_price is not None:
+        return plan.limit_price
     spec, quote = market.spec, own_quote(plan.side, market)
     lower, upper = _bounds(spec, (market.bid + market.ask) / 2)
     price = passive_price(plan.side, offset_price(plan, quote, spec.tick_size), spec.tick_size)
@@ -88,9 +92,17 @@ def range_from_cap(plan: ChasePlan, price: Decimal, cap: Decimal | None, tick: D
     return approved_range(plan, first, tick)
 
 
+def grid(plan: ChasePlan, spec: SymbolSpec) -> tuple[Decimal, Decimal]:
+    """Step and least quantity of the plan's kind of order."""
+    if plan.at_market:
+        return spec.market_step_size or spec.step_size, spec.market_min_quantity
+    return spec.step_size, spec.min_quantity
+
+
 def is_dust(plan: ChasePlan, remaining: Decimal, price: Decimal, spec: SymbolSpec) -> bool:
     """Whether the remainder is too small to be an order. Reducing is exempt from the minimum notional."""
-    quantity = floor_to(remaining, spec.step_size)
-    if quantity <= 0 or quantity < spec.min_quantity:
+    step, least = grid(plan, spec)
+    quantity = floor_to(remaining, step)
+    if quantity <= 0 or quantity < least:
         return True
     return not plan.reduce_only and quantity * price < spec.min_notional

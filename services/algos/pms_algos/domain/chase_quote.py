@@ -20,14 +20,15 @@ FLICKER_MS = 150
 PROGRESS_MS = 1_000
 AMEND_TIMEOUT_MS = 2_000
 """An amend unanswered for this long no longer blocks the next one; the newest target wins."""
+_WATCHED = frozenset({"saved", "asked", "live"})
 
 
 def on_quote(chase: Chase, market: Market, now_ms: int) -> Decision:
     """Best prices, changed or merely confirmed."""
-    if chase.ending is not None or chase.ended:
-        return chase, ()
     phase = chase.child.phase
-    if _breached(chase.plan, market) and phase in {"saved", "asked", "live"}:
+    if chase.ending is not None or chase.ended or (chase.paused is not None and phase == "saved"):
+        return chase, ()
+    if chase.paused is None and phase in _WATCHED and _breached(chase.plan, market):
         return give_up(chase, "distance_breached", now_ms)
     if phase == "saved":
         return ask(chase, market, now_ms)

@@ -1,6 +1,8 @@
 """The state of a chase: what was ordered, its one child, and what earlier children executed.
 
-Owns the form in which a chase is kept in PostgreSQL. Never decides; `chase` does.
+A chase is also how every other algo has a quantity executed: a layer of a scalper follows the quote, a lot of a TWAP
+rests at its `limit_price` or takes the market, and so does a stop's close. Owns the form in which it is kept in
+PostgreSQL. Never decides; `chase` does.
 """
 
 from decimal import Decimal
@@ -9,7 +11,8 @@ from typing import Literal
 import msgspec
 
 from pms_algos.domain.actions import EndReason
-from pms_common.contracts.bus.base import Side
+from pms_algos.domain.events import PausedBy
+from pms_common.contracts.bus.base import Origin, Side
 
 StalkMode = Literal["none", "maintain", "trail"]
 Phase = Literal[
@@ -24,7 +27,11 @@ Phase = Literal[
 
 
 class ChasePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What was ordered. `anchor` is the own quote at the start (legacy: initialPrice); it never changes."""
+    """What was ordered. `anchor` is the own quote at the start (legacy: initialPrice); it never changes.
+
+    `limit_price`: rest there instead of following the quote; `at_market`: take what is there. `parent_id` is the algo
+    this is a part of, `origin` whose order readers are told it is.
+    """
 
     algo_id: str
     account_id: str
@@ -40,6 +47,11 @@ class ChasePlan(msgspec.Struct, frozen=True, kw_only=True):
     min_interval_ms: int = 100
     reduce_only: bool = False
     post_only: bool = False
+    limit_price: Decimal | None = None
+    at_market: bool = False
+    parent_id: str | None = None
+    replaces_id: str | None = None
+    origin: Origin = "CHASE"
     anchor: Decimal
     started_ms: int
 
@@ -84,6 +96,7 @@ class Chase(msgspec.Struct, frozen=True, kw_only=True):
     progress_ms: int = 0
     wake_ms: int = 0
     answered: bool = False
+    paused: PausedBy | None = None
     ending: EndReason | None = None
     outcome: EndReason | None = None
 
@@ -108,7 +121,12 @@ class Chase(msgspec.Struct, frozen=True, kw_only=True):
         done = self.total_executed
         if not done:
             return None
-        return (self.cost + _cost(self.child)) / done
+        return self.total_cost / done
+
+    @property
+    def total_cost(self) -> Decimal:
+        """Price times quantity of all that was executed."""
+        return self.cost + _cost(self.child)
 
 
 def _cost(child: Child) -> Decimal:

@@ -1,0 +1,79 @@
+"""Accounts as risk told them last: their positions for the plans, their snapshot for the events.
+
+Owns the newest snapshot of each account, decoded when it is first looked at. Never decides; what a change of an
+account's status means is the engine's.
+"""
+
+from collections import OrderedDict
+from decimal import Decimal
+
+import msgspec
+
+from pms_algos.domain.events import Held
+from pms_common.contracts.account import AccountSnapshot
+from pms_common.contracts.bus.risk import AccountState
+
+MAX_ACCOUNTS = 50_000
+
+_decode = msgspec.json.Decoder(AccountSnapshot).decode
+"""The part of an account's snapshot that events carry."""
+
+
+class _Account:
+    """One account; `shown` and `held` are made of `raw` when asked for."""
+
+    __slots__ = ("held", "raw", "shown", "status")
+
+    def __init__(self, status: str, raw: bytes) -> None:
+        self.status, self.raw = status, raw
+        self.shown: AccountSnapshot | None = None
+        self.held: tuple[Held, ...] | None = None
+
+
+class Accounts:
+    """All accounts that risk has spoken of."""
+
+    def __init__(self) -> None:
+        self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self.complete = False
+        """Whether risk has told all of them since the start."""
+
+    def take(self, state: AccountState) -> str:
+        """Take an account's newest state; its status before, ACTIVE where it was not known."""
+        known = self._accounts.get(state.account_id)
+        self._accounts[state.account_id] = _Account(state.status, bytes(state.snapshot))
+        if len(self._accounts) > MAX_ACCOUNTS:
+            self._accounts.popitem(last=False)
+        return "ACTIVE" if known is None else known.status
+
+    def shown(self, account_id: str) -> AccountSnapshot | None:
+        """What events carry."""
+        account = self._accounts.get(account_id)
+        if account is None:
+            return None
+        if account.shown is None:
+            account.shown = _decode(account.raw)
+        return account.shown
+
+    def held(self, account_id: str) -> tuple[Held, ...] | None:
+        """The account's positions; None where they are not known."""
+        account = self._accounts.get(account_id)
+        if account is None:
+            return None
+        if account.held is None:
+            shown = self.shown(account_id)
+            assert shown is not None
+            account.held = tuple(
+                Held(p.id, p.symbol, p.side, p.quantity, p.entry_price, Decimal(p.leverage)) for p in shown.positions
+            )
+        return account.held
+
+    def find(self, position_id: str) -> tuple[str, Held] | None:
+        """An open position and whose it is."""
+        name = position_id.encode()
+        for account_id, account in self._accounts.items():
+            if name in account.raw:
+                for held in self.held(account_id) or ():
+                    if held.position_id == position_id:
+                        return account_id, held
+        return None
