@@ -26,6 +26,8 @@ from pms_risk.app.approvals import Approvals
 from pms_risk.app.caches import TURN_S, Caches
 from pms_risk.app.cash_flows import CashBook
 from pms_risk.app.children import Children
+from pms_risk.app.closes import Closes
+from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import CHECK_S, Exchange
 from pms_risk.app.foreign_fills import ForeignFills
@@ -35,6 +37,7 @@ from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.snapshots import Snapshots
 from pms_risk.app.start import Start
 from pms_risk.app.state import RiskState
+from pms_risk.app.takeovers import Takeovers
 from pms_risk.app.trading import Trading, refuse_unavailable
 from pms_risk.app.trading_states import TradingStates
 from pms_risk.app.updates import OrdersUpdates
@@ -101,8 +104,14 @@ class _Service:
         self.waits_key = names.own(SERVICE, "waits")
         self.waits = Waits(state, outbox, self.answers, self.waits_key)
         self.late = Late()
+        self.approvals = Approvals(state, outbox, names)
+        takeovers = Takeovers(state, journal, self.events)
+        self.closings_key = names.own(SERVICE, "closings")
+        self.closings = Closings(
+            state, self.approvals, self.waits, takeovers, journal, outbox, names, self.closings_key
+        )
         tools = (state, outbox, journal, self.events)
-        self.feed = OrderFeed(*tools, self.waits, self.late.ask, store.is_booked)
+        self.feed = OrderFeed(*tools, self.waits, self.closings, self.late.ask, store.is_booked)
         self.exchange = Exchange(state, journal, self.events)
         foreign = ForeignFills(*tools, self.late.ask, store.is_booked)
         cash = CashBook(*tools, self.late.ask, store.is_flow_booked)
@@ -133,10 +142,12 @@ class _Service:
         life.spawn(_every(life, TEND_S, self.watching.tend), "watching")
         life.ready("orders", False, "waiting for the order service's snapshot")
         await self.orders_updates.hear()
+        self.closings.restore(await self.bus.redis.hvals(self.closings_key))
         life.ready("orders", True)
 
         await self._let_commands_in()
         life.spawn(_every(life, TEND_S, self.waits.expire), "waits")
+        life.spawn(_every(life, TEND_S, self.closings.tend), "closings")
         life.spawn(_every(life, TURN_S, self.caches.turn), "caches")
         life.spawn(_every(life, CHECK_S, self.exchange.check), "reconciliation")
         waiting = partial(approved, self.bus.redis, approved_streams)
@@ -145,7 +156,7 @@ class _Service:
     async def _let_commands_in(self) -> None:
         names, state, outbox = self.names, self.state, self.bus.outbox
         public = self._public_routes()
-        children = Children(state, Approvals(state, outbox, names), self.watching, outbox, self.updates)
+        children = Children(state, self.approvals, self.watching, outbox, self.updates)
         snapshots = Snapshots(state, self.caches, outbox, self.updates)
         self.life.spawn(snapshots.run(), "snapshots")
         asked = {
@@ -163,13 +174,13 @@ class _Service:
         self._read(taken, "commands")
 
     def _public_routes(self) -> Mapping[str, Handler]:
-        approvals = Approvals(self.state, self.bus.outbox, self.names)
-        trading = Trading(self.state, approvals, self.waits, self.watching, self.answers, self.inlet)
+        trading = Trading(self.state, self.approvals, self.waits, self.watching, self.answers, self.inlet)
+        closes = Closes(self.state, self.approvals, self.waits, self.closings)
         decisions = {
             "trade": trading.trade,
             "limit": trading.limit,
-            "close": trading.close,
-            "limit_close": trading.limit_close,
+            "close": closes.close,
+            "limit_close": closes.limit_close,
             "validate": trading.validate,
         }
         routes = {type_: decisions.get(type_, refuse_unavailable) for type_ in RISK_COMMANDS}

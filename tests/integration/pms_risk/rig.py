@@ -31,6 +31,7 @@ from pms_common.contracts.bus.common import (
 )
 from pms_common.contracts.bus.orders import (
     AssetBalance,
+    CancelOrder,
     ExchangeAccount,
     ExchangePosition,
     OrdersReady,
@@ -63,6 +64,7 @@ class Rig:
         """Whether what the order service tells is lost with Redis' last second."""
         self.fills: list[OrderUpdate] = []
         self.placed: list[PlaceOrder] = []
+        self.cancels: list[str] = []
         self.probe = free_port()
         self._n = itertools.count(1)
         self._requests = itertools.count(1)
@@ -156,8 +158,10 @@ class Rig:
             for stream, entries in await self.redis.xreadgroup("orders", "orders", streams, count=100, block=20):
                 for entry_id, fields in entries:
                     work = order_work.decode(fields[b"data"])
-                    assert isinstance(work, PlaceOrder)
-                    self.placed.append(work)
+                    if isinstance(work, PlaceOrder):
+                        self.placed.append(work)
+                    elif isinstance(work, CancelOrder):
+                        self.cancels.append(work.client_order_id)
                     await self.redis.xack(stream, "orders", entry_id)
             await asyncio.sleep(0)
 

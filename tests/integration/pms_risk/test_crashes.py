@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.integration.pms_risk.rig import D, Rig
+from tests.integration.pms_risk.rig import D, Rig, until
 
 from pms_common.bus import updates_in
 from pms_common.contracts.bus.base import encode
@@ -180,6 +180,35 @@ async def test_a_close_is_answered_by_the_next_process(rig: Rig) -> None:
     else:
         assert done["errorCode"] == "AMBIGUOUS_RESULT"
     assert (await rig.event("position_closed"))["positionId"] == position
+
+
+async def test_a_close_that_waits_for_a_closer_is_carried_out_by_the_next_process(rig: Rig) -> None:
+    """kill -9 while a resting closer gives way, and again while the rest is on its way."""
+    account = await rig.create("one")
+    await rig.send("trade", subAccountId=account, **TRADE)
+    await rig.fill(await rig.order(), "60000")
+    position = (await rig.event("position_updated"))["positionId"]
+    await rig.send("limit", subAccountId=account, **TRADE | {"side": "SELL", "price": 61_000, "quantity": 0.006})
+    resting = await rig.order(seen=1)
+    await rig.rest(resting)
+    await rig.send("close", positionId=position)
+    first = await rig.order(seen=2)
+    assert first.quantity == D("0.004"), "the position less what may still fill"
+    await rig.rest(first)
+    await rig.kill()
+    await rig.start()
+    await until(lambda: resting.client_order_id in rig.cancels)
+    await rig.end(resting, "cancelled")
+    rest = await rig.order(seen=3)
+    assert (rest.quantity, rest.reduce_only) == (D("0.006"), True)
+    await rig.rest(rest)
+    await rig.kill()
+    await rig.start()
+    await rig.fill(first, "60500")
+    await rig.fill(rest, "60500")
+    assert (await rig.event("position_closed"))["positionId"] == position
+    await rig.committed(3)
+    await rig.assert_equal()
 
 
 async def test_a_deposit_is_durable_before_it_is_answered(rig: Rig) -> None:

@@ -1,5 +1,7 @@
 """Risk's handlers around one account, written down instead of sent: what goes to Redis and the journal can be read."""
 
+import json
+from collections.abc import Callable
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -14,18 +16,24 @@ from pms_common.contracts.bus.common import PublicEvent, Tick
 from pms_common.contracts.bus.orders import Fill, OrderUpdate, OrderView, PlaceOrder, order_work
 from pms_common.contracts.bus.risk import ChildOrder
 from pms_common.contracts.bus.streams import risk_updates
+from pms_common.contracts.errors import CommandError
+from pms_common.contracts.parse import parse_command
+from pms_common.inlet import Request, Taken
 from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.app.approvals import Approvals
 from pms_risk.app.cash_flows import CashBook
 from pms_risk.app.children import Children
+from pms_risk.app.closes import Closes
+from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import Exchange
 from pms_risk.app.foreign_fills import ForeignFills
 from pms_risk.app.late import Doubt
 from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.state import RiskState
+from pms_risk.app.takeovers import Takeovers
 from pms_risk.app.updates import OrdersUpdates
 from pms_risk.app.waits import Waits
 from pms_risk.app.watching import Watching
@@ -45,6 +53,7 @@ class Paper:
         self.streams: dict[str, list[bytes]] = {}
         self.keys: dict[str, bytes] = {}
         self.acked: list[Entry] = []
+        self.hashes: dict[str, dict[str, bytes]] = {}
 
     def register(self, numbered: Any) -> None:
         """Nothing is rolled back here."""
@@ -61,7 +70,11 @@ class Paper:
         """Nobody listens."""
 
     def command(self, *words: Any) -> None:
-        """Marks and waits are read in memory."""
+        """What is kept in hashes; marks are read in memory."""
+        if words[0] == "HSET":
+            self.hashes.setdefault(words[1], {})[words[2]] = words[3]
+        elif words[0] == "HDEL":
+            self.hashes.get(words[1], {}).pop(words[2], None)
 
     def ack(self, entry: Entry) -> None:
         self.acked.append(entry)
@@ -99,7 +112,12 @@ class Desk:
         self.answers = Answers(names, outbox, self.updates, self.marks)
         self.doubts: list[Doubt] = []
         self.waits = Waits(self.state, outbox, self.answers, "waits")
-        self.feed = OrderFeed(self.state, outbox, self.journal, self.events, self.waits, self.doubts.append, no_answer)
+        self.approvals = Approvals(self.state, outbox, names)
+        self.closings = self.new_closings()
+        self.feed = OrderFeed(
+            *(self.state, outbox, self.journal, self.events, self.waits, self.closings),
+            *(self.doubts.append, no_answer),
+        )
         self.exchange = Exchange(self.state, self.journal, self.events)
         tools = (self.state, outbox, self.journal, self.events, self.doubts.append)
         self.foreign = ForeignFills(*tools, no_answer)
@@ -108,8 +126,14 @@ class Desk:
             *(self.state, outbox, names, self.marks, self.feed, self.exchange, self.foreign, self.cash)
         )
         self.watching = Watching(self.state, outbox, names)
-        self.approvals = Approvals(self.state, outbox, names)
+        self.closes = Closes(self.state, self.approvals, self.waits, self.closings)
         self.children = Children(self.state, self.approvals, self.watching, outbox, self.updates)
+
+    def new_closings(self) -> Closings:
+        """The closes under way, of a process that has just started."""
+        outbox: Any = self.paper
+        takeovers = Takeovers(self.state, self.journal, self.events)
+        return Closings(self.state, self.approvals, self.waits, takeovers, self.journal, outbox, self.names, "closings")
 
     def price(self, mid: float = 100.0, at_ms: int | None = None) -> None:
         """A live tick."""
@@ -123,6 +147,26 @@ class Desk:
     def hear(self, update: Update, redelivered: bool = False) -> None:
         """One entry of the order service's stream."""
         self.orders_updates.on_entry(entry(encode(update), redelivered=redelivered))
+
+    def commit(self) -> None:
+        """The database has all that was journalled."""
+        while self.journal._waiting:
+            item = self.journal._waiting.pop(0)
+            if callable(item):
+                item()
+
+    def send(self, decide: Callable[[Request], Taken], type_: str, **fields: Any) -> None:
+        """A command, as the inlet hands it on; a refusal is its result."""
+        request = request_of(type_, **fields)
+        try:
+            decide(request)
+        except CommandError as error:
+            self.answers.fail(request.request_id, request.account_id, request.type, error)
+
+    def result(self, request_id: str) -> dict[str, Any] | None:
+        """What a request was answered, if it was."""
+        body = self.paper.keys.get(self.names.result(request_id))
+        return json.loads(body) if body is not None else None
 
     def told(self, kind: type[Update]) -> list[Any]:
         """What risk has told of one kind."""
@@ -145,6 +189,11 @@ async def no_answer(_: Any) -> bool:
 
 def entry(data: bytes = b"", at_ms: int = 2_000_000, redelivered: bool = False) -> Entry:
     return Entry(tracker=_TRACKER, id=f"{at_ms}-0", data=data, fields={}, redelivered=redelivered)
+
+
+def request_of(type_: str, **fields: Any) -> Request:
+    parsed = parse_command(type_, json.dumps({"requestId": "r"} | fields).encode(), "2000000-0")
+    return Request(parsed.command, entry(), parsed.warnings, parsed.body_hash, parsed.expires_at_ms)
 
 
 def child(**changes: Any) -> ChildOrder:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pms_risk.app.waits import Outcome, Wait
+from pms_risk.app.wait import Outcome, Wait
 
 from .desk import Desk, fill, update, view
 from .world import D
@@ -95,8 +95,8 @@ def test_a_later_epoch_counts_more_than_a_higher_version() -> None:
     desk.hear(update("active", view(version=9), 1))
     desk.hear(update("snapshot", view(version=2, executed_quantity=D("0.4")), 1, epoch=2))
     assert desk.account.orders["X"].executed == D("0.4")
-    outcome = desk.waits.outcome("X")
-    assert outcome is not None and outcome.view is not None and outcome.view.version == 2
+    (outcome,) = desk.waits.outcomes("X")
+    assert outcome.view is not None and outcome.view.version == 2
     desk.hear(update("active", view(version=10), 2, epoch=1), redelivered=True)
     assert desk.account.orders["X"].executed == D("0.4")
     assert outcome.view.version == 2

@@ -165,10 +165,13 @@ class CloseTrade(Wire, frozen=True, kw_only=True):
 
 
 class CloseDone(Success, frozen=True, kw_only=True):
-    """Answer to `close`; with `waitFor: ack`, `trade` and `newBalance` are null."""
+    """Answer to `close`; with `waitFor: ack`, `trade` and `newBalance` are null.
 
-    client_order_id: str
-    order_id: str
+    The ids are null where the position was too small for the exchange, and the house has taken it over at the mark.
+    """
+
+    client_order_id: str | None
+    order_id: str | None
     position: ClosedPosition
     trade: CloseTrade | None
     new_balance: Decimal | None

@@ -2,8 +2,9 @@
 
 state         what all handlers look at; `specs` of the order service, readiness, gates
 approvals     an order put to the rules, reserved, and sent to the order service
-trading       trade, limit, close, limit_close, validate; children: the same for orders of algos
-waits         requests that risk ends itself
+trading       trade, limit, validate; children: the same for orders of algos; sizing: quantities on the grid
+closes        close, limit_close; closings: every close under way, whoever wants it
+waits         requests that risk ends itself; wait: the form of one; results: what their answers say
 accounts      the operators' account commands; trading_states: the operators' gates
 order_feed    order updates: fills booked, reservations moved; late: what is older than memory
 foreign_fills forced closes by the exchange, executions of others; cash_flows: funding and other payments

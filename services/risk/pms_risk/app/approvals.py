@@ -67,8 +67,11 @@ class Approvals:
         self._requests = names.requests("orders")
         self._urgent = names.urgent("orders")
 
-    def judge(self, ask: Ask) -> tuple[Verdict, Decimal | None]:
-        """What the rules say, and the account's unrealised profit where its prices are fresh."""
+    def judge(self, ask: Ask, *, filters: bool = True) -> tuple[Verdict, Decimal | None]:
+        """What the rules say, and the account's unrealised profit where its prices are fresh.
+
+        Without `filters` nobody asks whether the exchange takes an order of this size and price.
+        """
         state, account, symbol = self._state, ask.account, ask.spec.symbol
         now_ms = state.now_ms()
         marks = partial(state.prices.fresh_mark, now_ms=now_ms)
@@ -86,10 +89,10 @@ class Approvals:
             pnl=fresh_pnl,
             marks=marks,
             brackets=state.brackets,
-            spec=ask.spec,
-            state=state.trading_state(account.id, symbol),
+            spec=ask.spec if filters else None,
+            state="active" if ask.origin == "LIQUIDATION" else state.trading_state(account.id, symbol),
             symbol_frozen=symbol in state.reconciliation.frozen_symbols,
-            venue_reduces=self._venue_reduces(ask),
+            venue_reduces=self.venue_reduces(ask),
         )
         return validate(trial), fresh_pnl
 
@@ -111,7 +114,7 @@ class Approvals:
             self._send(ask, one, alone)
         return approved
 
-    def _venue_reduces(self, ask: Ask) -> bool:
+    def venue_reduces(self, ask: Ask) -> bool:
         """Whether a market close too small for the exchange may go there as reduce-only, which has no minimum.
 
         Only where it is reduce-only there too: the pooled position is on the same side and at least as large.
@@ -172,7 +175,7 @@ class Approvals:
             good_till_ms=ask.good_till_ms,
             position_side=order.leg,
             reduce_only=ask.reduce_only,
-            reduce_only_on_venue=self._venue_reduces(ask),
+            reduce_only_on_venue=self.venue_reduces(ask),
             self_trade_prevention="EXPIRE_MAKER" if approved.closes else "EXPIRE_TAKER",
             leverage=order.leverage,
             origin=order.origin,

@@ -18,6 +18,7 @@ from pms_common.decimals import ZERO
 from pms_common.logging import get_logger
 from pms_common.metrics import counter
 from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events, occasion_of
 from pms_risk.app.late import Doubt
 from pms_risk.app.state import RiskState
@@ -62,6 +63,7 @@ class OrderFeed:
         journal: Journal,
         events: Events,
         waits: Waits,
+        closings: Closings,
         ask: Ask,
         is_booked: IsBooked,
     ) -> None:
@@ -70,6 +72,7 @@ class OrderFeed:
         self._journal = journal
         self._events = events
         self._waits = waits
+        self._closings = closings
         self._ask = ask
         self._is_booked = is_booked
         self._ended: OrderedDict[str, Ended] = OrderedDict()
@@ -97,6 +100,7 @@ class OrderFeed:
         if account is not None:
             self._follow(account, update)
             self._waits.progress(update, None)
+            self._closings.progress(update)
         # the first booking may still be on its way to the database
         self._journal.then(partial(self._outbox.ack, entry))
 
@@ -133,6 +137,7 @@ class OrderFeed:
             else:
                 self._tell(update, price, account, booking, was_placed)
         self._waits.progress(update, booking)
+        self._closings.progress(update)
 
     # -- reservations
 

@@ -46,8 +46,7 @@ class Start:
         """Go on waiting for the orders of requests that were waiting, with what their fills came to so far."""
         waiting = waits.restore(await self._bus.redis.hvals(key))
         for order_id, executed in (await self._store.executed(waiting)).items():
-            outcome = waits.outcome(order_id)
-            if outcome is not None:
+            for outcome in waits.outcomes(order_id):
                 outcome.commission, outcome.profit = executed.commission, executed.profit
 
 

@@ -1,11 +1,9 @@
-"""The commands that trade: trade, limit, close, limit_close; and validate, which only asks.
+"""The commands that trade: trade and limit; and validate, which only asks.
 
-Owns how a command becomes an order: rounding down to the step, slippage bounds, what a close closes. Used by the
-command inlet.
+Owns how a command becomes an order: rounding down to the step, slippage bounds. Used by the command inlet.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
@@ -13,29 +11,19 @@ from pms_common.answers import Answers
 from pms_common.contracts.bus.base import Side
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.contracts.commands.orders import Limit, Trade, Validate
-from pms_common.contracts.commands.positions import Close, LimitClose
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import ComputedValues, ValidateDone
-from pms_common.decimals import floor_to
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_risk.app.approvals import Approvals, Approved, Ask
+from pms_risk.app.sizing import Sized, sized
 from pms_risk.app.state import RiskState
-from pms_risk.app.waits import FINAL_WAIT_MS, Outcome, Wait, Waits
+from pms_risk.app.wait import FINAL_WAIT_MS, Outcome, Wait
+from pms_risk.app.waits import Waits
 from pms_risk.app.watching import Watching
-from pms_risk.domain.account import Account
 from pms_risk.domain.plan import slippage_limit
-from pms_risk.domain.position import Position
 from pms_risk.domain.snapshot import shown
 
 Decide = Callable[[Request], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Sized:
-    """A quantity on the grid, with what is to be said about it."""
-
-    quantity: Decimal
-    warnings: tuple[str, ...]
 
 
 class Trading:
@@ -80,19 +68,19 @@ class Trading:
     def _trade(self, request: Request) -> None:
         command = request.command
         assert isinstance(command, Trade)
-        ask, sized = self._market(request, command)
-        self._place(request, ask, sized)
+        ask, size = self._market(request, command)
+        self._place(request, ask, size)
 
     def _limit(self, request: Request) -> None:
         command = request.command
         assert isinstance(command, Limit)
         spec = self._state.spec(command.symbol)
-        sized = _sized(command.quantity, spec.step_size)
+        size = sized(command.quantity, spec.step_size)
         ask = Ask(
             account=self._state.account(command.sub_account_id),
             spec=spec,
             side=command.side,
-            quantity=sized.quantity,
+            quantity=size.quantity,
             leverage=Decimal(command.leverage),
             order_type="LIMIT",
             price=command.price,
@@ -101,16 +89,16 @@ class Trading:
             reduce_only=command.reduce_only,
             urgent=command.reduce_only,
         )
-        self._place(request, ask, sized)
+        self._place(request, ask, size)
 
     def _market(self, request: Request, command: Trade) -> tuple[Ask, Sized]:
         spec = self._state.spec(command.symbol)
-        sized = _sized(command.quantity, max(spec.step_size, spec.market_step_size))
+        size = sized(command.quantity, max(spec.step_size, spec.market_step_size))
         ask = Ask(
             account=self._state.account(command.sub_account_id),
             spec=spec,
             side=command.side,
-            quantity=sized.quantity,
+            quantity=size.quantity,
             leverage=Decimal(command.leverage),
             order_type="MARKET",
             reduce_only=command.reduce_only,
@@ -120,7 +108,7 @@ class Trading:
         if command.max_slippage_pct is not None:
             ask.order_type, ask.time_in_force = "LIMIT", "IOC"
             ask.price = self._slippage_limit(command.side, spec, command.max_slippage_pct)
-        return ask, sized
+        return ask, size
 
     def _slippage_limit(self, side: Side, spec: SymbolSpec, slippage_pct: Decimal) -> Decimal:
         quote = self._state.prices.quote(spec.symbol)
@@ -131,12 +119,12 @@ class Trading:
     def _validate(self, request: Request) -> None:
         command = request.command
         assert isinstance(command, Validate)
-        ask, sized = self._market(request, command)
+        ask, size = self._market(request, command)
         verdict, _ = self._approvals.judge(ask)
         computed = verdict.computed
         done = ValidateDone(
             request_id=request.request_id,
-            warnings=(*request.warnings, *sized.warnings) or None,
+            warnings=(*request.warnings, *size.warnings) or None,
             valid=not verdict.errors,
             errors=verdict.errors,
             computed_values=ComputedValues(
@@ -150,58 +138,6 @@ class Trading:
             ),
         )
         self._answers.succeed(request.request_id, request.account_id, request.type, done)
-
-    # -- close, limit_close
-
-    def close(self, request: Request) -> Taken:
-        """Close a position at market, in whole or in part."""
-        command = request.command
-        assert isinstance(command, Close)
-        account, position = self._position(command.position_id, command.sub_account_id)
-        spec = self._state.spec(position.symbol)
-        held = abs(position.quantity)
-        wanted = command.quantity
-        if command.fraction is not None:
-            wanted = held * command.fraction
-        if wanted is not None and wanted > held:
-            message = f"The position is {held}, {wanted} cannot be closed"
-            raise CommandError(ErrorCode.VALIDATION_FAILED, message, field="quantity")
-        sized = _sized(wanted, max(spec.step_size, spec.market_step_size)) if wanted is not None else Sized(held, ())
-        ask = self._closing(account, position, spec, sized.quantity)
-        ask.expires_at_ms = request.expires_at_ms
-        self._place(request, ask, sized, position)
-        return Taken.NOW
-
-    def limit_close(self, request: Request) -> Taken:
-        """Close a whole position with a resting order."""
-        command = request.command
-        assert isinstance(command, LimitClose)
-        account, position = self._position(command.position_id, command.sub_account_id)
-        ask = self._closing(account, position, self._state.spec(position.symbol), abs(position.quantity))
-        ask.order_type, ask.price, ask.time_in_force = "LIMIT", command.price, "GTC"
-        self._place(request, ask, Sized(ask.quantity, ()))
-        return Taken.NOW
-
-    def _closing(self, account: Account, position: Position, spec: SymbolSpec, quantity: Decimal) -> Ask:
-        return Ask(
-            account=account,
-            spec=spec,
-            side="SELL" if position.quantity > 0 else "BUY",
-            quantity=quantity,
-            leverage=position.leverage,
-            order_type="MARKET",
-            reduce_only=True,
-            urgent=True,
-        )
-
-    def _position(self, position_id: str, given_account: str | None) -> tuple[Account, Position]:
-        account = self._state.books.owners.get(position_id)
-        position = account.position(position_id) if account is not None else None
-        if account is None or position is None:
-            raise CommandError(ErrorCode.POSITION_NOT_FOUND, f"No open position {position_id}", field="positionId")
-        if given_account and given_account != account.id:
-            raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, field="positionId")
-        return account, position
 
     # -- what all share
 
@@ -222,25 +158,19 @@ class Trading:
         except CommandError as error:
             self._answers.fail(request.request_id, request.account_id, request.type, error)
 
-    def _place(self, request: Request, ask: Ask, sized: Sized, position: Position | None = None) -> None:
-        warnings = (*request.warnings, *sized.warnings)
+    def _place(self, request: Request, ask: Ask, size: Sized) -> None:
+        warnings = (*request.warnings, *size.warnings)
         ask.request_id, ask.command = request.request_id, request.type
         ask.expires_at_ms = request.expires_at_ms
         flips = _flips(ask)
-        ask.answer = request.wait_for == "ack" and not warnings and not flips and position is None
+        ask.answer = request.wait_for == "ack" and not warnings and not flips
         approved = self._approvals.approve(ask)
         if ask.answer and len(approved) == 1:
             return
-        self._waits.begin(self._wait(request, ask, approved, warnings, flips, position))
+        self._waits.begin(self._wait(request, ask, approved, warnings, flips))
 
     def _wait(
-        self,
-        request: Request,
-        ask: Ask,
-        approved: list[Approved],
-        warnings: tuple[str, ...],
-        flips: bool,
-        position: Position | None,
+        self, request: Request, ask: Ask, approved: list[Approved], warnings: tuple[str, ...], flips: bool
     ) -> Wait:
         return Wait(
             request_id=request.request_id,
@@ -252,24 +182,12 @@ class Trading:
             orders={one.order.client_order_id: Outcome() for one in approved},
             warnings=warnings,
             flipped=flips,
-            position_id=position.id if position is not None else "",
-            position_side=position.side if position is not None else "LONG",
         )
 
 
 def refuse_unavailable(request: Request) -> Taken:
     """Commands of the contract that this version does not offer: nobody is left without an answer."""
     raise CommandError(ErrorCode.NOT_AVAILABLE, f"{request.type} is not available in this version")
-
-
-def _sized(quantity: Decimal, step: Decimal) -> Sized:
-    """Senders do not round (JS divides an amount by a price), so a quantity is rounded down to the step and said so."""
-    floored = floor_to(quantity, step)
-    if floored == quantity:
-        return Sized(quantity, ())
-    if not floored:
-        raise CommandError(ErrorCode.FILTER_QUANTITY, f"quantity is below the step of {step}", field="quantity")
-    return Sized(floored, (f"quantity was rounded down to {floored:f}",))
 
 
 def _flips(ask: Ask) -> bool:

@@ -1,0 +1,121 @@
+"""The commands that close positions: close, limit_close.
+
+Owns whose position is meant, how much of it, and what the answer waits for. How it is closed: `closings`. Used by the
+command inlet.
+"""
+
+from decimal import Decimal
+
+from pms_common.contracts.commands.positions import Close, LimitClose
+from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.inlet import Request, Taken
+from pms_risk.app.approvals import Approvals, Ask, refuse
+from pms_risk.app.closings import Closings
+from pms_risk.app.sizing import Sized, sized
+from pms_risk.app.state import RiskState
+from pms_risk.app.wait import FINAL_WAIT_MS, Item, Wait
+from pms_risk.app.waits import Waits
+from pms_risk.domain.account import Account
+from pms_risk.domain.closing import Closing, closing_side, leave_of
+from pms_risk.domain.position import Position
+
+
+class Closes:
+    """Decides the closing commands."""
+
+    def __init__(self, state: RiskState, approvals: Approvals, waits: Waits, closings: Closings) -> None:
+        self._state = state
+        self._approvals = approvals
+        self._waits = waits
+        self._closings = closings
+
+    def close(self, request: Request) -> Taken:
+        """Close a position at market, in whole or in part."""
+        command = request.command
+        assert isinstance(command, Close)
+        account, position = self._position(command.position_id, command.sub_account_id)
+        size = self._size(command, position)
+        whole = size.quantity == abs(position.quantity)
+        self._check(account, position, size.quantity, None, whole=whole)
+        self._begin(request, account, position, size)
+        return Taken.NOW
+
+    def limit_close(self, request: Request) -> Taken:
+        """Close a whole position with a resting order."""
+        command = request.command
+        assert isinstance(command, LimitClose)
+        account, position = self._position(command.position_id, command.sub_account_id)
+        size = Sized(abs(position.quantity))
+        self._check(account, position, size.quantity, command.price, whole=False)
+        self._begin(request, account, position, size, command.price)
+        return Taken.NOW
+
+    def _position(self, position_id: str, given_account: str | None) -> tuple[Account, Position]:
+        account = self._state.books.owners.get(position_id)
+        position = account.position(position_id) if account is not None else None
+        if account is None or position is None:
+            raise CommandError(ErrorCode.POSITION_NOT_FOUND, f"No open position {position_id}", field="positionId")
+        if given_account and given_account != account.id:
+            raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, field="positionId")
+        return account, position
+
+    def _size(self, command: Close, position: Position) -> Sized:
+        held = abs(position.quantity)
+        wanted = held * command.fraction if command.fraction is not None else command.quantity
+        if wanted is None or wanted == held:
+            return Sized(held)
+        if wanted > held:
+            message = f"The position is {held}, {wanted} cannot be closed"
+            raise CommandError(ErrorCode.VALIDATION_FAILED, message, field="quantity")
+        spec = self._state.spec(position.symbol)
+        return sized(wanted, max(spec.step_size, spec.market_step_size))
+
+    def _check(
+        self, account: Account, position: Position, quantity: Decimal, price: Decimal | None, *, whole: bool
+    ) -> None:
+        """Refuse what may not be closed now, or not in this size; a whole position is never too small to close."""
+        ask = Ask(
+            account=account,
+            spec=self._state.spec(position.symbol),
+            side=closing_side(position),
+            quantity=quantity,
+            leverage=position.leverage,
+            order_type="MARKET" if price is None else "LIMIT",
+            price=price,
+            reduce_only=True,
+        )
+        verdict, _ = self._approvals.judge(ask, filters=not whole)
+        refuse(verdict)
+
+    def _begin(
+        self, request: Request, account: Account, position: Position, size: Sized, price: Decimal | None = None
+    ) -> None:
+        wait = Wait(
+            request_id=request.request_id,
+            given_account=request.account_id,
+            account_id=account.id,
+            command=request.type,
+            until=request.wait_for,
+            deadline_ms=self._state.now_ms() + FINAL_WAIT_MS,
+            items={position.id: Item(symbol=position.symbol, side=position.side, position_id=position.id, open=True)},
+            warnings=(*request.warnings, *size.warnings),
+        )
+        self._waits.begin(wait)
+        holding = account.holding(position.symbol, position.leg)
+        closing = Closing(
+            key=wait.name,
+            account_id=account.id,
+            symbol=position.symbol,
+            leg=position.leg,
+            position_id=position.id,
+            seed=request.request_id,
+            request_id=request.request_id,
+            command=request.type,
+            wait=wait.name,
+            item=position.id,
+            price=price,
+            unsent=size.quantity,
+            leave=leave_of(holding, size.quantity, self._closings.promised(account, holding)),
+            expires_at_ms=request.expires_at_ms,
+        )
+        self._closings.begin(closing)
