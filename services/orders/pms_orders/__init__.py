@@ -24,8 +24,8 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     app/outcomes        answers and losses of trading requests
     app/resolver, reconciler, session
                         asking for single orders; for all of them after a gap; hearing the user stream
-    app/foreign, owners, configuration
-                        what others do on the account; who owns an id; the watch over the account's settings
+    app/foreign, owners, fundings, configuration
+                        what others do on the account; who owns an id; funding rates; the watch over the settings
     app/publisher, snapshots, retelling, account, readiness
                         what is told to others, and told again
     app/intake, cancels bus handlers: work and operators; the public commands

@@ -40,6 +40,7 @@ from pms_orders.app.cancels import Cancels
 from pms_orders.app.configuration import Configuration
 from pms_orders.app.dead_man import DeadMan
 from pms_orders.app.foreign import ForeignOrders
+from pms_orders.app.fundings import Fundings
 from pms_orders.app.intake import Intake
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.outcomes import Outcomes
@@ -116,13 +117,16 @@ async def wire(life: Lifecycle) -> None:
     transport.on_open = sender.wake
     readiness.on_change = sender.open
     resolver = Resolver(manager, rest, monotonic_ms, stream.doubt)
-    facts = ExchangeFacts(updates, now_ms)
-    foreign = ForeignOrders(manager, _owners(engine, bus, names), Queries(rest), updates)
+    facts = ExchangeFacts(updates, clock.now_ms)
+    foreign, fundings = (
+        ForeignOrders(manager, _owners(engine, bus, names), Queries(rest), updates),
+        Fundings(Queries(rest), updates, clock.now_ms, lambda: reconciler.known_ms),
+    )
     reconciler = Reconciler(
         *(manager, resolver, rest, facts, foreign, rules.specs, updates, clock.now_ms),
         partial(bus.outbox.command, "SET", known(names)),
     )
-    session = Session(manager, reconciler, facts, foreign, readiness)
+    session = Session(manager, reconciler, facts, foreign, fundings, readiness)
     retelling = Retelling(
         engine=engine,
         journal=journal,
@@ -145,6 +149,8 @@ async def wire(life: Lifecycle) -> None:
         publisher=publisher,
         outbox=bus.outbox,
         retelling=retelling,
+        fundings=fundings,
+        compare=reconciler.compare,
         spawn=life.spawn,
         now_ms=now_ms,
     )
@@ -188,6 +194,7 @@ async def wire(life: Lifecycle) -> None:
         trading_rest=trading_rest,
         session=session,
         foreign=foreign,
+        fundings=fundings,
         resolver=resolver,
         retelling=retelling,
         configuration=_configuration(life, rest, rules, readiness, session),

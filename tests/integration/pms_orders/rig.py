@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ from pms_orders.adapters.journal import STATEMENTS, Journal
 from pms_orders.adapters.pending_orders import adopt
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
+from pms_orders.app.fundings import Fundings
 from pms_orders.app.intake import Intake
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.outcomes import Outcomes
@@ -57,6 +58,7 @@ class Rig:
         self.engine = create_engine(database, SERVICE)
         self.incarnation = "first"
         self.lost: list[int] = []
+        self.compared: list[tuple[tuple[str, ...], int]] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._ready: dict[str, bool] = {}
 
@@ -131,6 +133,7 @@ class Rig:
             hears=lambda: True,
             on_lost=self.lost.append,
         )
+        nothing: Any = None
         return Snapshots(
             tracker=self.tracker,
             specs={"BTCUSDT": spec()},
@@ -142,9 +145,15 @@ class Rig:
             publisher=self.publisher,
             outbox=self.bus.outbox,
             retelling=self.retelling,
+            fundings=Fundings(nothing, self.updates, now_ms, now_ms),
+            compare=self._compare,
             spawn=self.spawn,
             now_ms=now_ms,
         )
+
+    async def _compare(self, symbols: Sequence[str], since_ms: int) -> None:
+        if symbols:
+            self.compared.append((tuple(symbols), since_ms))
 
     def spawn(self, coro: Any, name: str) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(coro, name=name)

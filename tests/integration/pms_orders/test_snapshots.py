@@ -69,6 +69,15 @@ async def test_fills_of_orders_that_are_forgotten_here_are_told_from_the_journal
     assert fills(told) == before and {update.order.executed_quantity for update in told} == {2}
 
 
+async def test_who_doubts_a_symbol_has_the_exchange_asked_before_the_end(rig: Rig) -> None:
+    question = SnapshotRequest(asker="risk", token="one", fills_since_ms=7, compare=("BTCUSDT",))
+    await rig.ask(rig.names.queries(SERVICE), question)
+    async with asyncio.timeout(30):
+        while not await ended(rig, "one"):  # noqa: ASYNC110 (Redis is asked)
+            await asyncio.sleep(0.01)
+    assert rig.compared == [(("BTCUSDT",), 7)]
+
+
 async def test_a_snapshot_has_no_end_while_the_journal_cannot_be_read(rig: Rig) -> None:
     rig.retelling._engine = create_engine("postgresql://n@127.0.0.1:9/n")
     question = SnapshotRequest(asker="risk", token="one", fills_since_ms=0)

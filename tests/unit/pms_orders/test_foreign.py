@@ -53,7 +53,9 @@ def feed(name: str, execution: str, status: str, trade_id: int = 0, number: int 
 
 def hears(rig: Rig) -> Session:
     published: Any = rig.told
-    return Session(rig.manager, rig.reconciler, rig.facts, rig.foreign, Readiness(published, published.part))
+    return Session(
+        rig.manager, rig.reconciler, rig.facts, rig.foreign, rig.fundings, Readiness(published, published.part)
+    )
 
 
 def hear(session: Session, *payloads: bytes) -> None:

@@ -14,6 +14,7 @@ from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRef
 from pms_orders.adapters.binance.queries import Queries
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.foreign import ForeignOrders
+from pms_orders.app.fundings import Fundings
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.owners import Found
 from pms_orders.app.readiness import Readiness
@@ -94,6 +95,7 @@ class Rig:
         self.facts = ExchangeFacts(told, lambda: self.wall_ms)
         self.owners: Any = Journal()
         self.foreign = ForeignOrders(self.manager, self.owners, Queries(rest), told)
+        self.fundings = Fundings(Queries(rest), told, lambda: self.wall_ms, lambda: NOW)
         specs = {"BTCUSDT": spec()}
         self.known: list[int] = []
         looking = (self.manager, self.resolver, rest, self.facts, self.foreign)
@@ -187,7 +189,7 @@ async def test_what_has_just_changed_or_is_under_way_is_left_to_the_feed(rig: Ri
 
 async def test_a_look_that_fails_makes_nothing_unknown(rig: Rig) -> None:
     told: Any = rig.told
-    session = Session(rig.manager, rig.reconciler, rig.facts, rig.foreign, Readiness(told, told.part))
+    session = Session(rig.manager, rig.reconciler, rig.facts, rig.foreign, rig.fundings, Readiness(told, told.part))
     session.connected(True, "")
     session._readiness.set("reconciled", True)
     session.reconciled_once.set()

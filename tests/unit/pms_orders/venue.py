@@ -56,6 +56,7 @@ class Exchange:
         self.income_since: list[int] = []
         self.balances: list[dict[str, Any]] = []
         self.positions: list[dict[str, Any]] = []
+        self.funding_rates: list[dict[str, Any]] = []
         self.all_orders: list[dict[str, Any]] = []
         self.down = False
         self.lags = 0
@@ -76,8 +77,13 @@ class Exchange:
             "allOrders": [o for o in self.all_orders if o["orderId"] >= int(request.query.get("orderId", 0))],
             "balance": self.balances,
             "positionRisk": self.positions,
+            "fundingRate": self._rates(request),
         }[path]
         return web.Response(body=msgspec.json.encode(found))
+
+    def _rates(self, request: web.Request) -> list[dict[str, Any]]:
+        since_ms, limit = int(request.query.get("startTime", 0)), int(request.query.get("limit", 0))
+        return [rate for rate in self.funding_rates if rate["fundingTime"] >= since_ms][:limit]
 
     def _income(self, request: web.Request) -> list[dict[str, Any]]:
         if request.path.rpartition("/")[2] != "income":

@@ -34,6 +34,8 @@ class ExchangeFacts:
         """Whether the last queries knew something else than the feed had told."""
         self.paid = False
         """Whether that was a wallet."""
+        self.paid_ms = 0
+        """When the feed last told a change of a wallet that no execution carries."""
         self._executed: dict[Key, Decimal] = {}
         self._heard_s: dict[str, float] = {}
         self._explained: dict[Key, Decimal] = {}
@@ -53,6 +55,8 @@ class ExchangeFacts:
         balances = [item for item in balances if self._is_newest(_wallet(item), event.event_ms)]
         positions = [item for item in positions if self._is_newest(_leg(item), event.event_ms)]
         now_s, self.stirred = time.monotonic(), True
+        if event.account.cause != "ORDER":
+            self.paid_ms = event.event_ms
         self._changed_s.update(dict.fromkeys((*map(_wallet, balances), *map(_leg, positions)), now_s))
         self._keep(balances, positions)
         self._updates.publish(

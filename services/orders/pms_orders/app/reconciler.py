@@ -11,7 +11,7 @@ are fetched of those symbols only.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from pms_common import metrics
 from pms_common.bus import UpdatesWriter
@@ -51,6 +51,8 @@ QUIET_S = 60.0
 FLOWS_S = 60.0
 """Between two looks at the list of cash flows while no wallet is amiss; 30 weight, which delays no look. It tells a
 payment, or a trade forth and back on a connection that was dead, where no position shows it."""
+MAX_FLOW_LOOKS = 10
+"""How often that list is asked at once for a payment that the feed has told; later it comes with the others."""
 HEARD_S = 300.0
 """Longer than that list reaches back."""
 LAG_MS = 1_500
@@ -96,6 +98,8 @@ class Reconciler:
         self._on_known = on_known
         self._facts_s = 0.0
         self._flows_s = time.monotonic()
+        self._flow_ms = 0
+        self._awaited_ms = self._looks = 0
         self.known_ms: int | None = None
         """Until when everything is known, at a start by the last writer; None where nobody ever knew."""
 
@@ -156,7 +160,17 @@ class Reconciler:
     def _tell_flows(self, flows: Collection[CashFlow]) -> None:
         self._flows_s = time.monotonic()
         if told := other_flows(flows):
+            self._flow_ms = max(flow.time_ms for flow in told)
             self._updates.publish(CashFlows(epoch=0, n=0, flows=told))
+
+    async def compare(self, symbols: Sequence[str], since_ms: int) -> None:
+        """Look at the executions of some symbols since then, for who doubts: those of others are told again.
+
+        Raises errors of venue and database.
+        """
+        if symbols:
+            self._foreign.forget()
+            _count(trades=await self._trades(symbols, max(since_ms, self._venue_ms() - KEPT_MS)))
 
     async def look_again(self) -> float:
         """Compare what is in play, and nothing where nothing is; the seconds to wait before the next time.
@@ -191,19 +205,28 @@ class Reconciler:
         since_ms = self._since_ms(began_ms)
         moved = await self._ask_facts(since_ms) | self._facts.unexplained()
         differed = self._facts.differed
-        asks_flows = self._facts.paid or time.monotonic() - self._flows_s > FLOWS_S
+        asks_flows = self._facts.paid or self._awaits_flow() or time.monotonic() - self._flows_s > FLOWS_S
         if asks_flows:
             flows, until_ms = await self._queries.flows_since(since_ms)
             moved |= self._facts.unheard(traded_symbols(flows), HEARD_S)
-            self._tell_flows(flows)
         if moved:
             _count(trades=await self._trades(moved, since_ms))
         if asks_flows:
+            self._tell_flows(flows)  # after the trades: the fee of a liquidation goes to those it closed
             self._know(began_ms, since_ms, until_ms)
         if differed:
             self._judge_positions()
             self._facts.tell_all("reconciliation")
         return len(moved) * TRADES_WEIGHT
+
+    def _awaits_flow(self) -> bool:
+        """Whether the feed has told a payment that the list of cash flows may not have shown yet."""
+        if self._facts.paid_ms <= self._flow_ms:
+            return False
+        if self._facts.paid_ms != self._awaited_ms:
+            self._awaited_ms, self._looks = self._facts.paid_ms, MAX_FLOW_LOOKS
+        self._looks -= 1
+        return self._looks >= 0
 
     def _calm(self, order: OrderState) -> bool:
         """Whether nothing is under way about the order, and nothing was so lately that a query may not know it."""

@@ -17,6 +17,7 @@ from pms_orders.adapters.binance.user_socket import Batch
 from pms_orders.adapters.recall import DATABASE_ERRORS
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.foreign import ForeignOrders
+from pms_orders.app.fundings import Fundings
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.reconciler import Reconciler
@@ -44,10 +45,12 @@ class Session:
         reconciler: Reconciler,
         facts: ExchangeFacts,
         foreign: ForeignOrders,
+        fundings: Fundings,
         readiness: Readiness,
     ) -> None:
         self._manager = manager
         self._foreign = foreign
+        self._fundings = fundings
         self._reconciler = reconciler
         self._facts = facts
         self._readiness = readiness
@@ -107,6 +110,7 @@ class Session:
     def told_in_vain(self, since_ms: int) -> None:
         """Readers may have lost what they were told since then: of the account, and of others on it, tell it again."""
         self._foreign.forget()
+        self._fundings.tell_again()
         self._reconciler.forget_since(since_ms)
         self._gap.set()
 

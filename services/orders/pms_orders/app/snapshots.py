@@ -1,12 +1,12 @@
 """Answers to questions on the queries stream: everything the order service knows that is still true.
 
-Owns the order of a snapshot: begin, trading rules, live orders, the executions asked for, the exchange account,
-readiness, end. One is told at a time, in chunks between which others work. Where it cannot be told to its end, it has
-none, and the asker asks again.
+Owns the order of a snapshot: begin, trading rules, live orders, the executions asked for with the funding rates of the
+last day, the exchange account, readiness, end. One is told at a time, in chunks between which others work. Where it
+cannot be told to its end, it has none, and the asker asks again.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +15,10 @@ from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, Snapshot
 from pms_common.contracts.bus.exchange import Brackets, LeverageBracket
 from pms_common.contracts.bus.orders import Reference, SymbolSpec
 from pms_common.logging import get_logger
+from pms_orders.adapters.binance.exchange_client import VenueRefused, VenueUnreachable
 from pms_orders.adapters.recall import DATABASE_ERRORS
 from pms_orders.app.account import ExchangeFacts
+from pms_orders.app.fundings import Fundings
 from pms_orders.app.publisher import Publisher
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.retelling import Retelling
@@ -48,6 +50,8 @@ class Snapshots:
         publisher: Publisher,
         outbox: Outbox,
         retelling: Retelling,
+        fundings: Fundings,
+        compare: Callable[[Sequence[str], int], Awaitable[None]],
         spawn: Callable[[Coroutine[Any, Any, None], str], object],
         now_ms: Callable[[], int],
     ) -> None:
@@ -61,6 +65,8 @@ class Snapshots:
         self._publisher = publisher
         self._outbox = outbox
         self._retelling = retelling
+        self._fundings = fundings
+        self._compare = compare
         self._spawn = spawn
         self._now_ms = now_ms
         self._one = asyncio.Lock()
@@ -77,18 +83,20 @@ class Snapshots:
             if self._newest[asked.asker] == asked.token and self._now_ms() - entry.ms <= MAX_AGE_MS:
                 try:
                     await self._tell(asked)
-                except DATABASE_ERRORS as error:
+                except (VenueRefused, VenueUnreachable, *DATABASE_ERRORS) as error:
                     log.warning("snapshot_not_told", asker=asked.asker, error=str(error))
             self._outbox.ack(entry)
 
     async def _tell(self, asked: SnapshotRequest) -> None:
         if asked.fills_since_ms is not None:
+            await self._compare(asked.compare, asked.fills_since_ms)
             await self._retelling.settle()
         self._updates.publish(SnapshotBegin(epoch=0, n=0, asker=asked.asker, token=asked.token))
         self.tell_reference()
         await self._tell_orders(asked.token)
         if asked.fills_since_ms is not None:
             await self._retelling.fills(asked.fills_since_ms)
+            self._fundings.tell_again()
         self._facts.tell_all("snapshot")
         self._readiness.tell()
         self._updates.publish(SnapshotEnd(epoch=0, n=0, asker=asked.asker, token=asked.token))

@@ -76,11 +76,11 @@ class CashBook:
     def on_rates(self, told: FundingRates, entry: Entry) -> None:
         """Fundings, new or again."""
         books = self._state.books
-        held = books.symbols()
-        for rate in told.rates:
-            funding = Funding(rate.symbol, rate.rate, rate.mark, rate.time_ms)
-            new = self._counts(funding.at_ms) and books.fundings.settle(funding)
-            if new and (rate.symbol in held or books.moves.knows(rate.symbol)):
+        told_fundings = [Funding(rate.symbol, rate.rate, rate.mark, rate.time_ms) for rate in told.rates]
+        new = [one for one in told_fundings if self._counts(one.at_ms) and books.fundings.settle(one)]
+        held = books.symbols() if new else set()
+        for funding in new:
+            if funding.symbol in held or books.moves.knows(funding.symbol):
                 self._settle(funding)
         self._journal.then(partial(self._outbox.ack, entry))
 

@@ -35,12 +35,14 @@ class SnapshotRequest(Message, frozen=True, kw_only=True, tag="snapshot"):
     """Ask the owner of a queries stream to publish its objects on its updates stream.
 
     `fills_since_ms` asks the order service to tell every execution traded since then once more, each with its usual
-    key, before SnapshotEnd.
+    key, before SnapshotEnd; those on the symbols `compare` it asks the exchange for first, and tells those of others
+    again with them.
     """
 
     asker: str
     token: str
     fills_since_ms: int | None = None
+    compare: tuple[str, ...] = ()
 
 
 class SnapshotBegin(Update, frozen=True, kw_only=True, tag="snapshot_begin"):

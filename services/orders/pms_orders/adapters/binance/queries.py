@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from pms_common.contracts.bus.base import PositionSide, Side
-from pms_common.contracts.bus.exchange import CashFlow, LeverageBracket
+from pms_common.contracts.bus.exchange import CashFlow, FundingRate, LeverageBracket
 from pms_common.contracts.bus.orders import Fill
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
@@ -21,6 +21,7 @@ log = get_logger(__name__)
 PAGE = 1_000
 MAX_INCOME_PAGES = 4
 MAX_TRADE_PAGES = 10
+MAX_RATE_PAGES = 20
 MAX_ORDER_PAGES = 10
 INCOME_WEIGHT, TRADES_WEIGHT, ORDERS_WEIGHT = 30, 5, 5
 WINDOW_MS = 7 * 24 * 3_600_000
@@ -56,6 +57,15 @@ class Income(msgspec.Struct, rename="camel"):
     info: str = ""
 
 
+class SettledRate(msgspec.Struct, rename="camel"):
+    """A line of fundingRate; the mark is empty where the venue has not kept it."""
+
+    symbol: str
+    funding_rate: Decimal
+    funding_time: int
+    mark_price: str = ""
+
+
 class AccountConfig(msgspec.Struct, rename="camel"):
     """What we read of accountConfig."""
 
@@ -89,6 +99,7 @@ class SymbolTiers(msgspec.Struct):
 
 _trades = msgspec.json.Decoder(list[Trade])
 _income = msgspec.json.Decoder(list[Income])
+_funding_rates = msgspec.json.Decoder(list[SettledRate])
 _account_config = msgspec.json.Decoder(AccountConfig)
 _symbol_configs = msgspec.json.Decoder(list[SymbolConfig])
 _tiers = msgspec.json.Decoder(list[SymbolTiers])
@@ -113,6 +124,29 @@ class Queries:
             since_ms = page[-1].time
         log.warning("income_cut", pages=MAX_INCOME_PAGES)
         return list(found.values()), since_ms
+
+    async def funding_rates(self, since_ms: int) -> list[FundingRate]:
+        """The fundings settled since then on all symbols, oldest first; of very many the first ones.
+
+        The venue counts these requests apart (500 in 5 minutes) and gives them no weight.
+        """
+        found: dict[tuple[str, int], FundingRate] = {}
+        for _ in range(MAX_RATE_PAGES):
+            asked: dict[str, str | int] = {"startTime": since_ms, "limit": PAGE}
+            page = await self._rest.ask("GET", "/fapi/v1/fundingRate", 0, _funding_rates, asked, signed=False)
+            for item in page:
+                if item.mark_price:
+                    rate = FundingRate(
+                        symbol=item.symbol,
+                        rate=item.funding_rate,
+                        mark=Decimal(item.mark_price),
+                        time_ms=item.funding_time,
+                    )
+                    found[rate.symbol, rate.time_ms] = rate
+            if len(page) < PAGE or page[-1].funding_time == since_ms:
+                break
+            since_ms = page[-1].funding_time
+        return list(found.values())
 
     async def executions_since(self, symbol: str, since_ms: int, now_ms: int) -> list[Execution]:
         """All executions on a symbol since then, whosoever they are; at most of the last 7 days."""
