@@ -54,6 +54,24 @@ def test_funding_of_both_sides(desk: Any) -> None:
     assert income.amount == paid["main"] and desk.market.fundings[0].rate == Decimal("0.0005")
 
 
+def test_commissions_are_paid_in_bnb_while_there_is_enough(desk: Any) -> None:
+    desk.main.bnb_price = lambda: Decimal(600)
+    desk.main.fee_burn = True
+    desk.engine.deposit(desk.main, Decimal("0.01"), desk.now_ms, "BNB")
+    wallet = desk.main.wallet
+    desk.events()
+    desk.place("BUY", "0.100", "60000.10")  # 6000.01 x 0.05 % x 0.9 / 600
+    assert desk.main.bnb == Decimal("0.01") - Decimal("0.00450001") and desk.main.wallet == wallet
+    trade = desk.main.trades[-1]
+    assert (trade.commission, trade.commission_asset) == ("0.00450001", "BNB")
+    changed, executed = [event for event in desk.events() if event["e"] != "TRADE_LITE"][-2:]
+    assert [(item["a"], item["wb"]) for item in changed["a"]["B"]][1] == ("BNB", "0.00549999")
+    assert (executed["o"]["n"], executed["o"]["N"]) == ("0.00450001", "BNB")
+    desk.place("BUY", "0.200", "60000.10")
+    assert desk.main.trades[-1].commission_asset == "USDT", "not enough is left"
+    assert sum(item.amount for item in desk.main.income if item.asset == "BNB") == desk.main.bnb
+
+
 def test_funding_in_hedge_mode_is_a_record_a_leg(desk: Any) -> None:
     desk.main.dual_side = True
     desk.place("BUY", "0.100", "60000.10", positionSide="LONG")

@@ -9,7 +9,7 @@ from typing import Any
 from pms_simulator.app import views
 from pms_simulator.app.market_driver import MarketDriver
 from pms_simulator.app.venue import Venue
-from pms_simulator.domain.account import Account
+from pms_simulator.domain.account import ASSET, BNB, Account
 from pms_simulator.domain.errors import illegal, mandatory
 from pms_simulator.domain.faults.fields import Fields, wrong
 from pms_simulator.domain.funding import settle_funding
@@ -47,6 +47,7 @@ def _account(venue: Venue, account: Account, now_ms: int) -> Body:
     counts = venue.limits.counts(account.name)
     return {
         "wallet": short(account.wallet),
+        "bnb": short(account.bnb),
         "unrealized": short(account.unrealized),
         "initialMargin": f"{account.initial_margin:.8f}",
         "available": f"{account.available:.8f}",
@@ -209,14 +210,21 @@ def set_clock(venue: Venue, body: Body) -> Any:
 
 
 def deposit(venue: Venue, body: Body) -> Any:
-    """Move cash into an account's wallet (or out, when negative)."""
+    """Move cash into an account's wallet (or out, when negative).
+
+    ``asset`` is USDT or BNB; ``kind`` is the income type where it is no transfer, with its ``symbol``.
+    """
     params = _params(body)
     account = venue.account(params.get("account"))
     amount = _amount(text(params, "amount"), "amount")
+    asset = params.get("asset", ASSET)
+    if asset not in {ASSET, BNB}:
+        raise illegal("asset")
     now_ms = venue.now_ms()
-    venue.engine.deposit(account, amount, now_ms)
+    kind, symbol = params.get("kind", "TRANSFER"), params.get("symbol", "")
+    venue.engine.deposit(account, amount, now_ms, asset, kind, symbol)
     venue.flush(now_ms)
-    return {"account": account.name, "wallet": short(account.wallet)}
+    return {"account": account.name, "wallet": short(account.balances().get(asset, Decimal(0)))}
 
 
 def fund(venue: Venue, body: Body) -> Any:

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from pms_simulator.app.frame_log import FrameLog
@@ -69,12 +70,17 @@ class Venue:
         if account is None:
             balance = self.config.balance if pair.balance is None else pair.balance
             account = Account(pair.account, balance, FeeRates(), self.config.history)
+            account.bnb_price = self._bnb_price
             self.engine.accounts[pair.account] = account
             if self.engine.history is not None:
                 self.engine.history.watch(account)
         address = f"account {account.name}" if pair.own_weight else ""
         self.keys[pair.key] = Key(pair.key, verifier, account, address)
         return account
+
+    def _bnb_price(self) -> Decimal:
+        market = self.engine.markets.get("BNBUSDT")
+        return market.spec.price(market.mark) if market is not None else Decimal(0)
 
     def account(self, name: str | None) -> Account:
         """An account by its name or one of its API keys, the first one for None; -1100."""

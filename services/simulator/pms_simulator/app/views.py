@@ -71,7 +71,7 @@ def trade(item: Trade) -> View:
         "quoteQty": to_text(item.price * item.quantity, spec.money_places),
         "baseQty": "0",
         "commission": item.commission,
-        "commissionAsset": "USDT",
+        "commissionAsset": item.commission_asset,
         "marginAsset": spec.margin_asset,
         "time": item.time_ms,
         "positionSide": item.position_side,

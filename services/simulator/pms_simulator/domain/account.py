@@ -5,6 +5,7 @@ Histories are bounded: the oldest finished orders, trades and income records are
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,6 +16,9 @@ from pms_simulator.domain.symbols import SymbolSpec
 from pms_simulator.domain.units import short
 
 ASSET = "USDT"
+BNB = "BNB"
+BNB_SHARE = Decimal("0.9")
+"""Of a commission, where it is paid in BNB: the venue's discount of 10 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Income:
     time_ms: int
     tran_id: int
     trade_id: int
+    asset: str = ASSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,15 @@ class FeeRates:
 
 
 class Account:
-    """State of one account; amounts in USDT."""
+    """State of one account; amounts in USDT. ``bnb`` is its wallet of BNB, which pays commissions where ``fee_burn`` is
+    on and it holds enough; ``bnb_price`` is the mark of BNBUSDT, 0 where there is none."""
 
     def __init__(self, name: str, balance: Decimal, fees: FeeRates, history: int) -> None:
         self.name = name
         self.wallet = balance
+        self.bnb = ZERO
+        self.fee_burn = False
+        self.bnb_price: Callable[[], Decimal] = lambda: ZERO
         self.fees = fees
         self.dual_side = False
         self.multi_assets = False
@@ -139,9 +148,9 @@ class Account:
         """Book an execution: position, profit, commission, wallet, history."""
         spec = held.spec
         rate = self.fees.maker if maker else self.fees.taker
-        commission = (spec.money(price * quantity) * rate).quantize(CENT8)
+        commission, asset = self._commission(spec.money(price * quantity) * rate)
         profit = held.leg(order.position_side).book(spec, order.side, price, quantity, now_ms)
-        self.cash(spec.symbol, "COMMISSION", -commission, now_ms, trade_id)
+        self.cash(spec.symbol, "COMMISSION", -commission, now_ms, trade_id, asset)
         if profit:
             self.cash(spec.symbol, "REALIZED_PNL", profit, now_ms, trade_id)
         trade = Trade(
@@ -154,12 +163,26 @@ class Account:
             price=price,
             quantity=quantity,
             commission=short(commission),
+            commission_asset=asset,
             realized=short(profit),
             maker=maker,
             time_ms=now_ms,
         )
         self.trades.append(trade)
         return trade
+
+    def _commission(self, amount: Decimal) -> tuple[Decimal, str]:
+        """A commission in USDT, as it is charged: the amount and its asset."""
+        price = self.bnb_price() if self.fee_burn else ZERO
+        if price:
+            in_bnb = (amount * BNB_SHARE / price).quantize(CENT8)
+            if in_bnb <= self.bnb:
+                return in_bnb, BNB
+        return amount.quantize(CENT8), ASSET
+
+    def balances(self) -> dict[str, Decimal]:
+        """What is in the wallets, by asset; BNB only where there is some, or commissions are paid in it."""
+        return {ASSET: self.wallet, BNB: self.bnb} if self.bnb or self.fee_burn else {ASSET: self.wallet}
 
     def note_amendment(self, order: Order, price: int, quantity: int, modify_id: int | None, now_ms: int) -> None:
         """Keep what an amendment is about to change."""
@@ -168,13 +191,12 @@ class Account:
         count = order.amendments + 1
         self.amendments.append(AmendmentRecord(self._amendment_id, order, before, after, count, now_ms, modify_id))
 
-    def transfer(self, amount: Decimal, now_ms: int) -> None:
-        """A deposit (positive) or withdrawal."""
-        self.cash("", "TRANSFER", amount, now_ms)
-
-    def cash(self, symbol: str, kind: str, amount: Decimal, now_ms: int, trade_id: int = 0) -> None:
-        """Move money into or out of the wallet, with its income record."""
-        self.wallet += amount
+    def cash(self, symbol: str, kind: str, amount: Decimal, now_ms: int, trade_id: int = 0, asset: str = ASSET) -> None:
+        """Move money into or out of a wallet, with its income record."""
+        if asset == BNB:
+            self.bnb += amount
+        else:
+            self.wallet += amount
         self.update_ms = now_ms
         self._tran_id += 1
-        self.income.append(Income(symbol, kind, amount, now_ms, self._tran_id, trade_id))
+        self.income.append(Income(symbol, kind, amount, now_ms, self._tran_id, trade_id, asset))

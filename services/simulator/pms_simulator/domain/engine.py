@@ -7,7 +7,7 @@ are collected in ``events``, ``tape`` and ``touched`` for the caller to take. Us
 from decimal import Decimal
 
 from pms_simulator.domain import events as build
-from pms_simulator.domain.account import Account
+from pms_simulator.domain.account import ASSET, Account
 from pms_simulator.domain.admission import admit
 from pms_simulator.domain.amendment import Amendment, check_amendment, is_cancelled_by
 from pms_simulator.domain.closers import fit_closers
@@ -261,10 +261,18 @@ class Engine:
                     if account.free < 0:  # maintenance is never above initial margin
                         liquidate_if_due(self, account, now_ms)
 
-    def deposit(self, account: Account, amount: Decimal, now_ms: int) -> None:
-        """Move cash into (or out of) the wallet, with its event."""
-        account.transfer(amount, now_ms)
+    def deposit(
+        self,
+        account: Account,
+        amount: Decimal,
+        now_ms: int,
+        asset: str = ASSET,
+        kind: str = "TRANSFER",
+        symbol: str = "",
+    ) -> None:
+        """Move cash into (or out of) a wallet, with its event; `kind` is its income type."""
+        account.cash(symbol, kind, amount, now_ms, asset=asset)
         if account.watched:
-            reason = "DEPOSIT" if amount > 0 else "WITHDRAW"
-            event = build.account_update(account, [], reason, now_ms, f"{amount:.8f}")
+            reason = "ADJUSTMENT" if kind != "TRANSFER" else "DEPOSIT" if amount > 0 else "WITHDRAW"
+            event = build.account_update(account, [], reason, now_ms, f"{amount:.8f}", asset)
             self.events.append((account, event))

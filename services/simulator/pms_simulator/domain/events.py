@@ -35,7 +35,7 @@ def order_update(held: Holding, order: Order, execution: str, now_ms: int, trade
         "z": spec.qty_text(order.executed) if order.executed else "0",
         "L": spec.price_text(trade.price) if trade else "0",
         "n": trade.commission if trade else "0",
-        "N": ASSET,
+        "N": trade.commission_asset if trade else ASSET,
         "T": now_ms,
         "t": trade.trade_id if trade else 0,
         "b": short_text(held.bids, spec.money_places),
@@ -88,16 +88,24 @@ def trade_lite(order: Order, trade: Trade, now_ms: int) -> Event:
 
 
 def account_update(
-    account: Account, changed: list[tuple[Holding, Leg]], reason: str, now_ms: int, balance_change: str = "0"
+    account: Account,
+    changed: list[tuple[Holding, Leg]],
+    reason: str,
+    now_ms: int,
+    balance_change: str = "0",
+    moved: str = ASSET,
 ) -> Event:
-    """ACCOUNT_UPDATE with the wallet and the legs that changed."""
-    wallet = f"{account.wallet:.8f}"
+    """ACCOUNT_UPDATE with the wallets and the legs that changed; `balance_change` is that of the asset `moved`."""
+    wallets = {asset: f"{amount:.8f}" for asset, amount in account.balances().items()}
     return {
         "e": "ACCOUNT_UPDATE",
         "T": now_ms,
         "E": now_ms,
         "a": {
-            "B": [{"a": ASSET, "wb": wallet, "cw": wallet, "bc": balance_change}],
+            "B": [
+                {"a": asset, "wb": wallet, "cw": wallet, "bc": balance_change if asset == moved else "0"}
+                for asset, wallet in wallets.items()
+            ],
             "P": [_position(account, held, leg) for held, leg in changed],
             "m": reason,
         },

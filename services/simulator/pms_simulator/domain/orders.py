@@ -142,6 +142,7 @@ class Trade:
     price: int
     quantity: int
     commission: str
+    commission_asset: str
     realized: str
     maker: bool
     time_ms: int

@@ -35,8 +35,34 @@ def _position_margin(account: Account) -> Decimal:
     return sum((held.position_margin(leg) for held in account.holdings.values() for leg in held.legs.values()), ZERO)
 
 
-def asset_v3(account: Account) -> View:
-    """The USDT entry of ``assets``."""
+def assets_v3(account: Account) -> list[View]:
+    """``assets``; only USDT bears positions."""
+    return [
+        _asset(account),
+        *[_idle(account, asset, held) for asset, held in account.balances().items() if asset != ASSET],
+    ]
+
+
+def _idle(account: Account, asset: str, held: Decimal) -> View:
+    zero = money(ZERO)
+    return {
+        "asset": asset,
+        "walletBalance": money(held),
+        "unrealizedProfit": zero,
+        "marginBalance": money(held),
+        "maintMargin": zero,
+        "initialMargin": zero,
+        "positionInitialMargin": zero,
+        "openOrderInitialMargin": zero,
+        "crossWalletBalance": money(held),
+        "crossUnPnl": zero,
+        "availableBalance": money(held),
+        "maxWithdrawAmount": money(held),
+        "updateTime": account.update_ms,
+    }
+
+
+def _asset(account: Account) -> View:
     positions = _position_margin(account)
     return {
         "asset": ASSET,
@@ -56,7 +82,7 @@ def asset_v3(account: Account) -> View:
 
 
 def _totals(account: Account) -> View:
-    asset = asset_v3(account)
+    asset = _asset(account)
     return {
         "totalInitialMargin": asset["initialMargin"],
         "totalMaintMargin": asset["maintMargin"],
@@ -104,7 +130,7 @@ def account_v3(venue: Venue, request: Request) -> Any:
         for side in _sides(account)
         if _shown(held, held.leg(side))
     ]
-    return {**_totals(account), "assets": [asset_v3(account)], "positions": rows}
+    return {**_totals(account), "assets": assets_v3(account), "positions": rows}
 
 
 def account_v2(venue: Venue, request: Request) -> Any:
@@ -132,12 +158,12 @@ def account_v2(venue: Venue, request: Request) -> Any:
         "canTrade": True,
         "canDeposit": True,
         "canWithdraw": True,
-        "feeBurn": False,
+        "feeBurn": account.fee_burn,
         "tradeGroupId": -1,
         "updateTime": 0,
         "multiAssetsMargin": account.multi_assets,
         **_totals(account),
-        "assets": [{**asset_v3(account), "marginAvailable": True}],
+        "assets": [{**asset, "marginAvailable": True} for asset in assets_v3(account)],
         "positions": rows,
     }
 
@@ -148,15 +174,16 @@ def balance(venue: Venue, request: Request) -> Any:
     return [
         {
             "accountAlias": account.name,
-            "asset": ASSET,
-            "balance": money(account.wallet),
-            "crossWalletBalance": money(account.wallet),
-            "crossUnPnl": money(account.unrealized),
-            "availableBalance": money(account.available),
-            "maxWithdrawAmount": money(min(account.available, account.wallet)),
+            "asset": asset["asset"],
+            "balance": asset["walletBalance"],
+            "crossWalletBalance": asset["crossWalletBalance"],
+            "crossUnPnl": asset["crossUnPnl"],
+            "availableBalance": asset["availableBalance"],
+            "maxWithdrawAmount": asset["maxWithdrawAmount"],
             "marginAvailable": True,
-            "updateTime": account.update_ms,
+            "updateTime": asset["updateTime"],
         }
+        for asset in assets_v3(account)
     ]
 
 
@@ -317,7 +344,7 @@ def income(venue: Venue, request: Request) -> Any:
             "symbol": item.symbol,
             "incomeType": item.kind,
             "income": money(item.amount),
-            "asset": ASSET,
+            "asset": item.asset,
             "info": item.kind,
             "time": item.time_ms,
             "tranId": item.tran_id,

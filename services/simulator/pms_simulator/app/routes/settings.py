@@ -86,6 +86,17 @@ def multi_assets(venue: Venue, request: Request) -> Any:
     return {"multiAssetsMargin": request.account.multi_assets}
 
 
+def set_fee_burn(venue: Venue, request: Request) -> Any:
+    """POST feeBurn: pay commissions in BNB, or no more."""
+    request.account.fee_burn = boolean(request.params, "feeBurn")
+    return DONE
+
+
+def fee_burn(venue: Venue, request: Request) -> Any:
+    """GET feeBurn."""
+    return {"feeBurn": request.account.fee_burn}
+
+
 def order_limits(venue: Venue, request: Request) -> Any:
     """GET rateLimit/order: the order limits."""
     return [row for row in rate_limits(venue.config.limits) if row["rateLimitType"] == "ORDERS"]
@@ -98,5 +109,7 @@ REST = (
     Route("GET /fapi/v1/positionSide/dual", position_mode, weight=30, operation="positionMode"),
     Route("POST /fapi/v1/multiAssetsMargin", set_multi_assets, operation="multiAssets.set"),
     Route("GET /fapi/v1/multiAssetsMargin", multi_assets, weight=30, operation="multiAssets"),
+    Route("POST /fapi/v1/feeBurn", set_fee_burn, operation="feeBurn.set"),
+    Route("GET /fapi/v1/feeBurn", fee_burn, weight=30, operation="feeBurn"),
     Route("GET /fapi/v1/rateLimit/order", order_limits, operation="rateLimit"),
 )
