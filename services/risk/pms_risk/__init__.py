@@ -9,7 +9,7 @@ decides.
       position execution holding account   what one account has, and what its live orders may come to need
       ledger house books reconciliation    cash with causes, the pool's books, and whether they equal the exchange
       booking takeover fills orders rules gates   plain facts: a deal booked, keys seen, live orders, limits, states
-      plan reserve closing validator       a wish, put to the rules, split, reserved; who gives way to a close
+      plan reserve closing barriers validator   a wish, put to the rules, split, reserved; who gives way to a close
       math prices snapshot                 formulas, marks, what is shown
     app        handlers: message in → domain → outbox and journal (its map: `pms_risk.app`)
     adapters   PostgreSQL, and what lies unacknowledged in Redis

@@ -22,10 +22,12 @@ from pms_risk.adapters.postgres.statements import ALL
 from pms_risk.adapters.postgres.store import Cursors, Store
 from pms_risk.adapters.unconsumed import approved
 from pms_risk.app.accounts import Accounts
+from pms_risk.app.algos_updates import AlgosUpdates
 from pms_risk.app.approvals import Approvals
 from pms_risk.app.caches import TURN_S, Caches
 from pms_risk.app.cash_flows import CashBook
 from pms_risk.app.children import Children
+from pms_risk.app.clearing import Clearing
 from pms_risk.app.closes import Closes
 from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events
@@ -110,10 +112,11 @@ class _Service:
         self.closings = Closings(
             state, self.approvals, self.waits, takeovers, journal, outbox, names, self.closings_key
         )
+        self.clearing = Clearing(state, self.closings, outbox, names)
         tools = (state, outbox, journal, self.events)
         self.feed = OrderFeed(*tools, self.waits, self.closings, self.late.ask, store.is_booked)
         self.exchange = Exchange(state, journal, self.events)
-        foreign = ForeignFills(*tools, self.late.ask, store.is_booked)
+        foreign = ForeignFills(*tools, self.closings, self.late.ask, store.is_booked)
         cash = CashBook(*tools, self.late.ask, store.is_flow_booked)
         self.orders_updates = OrdersUpdates(
             *(state, outbox, names, self.marks, self.feed, self.exchange, foreign, cash)
@@ -132,10 +135,9 @@ class _Service:
         await start.resume_waits(self.waits, self.waits_key)
 
         life.spawn(self.late.run(), "late")
-        # nothing that algos tell changes a book; their orders come as requests
         heard = {
             names.updates("orders"): self.orders_updates.on_entry,
-            names.updates("algos"): self.bus.outbox.ack,
+            names.updates("algos"): AlgosUpdates(self.clearing, self.bus.outbox).on_entry,
         }
         self._read(self.bus.consumer(SERVICE, heard, cursors=self.cursors, count=UPDATES_COUNT), "updates")
         life.spawn(self.bus.ticks_reader(names.ticks, SERVICE, self.watching.on_ticks).run(), "ticks")
@@ -175,12 +177,13 @@ class _Service:
 
     def _public_routes(self) -> Mapping[str, Handler]:
         trading = Trading(self.state, self.approvals, self.waits, self.watching, self.answers, self.inlet)
-        closes = Closes(self.state, self.approvals, self.waits, self.closings)
+        closes = Closes(*(self.state, self.approvals, self.waits, self.closings), self.clearing, self.answers)
         decisions = {
             "trade": trading.trade,
             "limit": trading.limit,
             "close": closes.close,
             "limit_close": closes.limit_close,
+            "close_all": closes.close_all,
             "validate": trading.validate,
         }
         routes = {type_: decisions.get(type_, refuse_unavailable) for type_ in RISK_COMMANDS}

@@ -104,6 +104,8 @@ def test_a_barrier_stops_what_was_approved_before_it() -> None:
     assert not gates.behind_barrier(place(parent_id="chase_1"))
     assert not gates.behind_barrier(place(symbol="ETHUSDT"))
     assert not gates.behind_barrier(place(account_id="b"))
+    assert gates.behind_barrier(place(asked_ms=NOW, approved_ms=NOW + 5)), "what counts is when it was asked for"
+    assert not gates.behind_barrier(place(reduce_only=True, order_type="MARKET", price=None))
 
 
 def test_r26_ended_orders_and_tombstones_are_bounded() -> None:

@@ -25,6 +25,7 @@ from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.app.approvals import Approvals
 from pms_risk.app.cash_flows import CashBook
 from pms_risk.app.children import Children
+from pms_risk.app.clearing import Clearing
 from pms_risk.app.closes import Closes
 from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events
@@ -120,13 +121,14 @@ class Desk:
         )
         self.exchange = Exchange(self.state, self.journal, self.events)
         tools = (self.state, outbox, self.journal, self.events, self.doubts.append)
-        self.foreign = ForeignFills(*tools, no_answer)
+        self.foreign = ForeignFills(*tools[:4], self.closings, *tools[4:], no_answer)
         self.cash = CashBook(*tools, no_answer)
         self.orders_updates = OrdersUpdates(
             *(self.state, outbox, names, self.marks, self.feed, self.exchange, self.foreign, self.cash)
         )
         self.watching = Watching(self.state, outbox, names)
-        self.closes = Closes(self.state, self.approvals, self.waits, self.closings)
+        self.clearing = Clearing(self.state, self.closings, outbox, names)
+        self.closes = Closes(*(self.state, self.approvals, self.waits, self.closings), self.clearing, self.answers)
         self.children = Children(self.state, self.approvals, self.watching, outbox, self.updates)
 
     def new_closings(self) -> Closings:
@@ -140,9 +142,9 @@ class Desk:
         at_ms = self.now_ms if at_ms is None else at_ms
         self.watching.on_ticks([Tick("BTCUSDT", mid - 0.1, 1.0, mid + 0.1, 1.0, at_ms, 0, 0, at_ms, at_ms)])
 
-    def ask(self, **changes: Any) -> None:
+    def ask(self, at_ms: int = 2_000_000, **changes: Any) -> None:
         """A child order, as algos ask for it."""
-        self.children.on_request(entry(encode(child(**changes))))
+        self.children.on_request(entry(encode(child(**changes)), at_ms))
 
     def hear(self, update: Update, redelivered: bool = False) -> None:
         """One entry of the order service's stream."""

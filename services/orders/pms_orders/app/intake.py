@@ -5,7 +5,7 @@ that is the manager's. A message that cannot be read is malformed and ends in th
 """
 
 from pms_common.bus import Entry, Malformed
-from pms_common.contracts.bus.orders import AmendOrder, PlaceOrder, order_work
+from pms_common.contracts.bus.orders import AmendOrder, PlaceOrder, RaiseBarrier, order_work
 from pms_common.contracts.commands.admin import SetTradingState
 from pms_common.contracts.errors import CommandError, NotJson
 from pms_common.contracts.parse import parse_command
@@ -28,10 +28,14 @@ class Intake:
         self._journal = journal
 
     def work(self, entry: Entry) -> None:
-        """An approved order, an amendment or a cancel."""
+        """An approved order, an amendment, a cancel or a barrier."""
         message = order_work.decode(entry.data)
         if type(message) is PlaceOrder:
             self._manager.place(message, entry.data, entry)
+            return
+        if type(message) is RaiseBarrier:
+            self._gates.raise_barrier(message.account_id, message.symbol, children=True, at_ms=message.at_ms)
+            self._publisher.acknowledge(entry)
             return
         order = self._manager.tracker.find(message.client_order_id)
         if order is None:

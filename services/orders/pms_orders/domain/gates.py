@@ -55,9 +55,10 @@ class Gates:
             self._barriers.popitem(last=False)
 
     def behind_barrier(self, place: PlaceOrder) -> bool:
-        """Whether a cancel of all has overtaken this order."""
-        if not self._barriers:
+        """Whether a cancel of all has overtaken this order. A close at market is none of what that cancels."""
+        if not self._barriers or (place.reduce_only and place.order_type == "MARKET"):
             return False
+        asked_ms = place.asked_ms or place.approved_ms
         kinds = (True,) if place.parent_id is not None else (True, False)
         keys = [(place.account_id, symbol, kind) for symbol in (ALL, place.symbol) for kind in kinds]
-        return any(place.approved_ms <= self._barriers.get(key, 0) for key in keys)
+        return any(asked_ms <= self._barriers.get(key, 0) for key in keys)

@@ -34,6 +34,7 @@ def successor(order: OrderState, wish: AmendOrder, asked_ms: int) -> PlaceOrder 
         answer=False,
         warnings=(),
         approved_ms=asked_ms,
+        asked_ms=asked_ms,
         expires_at_ms=asked_ms + REPLACE_WITHIN_MS,
         notional_cap=None if cap is None else cap - order.cost,
     )

@@ -3,7 +3,8 @@
 state         what all handlers look at; `specs` of the order service, readiness, gates
 approvals     an order put to the rules, reserved, and sent to the order service
 trading       trade, limit, validate; children: the same for orders of algos; sizing: quantities on the grid
-closes        close, limit_close; closings: every close under way, whoever wants it
+closes        close, limit_close, close_all; closings: every close under way, whoever wants it; clearing: barriers,
+              algos stopped and orders cancelled before all of an account is closed; algos_updates: the algos' answers
 waits         requests that risk ends itself; wait: the form of one; results: what their answers say
 accounts      the operators' account commands; trading_states: the operators' gates
 order_feed    order updates: fills booked, reservations moved; late: what is older than memory

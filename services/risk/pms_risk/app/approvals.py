@@ -26,7 +26,10 @@ from pms_risk.domain.validator.trial import Trial
 
 @dataclass(slots=True)
 class Ask:
-    """An order as somebody wants it. `client_order_id` is given by algos, made here for commands."""
+    """An order as somebody wants it. `client_order_id` is given by algos and closes, made here for commands.
+
+    `asked_ms` is the time of the request's entry; what closes at market has none, for nothing overtakes it.
+    """
 
     account: Account
     spec: SymbolSpec
@@ -46,6 +49,7 @@ class Ask:
     command: str = ""
     answer: bool = False
     expires_at_ms: int | None = None
+    asked_ms: int = 0
     lowest: Decimal | None = None
     highest: Decimal | None = None
 
@@ -98,8 +102,15 @@ class Approvals:
 
     def approve(self, ask: Ask) -> list[Approved]:
         """Send the order, in hedge mode as two where it closes and opens. Raises CommandError."""
+        approved = self.prepare(ask)
+        self.send(ask, approved)
+        return approved
+
+    def prepare(self, ask: Ask) -> list[Approved]:
+        """Put the order to the rules and reserve for it; it is not sent yet. Raises CommandError."""
         if not ask.reduce_only:
             self._state.require_capacity()
+        self._refuse_overtaken(ask)
         verdict, pnl = self.judge(ask)
         refuse(verdict)
         parts = split(ask.account, self._state.mode, ask.spec.symbol, ask.side, ask.quantity, ask.reduce_only)
@@ -108,11 +119,19 @@ class Approvals:
         orders = [self._live(ask, part, child, bound, now_ms) for child, part in enumerate(parts)]
         equity = ask.account.cash + pnl if pnl is not None else ask.account.cash
         reserve(ask.account, orders, equity, self._state.taker_fee)
-        approved = [Approved(order, part.closes) for order, part in zip(orders, parts, strict=True)]
+        return [Approved(order, part.closes) for order, part in zip(orders, parts, strict=True)]
+
+    def send(self, ask: Ask, approved: list[Approved]) -> None:
+        """Hand on what was prepared."""
         alone = len(approved) == 1
         for one in approved:
             self._send(ask, one, alone)
-        return approved
+
+    def _refuse_overtaken(self, ask: Ask) -> None:
+        now_ms, child = self._state.now_ms(), ask.parent_id is not None
+        account_id, symbol = ask.account.id, ask.spec.symbol
+        if ask.asked_ms and self._state.barriers.stops(account_id, symbol, ask.asked_ms, now_ms, child=child):
+            raise CommandError(ErrorCode.CANCELLED_BEFORE_SEND)
 
     def venue_reduces(self, ask: Ask) -> bool:
         """Whether a market close too small for the exchange may go there as reduce-only, which has no minimum.
@@ -187,6 +206,7 @@ class Approvals:
             price_cap=cap,
             notional_cap=order.quantity * order.bound if capped else None,
             approved_ms=order.approved_ms,
+            asked_ms=ask.asked_ms,
         )
         self._outbox.add(self._urgent if ask.urgent else self._requests, encode(placed))
 

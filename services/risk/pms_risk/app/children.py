@@ -64,7 +64,7 @@ class Children:
     def _decide(self, child: ChildOrder, entry: Entry) -> None:
         self._outbox.ack(entry)
         try:
-            self._place(child)
+            self._place(child, entry.ms)
         except CommandError as error:
             self._remember(child.client_order_id, error)
             self._refuse(child, error)
@@ -74,7 +74,7 @@ class Children:
         if len(self._refused) > MAX_REFUSED:
             self._refused.popitem(last=False)
 
-    def _place(self, child: ChildOrder) -> None:
+    def _place(self, child: ChildOrder, asked_ms: int) -> None:
         if (refused := self._refused.get(child.client_order_id)) is not None:
             raise CommandError(*refused)
         account = self._state.account(child.account_id)
@@ -100,6 +100,7 @@ class Children:
             parent_id=child.parent_id,
             client_order_id=child.client_order_id,
             expires_at_ms=child.expires_at_ms,
+            asked_ms=asked_ms,
             lowest=lowest,
             highest=highest,
         )

@@ -15,7 +15,7 @@ import msgspec
 
 from pms_common import ids
 from pms_common.bus import Outbox
-from pms_common.contracts.bus.base import FINAL_STATES, PositionSide, encode
+from pms_common.contracts.bus.base import FINAL_STATES, PositionSide, Side, encode
 from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, OrderType, OrderUpdate
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.decimals import ZERO
@@ -29,7 +29,7 @@ from pms_risk.app.waits import Waits
 from pms_risk.domain.account import Account
 from pms_risk.domain.booking import Booking
 from pms_risk.domain.closing import Closing, Due, closing_side, cut, due, sendable, trims
-from pms_risk.domain.holding import Holding
+from pms_risk.domain.holding import CLOSING, Holding
 from pms_risk.domain.orders import LiveOrder
 from pms_risk.domain.position import Position
 
@@ -40,6 +40,7 @@ MAX_ATTEMPTS = 5
 GAVE_WAY = "closing"
 """Why an order was cancelled that had to give way to a close."""
 
+SIDES: tuple[Side, Side] = ("BUY", "SELL")
 Place = tuple[str, str, PositionSide]
 """Account, symbol and leg."""
 
@@ -106,6 +107,15 @@ class Closings:
             if closing.price is None:
                 total += closing.unsent if closing.unsent is not None else held
         return min(total, held)
+
+    def fit(self, account_id: str, symbol: str, leg: PositionSide) -> None:
+        """Make resting closers as small as a position that the exchange has made smaller."""
+        account = self._state.books.accounts[account_id]
+        holding = account.holding(symbol, leg)
+        for side in SIDES:
+            orders = holding.side(side)
+            if orders.reduce_only or (orders and side == CLOSING.get(leg)):
+                self._trim(orders, holding.closable(side), symbol)
 
     def cancel(self, order: LiveOrder) -> None:
         """Have an order cancelled."""
@@ -220,7 +230,10 @@ class Closings:
         if what.now == what.wanted:
             return
         others = [order for order in holding.side(what.side) if order.client_order_id not in closing.orders]
-        for trim in trims(others, closing.leave, self._state.spec(closing.symbol)):
+        self._trim(others, closing.leave, closing.symbol)
+
+    def _trim(self, orders: Iterable[LiveOrder], allowed: Decimal, symbol: str) -> None:
+        for trim in trims(orders, allowed, self._state.spec(symbol)):
             asked = self._asked.get(trim.order.client_order_id)
             if asked is None or asked > trim.keep:
                 self._ask_way(trim.order, trim.keep)
@@ -280,6 +293,7 @@ class Closings:
             request_id=closing.request_id,
             command=closing.command,
             expires_at_ms=closing.expires_at_ms,
+            asked_ms=closing.asked_ms,
         )
 
     # -- what the exchange does not take

@@ -12,6 +12,7 @@ from pms_common.contracts.bus.orders import Fill
 from pms_common.logging import get_logger
 from pms_common.metrics import counter
 from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events, Occasion
 from pms_risk.app.late import Doubt
 from pms_risk.app.order_feed import Ask, IsBooked
@@ -37,12 +38,20 @@ class ForeignFills:
     """Books what the order service tells of others."""
 
     def __init__(
-        self, state: RiskState, outbox: Outbox, journal: Journal, events: Events, ask: Ask, is_booked: IsBooked
+        self,
+        state: RiskState,
+        outbox: Outbox,
+        journal: Journal,
+        events: Events,
+        closings: Closings,
+        ask: Ask,
+        is_booked: IsBooked,
     ) -> None:
         self._state = state
         self._outbox = outbox
         self._journal = journal
         self._events = events
+        self._closings = closings
         self._ask = ask
         self._is_booked = is_booked
 
@@ -74,6 +83,7 @@ class ForeignFills:
             if account is None:
                 continue
             self._journal.account(account)
+            self._closings.fit(account.id, told.symbol, booking.leg)
             occasion = Occasion(told.key, REASON[told.kind], fill.price, told.event_ms)
             shot = snapshot(account, self._state.prices.mark)
             self._events.positions(occasion, booking, account, shot)

@@ -106,7 +106,7 @@ def _close_all_done(state: RiskState, wait: Wait) -> CloseAllDone:
             results.append(CloseAllItem(position_id=item.position_id, symbol=item.symbol, success=True, pnl=pnl))
         else:
             results.append(_still_open(item, outcomes))
-    cancelled = [o for o in wait.orders.values() if not o.item and o.view is not None and o.view.state in _CANCELLED]
+    cancelled = [o for o in wait.orders.values() if o.cancels and o.view is not None and o.view.state in _CANCELLED]
     return CloseAllDone(
         request_id=wait.request_id,
         warnings=wait.warnings or None,
@@ -118,7 +118,7 @@ def _close_all_done(state: RiskState, wait: Wait) -> CloseAllDone:
 
 
 def _still_open(item: Item, outcomes: Sequence[Outcome]) -> CloseAllItem:
-    errors = [(outcome.error_code, outcome.error) for outcome in outcomes if outcome.error_code]
+    errors = [(outcome.error_code, outcome.error) for outcome in outcomes if outcome.error_code and not outcome.cancels]
     code, text = errors[-1] if errors else (item.error_code, item.error)
     return CloseAllItem(
         position_id=item.position_id,

@@ -12,6 +12,7 @@ from pms_common.contracts.bus.exchange import LeverageBracket
 from pms_common.contracts.bus.orders import Fill, Reference, SymbolSpec
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_risk.domain.account import SETTLEMENT_ASSET, Account
+from pms_risk.domain.barriers import Barriers
 from pms_risk.domain.books import Books
 from pms_risk.domain.fees import MAKER_FEE, TAKER_FEE, at_mark, at_rate
 from pms_risk.domain.gates import Gates, State
@@ -36,6 +37,7 @@ class RiskState:
     overloaded: Callable[[], bool]
     prices: Prices = field(default_factory=Prices)
     gates: Gates = field(default_factory=Gates)
+    barriers: Barriers = field(default_factory=Barriers)
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
     specs: dict[str, SymbolSpec] = field(default_factory=dict)
     brackets: dict[str, tuple[LeverageBracket, ...]] = field(default_factory=dict)

@@ -161,7 +161,7 @@ class Trading:
     def _place(self, request: Request, ask: Ask, size: Sized) -> None:
         warnings = (*request.warnings, *size.warnings)
         ask.request_id, ask.command = request.request_id, request.type
-        ask.expires_at_ms = request.expires_at_ms
+        ask.expires_at_ms, ask.asked_ms = request.expires_at_ms, request.entry.ms
         flips = _flips(ask)
         ask.answer = request.wait_for == "ack" and not warnings and not flips
         approved = self._approvals.approve(ask)

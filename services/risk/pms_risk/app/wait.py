@@ -21,7 +21,7 @@ UNDECIDED = ("placing", "unknown")
 class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is known of one order of a request: the newest view, by the order service's epoch and its version.
 
-    `item` tells for which position or leg of the request the order is; an order that the request only cancels has none.
+    `item` tells for which position or leg of the request the order is; `cancels` marks one that it only cancels.
     """
 
     view: OrderView | None = None
@@ -31,6 +31,7 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
     error_code: str | None = None
     error: str | None = None
     item: str = ""
+    cancels: bool = False
 
     @property
     def final(self) -> bool:

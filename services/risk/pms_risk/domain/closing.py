@@ -46,6 +46,7 @@ class Closing:
     unsent: Decimal | None
     leave: Decimal = ZERO
     expires_at_ms: int | None = None
+    asked_ms: int = 0
     orders: list[str] = field(default_factory=list)
     sent: int = 0
     attempts: int = 0

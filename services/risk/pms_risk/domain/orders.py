@@ -39,6 +39,11 @@ class LiveOrder:
     placed: bool = False
 
     @property
+    def closes_now(self) -> bool:
+        """Whether it closes at market: it cannot rest, and nobody needs to stop it."""
+        return self.reduce_only and self.order_type == "MARKET"
+
+    @property
     def remaining(self) -> Decimal:
         """Quantity that may still be executed."""
         return self.quantity - self.executed

@@ -34,6 +34,7 @@ class PlaceOrder(Message, frozen=True, kw_only=True, tag="place"):
     """An order that risk has approved, to be sent at most once under its client order id.
 
     `price_cap` and `notional_cap` bound later amends: a BUY may not be priced above, a SELL not below the cap.
+    `asked_ms` is the time of the request's entry, by which barriers stop it (0: `approved_ms`).
     `answer` says that the order service ends the public request `request_id` when the exchange has answered, naming
     its `warnings`.
     """
@@ -62,6 +63,7 @@ class PlaceOrder(Message, frozen=True, kw_only=True, tag="place"):
     price_cap: Decimal | None = None
     notional_cap: Decimal | None = None
     approved_ms: int
+    asked_ms: int = 0
 
 
 class AmendOrder(Message, frozen=True, kw_only=True, tag="amend"):
@@ -88,7 +90,18 @@ class CancelOrder(Message, frozen=True, kw_only=True, tag="cancel"):
     reason: str = "requested"
 
 
-OrderWork = PlaceOrder | AmendOrder | CancelOrder
+class RaiseBarrier(Message, frozen=True, kw_only=True, tag="barrier"):
+    """What was asked for an account until `at_ms` is not to be sent any more: on one symbol, or on all (empty).
+
+    A close at market goes all the same.
+    """
+
+    account_id: str
+    symbol: str = ""
+    at_ms: int
+
+
+OrderWork = PlaceOrder | AmendOrder | CancelOrder | RaiseBarrier
 order_work = msgspec.json.Decoder(OrderWork)
 
 
