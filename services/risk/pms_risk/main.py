@@ -151,7 +151,8 @@ class _Service:
         life.spawn(_every(life, TEND_S, self.waits.expire), "waits")
         life.spawn(_every(life, TEND_S, self.closings.tend), "closings")
         life.spawn(_every(life, TURN_S, self.caches.turn), "caches")
-        life.spawn(_every(life, CHECK_S, self.exchange.check), "reconciliation")
+        check = partial(self.exchange.check, self.orders_updates.doubt)
+        life.spawn(_every(life, CHECK_S, check), "reconciliation")
         waiting = partial(approved, self.bus.redis, approved_streams)
         life.spawn(LostOrders(self.state, self.bus.outbox, self.orders_updates, waiting).run(), "lost_orders")
 

@@ -12,7 +12,7 @@ from pms_risk.domain.fees import at_mark
 from pms_risk.domain.fills import FillMemory, Seen
 from pms_risk.domain.house import CAPITAL, COMMISSION, EXTERNAL, HOUSE, netting
 from pms_risk.domain.ledger import UnbalancedError, post
-from pms_risk.domain.reconciliation import Drift, Reconciliation
+from pms_risk.domain.reconciliation import Reconciliation
 
 from .world import D, Exchange, account, position_id
 
@@ -42,7 +42,7 @@ def opened(exchange: Exchange, *cash: str) -> Books:
 
 def assert_equal(books: Books, exchange: Exchange) -> None:
     reconciliation = Reconciliation()
-    reconciliation.take(exchange.facts())
+    reconciliation.take(exchange.facts(), 0)
     assert reconciliation.compare(books) == frozenset()
     for asset, wallet in exchange.wallets.items():
         assert books.cash(asset) == wallet
@@ -196,46 +196,6 @@ def test_transfer_is_two_entries_with_one_key() -> None:
 def test_ledger_refuses_what_it_cannot_hold_exactly() -> None:
     with pytest.raises(UnbalancedError):
         post(D("1E20"), D("1E-20"), "k", "a", "USDT", "deposit", "r", 1)
-
-
-def test_a_drift_counts_when_seen_twice() -> None:
-    exchange = Exchange()
-    books = opened(exchange)
-    reconciliation = Reconciliation()
-    assert reconciliation.check(books) == frozenset(), "nothing is known of the exchange"
-    exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100))
-    reconciliation.take(exchange.facts())
-    assert reconciliation.check(books) == frozenset()
-    assert reconciliation.check(books) == {Drift("position", "BTCUSDT", "BTCUSDT", "BOTH", D(0), D(1))}
-    assert reconciliation.frozen_symbols == {"BTCUSDT"}
-    assert reconciliation.check(books) == frozenset(), "told once"
-    assert reconciliation.confirmed
-
-
-def test_a_constant_drift_is_confirmed_while_the_symbol_is_traded() -> None:
-    exchange = Exchange()
-    books = opened(exchange)
-    reconciliation = Reconciliation()
-    exchange.execute("a", "BTCUSDT", "BUY", D(5), D(100))
-    told = []
-    for _ in range(4):
-        books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100)))
-        reconciliation.take(exchange.facts())
-        told += reconciliation.check(books)
-    assert [(drift.books, drift.exchange) for drift in told] == [(2, 7)], "told once"
-    assert reconciliation.frozen_symbols == {"BTCUSDT"}
-
-
-def test_a_cash_drift_is_told_above_the_tolerance() -> None:
-    exchange = Exchange()
-    books = opened(exchange)
-    reconciliation = Reconciliation()
-    exchange.wallets["USDT"] += D("1E-8")
-    reconciliation.take(exchange.facts())
-    assert reconciliation.compare(books) == frozenset()
-    exchange.wallets["USDT"] += D("1E-8")
-    reconciliation.take(exchange.facts())
-    assert [drift.what for drift in reconciliation.compare(books)] == ["USDT"]
 
 
 def test_r08_fill_memory_is_bounded_and_says_what_it_cannot_know() -> None:

@@ -63,6 +63,7 @@ class ExchangeFacts:
             ExchangeAccount(
                 epoch=0,
                 n=0,
+                trade_ms=event.event_ms if event.account.cause == "ORDER" else None,
                 cause=event.account.cause,
                 balances=balances,
                 positions=positions,

@@ -1,14 +1,19 @@
 """Facts of the exchange account, and whether the books equal them.
 
-Owns the first look (what is found becomes the house's), the periodic comparison, its alarm, event and metrics. Never
-changes a book to make it fit. Used by `updates` and by the periodic check.
+Owns the first look (what is found becomes the house's), the periodic comparison, its alarm, event and metrics, and when
+evidence is asked for: the executions of a symbol that differs, since it was last seen equal. Never changes a book to
+make it fit. Used by `updates` and by the periodic check.
 """
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pms_common.contracts.bus.orders import ExchangeAccount
 from pms_common.contracts.events import ALL_ACCOUNTS
 from pms_common.contracts.events.system import ReconciliationDrift
+from pms_common.decimals import ZERO
 from pms_common.logging import get_logger
-from pms_common.metrics import gauge
+from pms_common.metrics import counter, gauge
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.app.events import Events
 from pms_risk.app.state import RiskState
@@ -20,8 +25,19 @@ log = get_logger(__name__)
 CHECK_S = 2.0
 """Between two comparisons: longer than the exchange takes from a fact about the account to the execution behind it."""
 
+ASK_AGAIN_MS = 30_000
+DAY_MS = 86_400_000
+"""How far back is asked where books and exchange were never seen equal."""
+MARGIN_MS = 60_000
+"""Of what may differ between this machine's clock and the exchange's, and between a trade and its telling."""
+
+_questions = counter("risk_drift_questions", "Times that the executions of symbols that differ were asked for")
 _difference = gauge("risk_books_difference", "Confirmed difference, exchange less books, by asset or symbol", ["what"])
 _drifts = gauge("risk_drifts", "Confirmed differences between books and exchange")
+
+
+Doubt = Callable[[Sequence[str], int], None]
+"""Have the order service ask the exchange for the executions on symbols since a time, and tell all of them again."""
 
 
 class Exchange:
@@ -31,11 +47,12 @@ class Exchange:
         self._state = state
         self._journal = journal
         self._events = events
-        self._shown: set[str] = set()
+        self._shown: dict[str, Drift] = {}
+        self._asked_ms: dict[str, int] = {}
 
     def on_facts(self, facts: ExchangeAccount) -> None:
         """What changed at the exchange, or everything."""
-        self._state.reconciliation.take(facts)
+        self._state.reconciliation.take(facts, self._state.now_ms())
         if facts.complete and self._state.books.house.opened_ms is None:
             self._open_house(facts)
 
@@ -47,23 +64,47 @@ class Exchange:
             self._journal.position(position, HOUSE, facts.event_ms)
         log.info("house_opened", assets=len(entries), positions=len(positions))
 
-    def check(self) -> None:
-        """Compare once; tell what is newly confirmed."""
-        reconciliation = self._state.reconciliation
-        for drift in reconciliation.check(self._state.books):
-            self._tell(drift)
+    def check(self, doubt: Doubt) -> None:
+        """Compare once; tell what is newly confirmed and what has ended, ask for evidence of what lasts."""
+        reconciliation, now_ms = self._state.reconciliation, self._state.now_ms()
+        reconciliation.check(self._state.books, now_ms)
         confirmed = {drift.what: drift for drift in reconciliation.confirmed}
-        for what in self._shown - confirmed.keys():
-            _difference.remove(what)
+        for what, drift in self._shown.items():
+            if what not in confirmed:
+                _difference.remove(what)
+                self._tell_end(drift)
         for what, drift in confirmed.items():
             _difference.labels(what).set(float(drift.difference))
-        self._shown = set(confirmed)
+            if what not in self._shown:
+                self._tell(drift)
+        self._shown = confirmed
         _drifts.set(len(confirmed))
+        self._ask(doubt, now_ms)
+
+    def _ask(self, doubt: Doubt, now_ms: int) -> None:
+        """Ask about each frozen symbol, and from time to time again while it stays so."""
+        frozen = self._state.reconciliation.frozen_symbols
+        self._asked_ms = {symbol: at_ms for symbol, at_ms in self._asked_ms.items() if symbol in frozen}
+        due = sorted(symbol for symbol in frozen if now_ms - self._asked_ms.get(symbol, 0) >= ASK_AGAIN_MS)
+        if due:
+            equal_ms = self._state.reconciliation.equal_ms
+            since_ms = min(equal_ms.get(symbol, now_ms - DAY_MS) for symbol in due) - MARGIN_MS
+            self._asked_ms.update(dict.fromkeys(due, now_ms))
+            _questions.inc()
+            doubt(due, since_ms)
 
     def _tell(self, drift: Drift) -> None:
         log.error("drift", kind=drift.kind, what=drift.what, books=str(drift.books), exchange=str(drift.exchange))
-        if drift.kind != "position":
-            return
+        if drift.kind == "position":
+            self._publish(drift, frozen=True)
+
+    def _tell_end(self, drift: Drift) -> None:
+        log.warning("drift_ended", kind=drift.kind, what=drift.what, difference=str(drift.difference))
+        if drift.kind == "position":
+            now = self._state.books.quantities().get((drift.symbol, drift.leg), ZERO)
+            self._publish(replace(drift, books=now, exchange=now), frozen=False)
+
+    def _publish(self, drift: Drift, *, frozen: bool) -> None:
         now_ms = self._state.now_ms()
         event = ReconciliationDrift(
             sub_account_id=ALL_ACCOUNTS,
@@ -73,6 +114,6 @@ class Exchange:
             virtual_qty=drift.books,
             exchange_qty=drift.exchange,
             difference=drift.difference,
-            frozen=True,
+            frozen=frozen,
         )
         self._events.tell(f"drift:{drift.what}:{now_ms}", event)

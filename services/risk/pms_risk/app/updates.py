@@ -6,7 +6,7 @@ that may be missing) and which orders a snapshot has not mentioned. Used by the 
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pms_common.bus import Entry, GapDetector, Outbox
@@ -70,12 +70,20 @@ class OrdersUpdates:
         The executions asked for reach back to the oldest request that was not answered: what arrived since then may
         be newer than what is missing.
         """
-        since_ms = self._state.books.unsure_from_ms()
+        self._ask_for(self._state.books.unsure_from_ms())
+
+    def doubt(self, symbols: Sequence[str], since_ms: int) -> None:
+        """Ask for everything, with all executions on some symbols since then as the exchange has them."""
+        self._ask_for(since_ms, tuple(symbols))
+
+    def _ask_for(self, since_ms: int | None, compare: tuple[str, ...] = ()) -> None:
         asked_ms = self._request.fills_since_ms
         if asked_ms is not None and since_ms is not None and not self.completed.is_set():
             since_ms = min(since_ms, asked_ms)
+            compare = tuple({*compare, *self._request.compare})
         self.completed.clear()
-        self._request = SnapshotRequest(asker=ASKER, token=secrets.token_hex(8), fills_since_ms=since_ms)
+        token = secrets.token_hex(8)
+        self._request = SnapshotRequest(asker=ASKER, token=token, fills_since_ms=since_ms, compare=compare)
         self._ask()
 
     async def hear(self) -> None:

@@ -48,6 +48,8 @@ class Books:
         self.owners: dict[str, Account] = {}
         self.house = House()
         self.fills = FillMemory()
+        self.traded_ms: dict[str, int] = {}
+        """The newest trade time among the booked executions, by symbol."""
         self.flows: KeyMemory[str] = KeyMemory()
         self.fundings = Fundings()
         self.moves = Moves()
@@ -95,8 +97,13 @@ class Books:
         self.book_netting(booking, deal, fill.realized_pnl - profit)
         if account is not None:
             self.settle_debt(booking, account, deal)
-        self.fills.remember(key, fill.trade_ms)
+        self.remember(key, fill.trade_ms)
         return booking
+
+    def remember(self, key: FillKey, trade_ms: int) -> None:
+        """The execution is booked."""
+        self.fills.remember(key, trade_ms)
+        self.traded_ms[key[0]] = max(trade_ms, self.traded_ms.get(key[0], 0))
 
     # -- the parts of a deal
 

@@ -61,7 +61,7 @@ def book_foreign(books: Books, told: ForeignOrder, fill: Fill, step: Decimal) ->
         books.settle_debt(booking, account, own)
         bookings.append(booking)
     books.book_netting(house, deal, fill.realized_pnl - profit)
-    books.fills.remember(key, fill.trade_ms)
+    books.remember(key, fill.trade_ms)
     return [*bookings, house]
 
 

@@ -186,9 +186,13 @@ class ExchangePosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExchangeAccount(Update, frozen=True, kw_only=True, tag="exchange_account"):
-    """Facts about the pooled exchange account: only what changed, or all when `complete`."""
+    """Facts about the pooled exchange account: only what changed, or all when `complete`.
+
+    `trade_ms` is the trade time of the last execution they include, where an execution was the cause.
+    """
 
     complete: bool = False
+    trade_ms: int | None = None
     cause: str = ""
     balances: list[AssetBalance] = []
     positions: list[ExchangePosition] = []

@@ -70,7 +70,7 @@ class Store:
         rows = await self._rows(newest, most=MAX_KEYS)
         for row in reversed(rows):
             key = (row["symbol"], row["trade_id"], row["exchange_order_id"])
-            books.fills.remember(key, row["trade_ms"])
+            books.remember(key, row["trade_ms"])
         if len(rows) == MAX_KEYS:
             books.fills.complete_from_ms = books.moves.complete_from_ms = rows[-1]["trade_ms"]
         moves = [move for row in rows for move in _moves_of(row)]
