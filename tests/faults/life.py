@@ -36,6 +36,7 @@ from pms_common.service import Lifecycle
 from pms_common.settings import load_settings
 from pms_orders import main
 from pms_orders.adapters.binance.trading_socket import TradingSocket
+from pms_orders.app import told
 from pms_orders.app.outcomes import Outcomes
 from pms_orders.app.session import Session
 
@@ -43,6 +44,7 @@ MARKED = {
     ("redis", b"MULTI\r\n"): ("redis:multi", "redis:exec"),
     ("database", b"COMMIT"): ("database:commit", "database:committed"),
 }
+FOREVER_MS = 10**13
 
 
 class Deaths:
@@ -84,7 +86,9 @@ def live(birth: Birth) -> int:
 
 
 def _tell_redis_time() -> None:
-    """Redis' own clock is not hastened: where the service asks for its time, it is given ours."""
+    """Redis' own clock is not hastened: where the service asks for its time, it is given ours, and what is dated by one
+    of them and sought by the other is sought from the beginning."""
+    told.BEFORE_MS = FOREVER_MS
     check = Incarnation.check
 
     async def hastened(self: Incarnation, connection: Any) -> None:

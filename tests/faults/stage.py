@@ -17,7 +17,7 @@ from tests.faults.desk import Desk
 from tests.faults.hearing import Heard
 from tests.faults.nursery import Birth, Nursery
 from tests.faults.plan import Schedule
-from tests.faults.verdict import Difference, Truth, differences, steps_back
+from tests.faults.verdict import Difference, Truth, differences
 from tests.faults.world import World
 
 from pms_common.names import Names
@@ -242,7 +242,6 @@ class Stage:
         counts["requests"] += len(self._desk.asked.requests)
         counts.update(f"refused {update.error_code}" for update in self._heard.orders.values() if update.error_code)
         counts["results by their key alone"] += self._heard.by_key_alone
-        counts["steps back after a kill"] += steps_back(self._heard)
         counts["updates"] += sum(map(len, self._heard.histories.values()))
 
     # -- the trace

@@ -185,14 +185,10 @@ class _Judge:
     # -- time
 
     def histories(self) -> None:
-        """Executed quantity only grows, and what has ended does not live again but by late truth, within a life.
-
-        What a killed life told and had not journalled, its successor learns anew; that it says less meanwhile is
-        counted by `steps_back`.
-        """
+        """Executed quantity only grows, and what has ended does not live again but by late truth; across lives, too."""
         for name, updates in self._heard.histories.items():
             for before, after in itertools.pairwise(updates):
-                if before.epoch == after.epoch and (text := _backwards(before.order, after.order)):
+                if text := _backwards(before.order, after.order):
                     self._add("wrong", f"{name}: {text}", lasting=True)
 
     # -- results
@@ -248,15 +244,6 @@ class _Judge:
             kept = row and tuple(row[column] for column in ("status", "exchange_order_id", "price", "quantity"))
             if kept != expected:
                 self._add("lost", f"{name}: pending_orders has {kept}, true is {expected}")
-
-
-def steps_back(heard: Heard) -> int:
-    """How often a life said less of an order than the one before it."""
-    return sum(
-        before.epoch != after.epoch and bool(_backwards(before.order, after.order))
-        for updates in heard.histories.values()
-        for before, after in itertools.pairwise(updates)
-    )
 
 
 def _backwards(before: OrderView, after: OrderView) -> str:

@@ -70,7 +70,7 @@ class Rig:
         pending = await adopt(self.engine, "native")
         shared = (pending.statement,) if pending else ()
         self.commits = GroupCommit(self.database, SERVICE, epoch, (*STATEMENTS, *shared))
-        self.spawn(self.commits.run(), "journal")
+        self.writing = self.spawn(self.commits.run(), "journal")
         self.journal = Journal(self.commits, pending)
         self.updates = UpdatesWriter(self.bus.outbox, self.names.updates(SERVICE), epoch)
         self.marks = Marks(self.bus, self.names, SERVICE)

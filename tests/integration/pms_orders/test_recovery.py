@@ -1,12 +1,18 @@
 """What a successor makes of what the journal and Redis have."""
 
+import itertools
 from typing import Any
 
+import msgspec
+import pytest
 from tests.integration.pms_orders.rig import SERVICE, Rig
+from tests.integration.pms_orders.test_journal import rows
 from tests.unit.pms_orders.orders import report, trade
 
 from pms_common.clock import now_ms
-from pms_common.contracts.bus.orders import CancelOrder
+from pms_common.contracts.bus.base import FINAL_STATES, encode
+from pms_common.contracts.bus.orders import CancelOrder, OrderUpdate
+from pms_orders.adapters.replay import replay
 from pms_orders.app.startup import known
 from pms_orders.domain.table import Kind
 
@@ -81,3 +87,61 @@ async def test_a_last_row_proves_no_knowledge_of_what_others_did_before_it(rig: 
     await rig.kill()
     await rig.start()
     assert rig.known_ms == began_ms - 600_000
+
+
+def goes_back(told: list[OrderUpdate]) -> list[str]:
+    """Where a reader would see an order move backwards."""
+    pairs = [(before.order, after.order) for before, after in itertools.pairwise(told)]
+    return [
+        f"{before.state} {before.executed_quantity} {before.version}, then {after.state} {after.executed_quantity}"
+        f" {after.version}"
+        for before, after in pairs
+        if after.executed_quantity < before.executed_quantity
+        or after.version < before.version
+        or (before.state in FINAL_STATES and after.state not in FINAL_STATES)
+    ]
+
+
+@pytest.mark.parametrize("registered", [True, False], ids=["journalled-before", "never-journalled"])
+@pytest.mark.parametrize("filled", [True, False], ids=["filled", "partly"])
+async def test_invariant_2_a_successor_never_tells_less_than_was_told(rig: Rig, registered: bool, filled: bool) -> None:
+    """The writer dies after Redis has heard of executions, and before the journal has."""
+    began_ms = now_ms()
+    if not registered:
+        rig.writing.cancel()
+    order = await rig.accepted(quantity="5", answer=True, request_id="r1", command="limit")
+    if registered:
+        await rig.journal.flush()
+        rig.writing.cancel()
+    last = trade(2, "2", "5", Kind.FILLED) if filled else trade(2, "1", "4")
+    rig.manager.report([report(Kind.NEW, event_ms=began_ms), trade(1, "3", "3"), last])
+    executed, version = order.executed, order.version
+    await rig.bus.outbox.flush()
+    await successor(rig)
+    await rig.until(lambda: rig.tracker.find(NAME) is not None)
+    restored = rig.tracker.find(NAME)
+    assert restored is not None and (restored.executed, restored.booked) == (executed, executed)
+    assert restored.final is filled and restored.version >= version and restored.trades == {1, 2}
+    await rig.drained()
+    assert not goes_back(await rig.told_of(NAME))
+    assert (await rig.result("r1"))["success"]
+    fills = await rows(rig, "SELECT trade_id FROM pms_orders.fills ORDER BY trade_id")
+    kept = await rows(rig, "SELECT status, executed_quantity, version FROM pms_orders.orders")
+    assert fills == [(1,), (2,)] and kept == [(restored.status, executed, restored.version)]
+    assert not (await replay(rig.engine, 0, now_ms() + 1)).differing
+
+
+async def test_invariant_2_what_a_superseded_writer_told_after_its_successor_is_not_taken_over(rig: Rig) -> None:
+    await rig.accepted(quantity="5")
+    await rig.journal.flush()
+    stream, name = rig.names.updates(SERVICE), {"key": f"{NAME}:cancelled", "cause": "cancelled", "event_ms": 1}
+    rig.writing.cancel()
+    rig.manager.report([report(Kind.NEW, event_ms=now_ms())])
+    await rig.bus.outbox.flush()
+    heard = (await rig.told_of(NAME))[-1]
+    after = msgspec.structs.replace(heard.order, state="cancelled", version=heard.order.version + 1)
+    late = OrderUpdate(epoch=heard.epoch - 1, n=99, order=after, **name)
+    await rig.bus.redis.xadd(stream, {"data": encode(late)})
+    await successor(rig)
+    restored = rig.tracker.find(NAME)
+    assert restored is not None and restored.status == "active"

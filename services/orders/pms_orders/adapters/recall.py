@@ -35,6 +35,8 @@ class Restored:
     gates: list[tuple[str, str, str]]
     recent: dict[str, list[Fill]]
     """What Redis may not have heard of: the orders that have changed of late, with their executions of late."""
+    journalled_ms: int
+    """When the last transition was journalled; 0 where there is none."""
 
 
 _place = msgspec.json.Decoder(PlaceOrder)
@@ -88,12 +90,13 @@ async def restore(engine: AsyncEngine, max_ended: int, heard_ms: int) -> Restore
         fills = await connection.execute(_FILLS, {"names": list(both)})
         _book(both, fills.mappings())
         gates = [(row.account_id, row.symbol, row.state) for row in await connection.execute(_GATES)]
-        since_ms = _recent_since((await connection.execute(_NEWEST)).scalar() or 0, heard_ms)
+        newest_ms = (await connection.execute(_NEWEST)).scalar() or 0
+        since_ms = _recent_since(newest_ms, heard_ms)
         changed = await connection.execute(_CHANGED, {"since": since_ms})
         recent: dict[str, list[Fill]] = {row.client_order_id: [] for row in changed}
         for row in (await connection.execute(_RECENT, {"since": since_ms})).mappings():
             recent.setdefault(row["client_order_id"], []).append(fill_of(row))
-    return Restored(live, ended[::-1], gates, recent)
+    return Restored(live, ended[::-1], gates, recent, newest_ms)
 
 
 def _recent_since(newest_ms: int, heard_ms: int) -> int:

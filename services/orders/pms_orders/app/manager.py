@@ -20,6 +20,7 @@ from pms_orders.app.amendments import Amendments
 from pms_orders.app.expectations import Expectations
 from pms_orders.app.publisher import Publisher
 from pms_orders.app.sender import Sender
+from pms_orders.app.told import Told
 from pms_orders.app.watchers import Watchers
 from pms_orders.domain.filters import check_order
 from pms_orders.domain.gates import Gates
@@ -77,6 +78,7 @@ class OrderManager:
         self._ages_ms = ages_ms
         self._hedge_mode = hedge_mode
         self.resting = RestingPrices()
+        self.told = Told(journal)
         self.watchers = Watchers()
         self.amendments = Amendments(self, gates, specs, publisher)
         self._expectations = Expectations()
@@ -107,7 +109,11 @@ class OrderManager:
         place = order.place
         overtaken = self.tracker.buried(place.client_order_id, self.now_ms()) or self._gates.behind_barrier(place)
         if entry.suspect:
-            self.suspect(order)
+            if self.told.take_over(order):
+                self._publisher.answer(order)
+                self.restore(order)
+            else:
+                self.suspect(order)
             if overtaken:  # a predecessor may have sent it before the cancel came
                 self.cancel(order, "requested")
         elif overtaken:
@@ -139,13 +145,13 @@ class OrderManager:
         self.cases.open(order, self._ages_ms(), doubted)
 
     def restore(self, order: OrderState) -> None:
-        """Take over an order of the last writer: a live one, or an ended one of which executions are missing.
-
-        What the writer did not see confirmed is suspect.
-        """
+        """Take over an order of the last writer, live or ended. What the writer did not see confirmed is suspect, and
+        executions that are missing are fetched."""
         self.tracker.add(order)
         if order.final:
-            self.clear_up(order)
+            self.follow(order, [])
+            if not order.whole:
+                self.clear_up(order)
             return
         if order.status == "cancelling":
             order.wanted_cancel = "requested"

@@ -105,26 +105,27 @@ async def recover(
     """Take over what the last writer left. What it may have sent and nobody has confirmed is suspect.
 
     What it journalled since Redis last heard of it, and shortly before, is told again with the same keys, and answered
-    again, because it may not have got out before its end. Returns until when the last writer knew everything; None:
-    never.
+    again, because it may not have got out before its end; what Redis has heard and the journal has not is taken over.
+    Returns until when the last writer knew everything; None: never.
     """
-    restored = await restore(engine, MAX_ENDED, await _last_heard_ms(redis, names.updates("orders")))
+    stream = names.updates("orders")
+    restored = await restore(engine, MAX_ENDED, await _last_heard_ms(redis, stream))
+    await manager.told.read(redis, stream, restored.journalled_ms)
     buried = await redis.xrange(tombstones(names), min=str(manager.now_ms() - TOMBSTONE_MS))
     for entry_id, fields in cast("list[tuple[bytes, dict[bytes, bytes]]]", buried):
         manager.tracker.bury(fields[b"id"].decode(), id_ms(entry_id.decode()))
     for order in (*restored.live, *restored.ended):
+        manager.told.take_over(order)
         fills = restored.recent.get(order.client_order_id)
         if fills is not None and order.version:
             publisher.retell(order, fills)
     for account_id, symbol, state in restored.gates:
         gates.set(account_id, symbol, state)
-    for order in restored.ended:
-        if order.whole:
+    for order in (*restored.ended, *restored.live):
+        if order.final and order.whole:
             manager.tracker.remember(order)
         else:
             manager.restore(order)
-    for order in restored.live:
-        manager.restore(order)
     log.info("recovered", live=len(restored.live), ended=len(restored.ended))
     return await _last_known_ms(engine, redis, names)
 

@@ -1,7 +1,8 @@
 """An order's history: what the journal keeps of each happening, and the order that follows from all of it.
 
-Owns the form of a transition and the way back from transitions and executions to the order. Pure. Used by the journal
-(what to write), by the recall (what was read) and by the replay, which compares both.
+Owns the form of a transition and the way back from transitions and executions to the order, and on to what was told of
+it and not journalled any more. Pure. Used by the journal (what to write), by the recall (what was read), by the
+recovery and by the replay, which compares both.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from pms_common.contracts.bus.base import OrderStatus
-from pms_common.contracts.bus.orders import Fill, PlaceOrder
+from pms_common.contracts.bus.orders import Fill, OrderUpdate, PlaceOrder
 from pms_orders.domain.order import OrderState, register
 
 
@@ -83,6 +84,34 @@ def book(order: OrderState, trade_id: int, quantity: Decimal, price: Decimal) ->
     order.booked += quantity
     order.cost += quantity * price
     order.executed = max(order.executed, order.booked)
+
+
+def catch_up(order: OrderState, told: OrderUpdate) -> bool:
+    """Bring the order to where its last writer told it to be; whether that is news."""
+    view, fill = told.order, told.fill
+    missed = fill is not None and fill.trade_id not in order.trades
+    if view.version < order.version or (view.version == order.version and not missed):
+        return False
+    terms_changed = (view.price, view.quantity) != (order.price, order.quantity)
+    left = view.exchange_order_id is not None
+    after = Transition(
+        view.state,
+        view.version,
+        view.exchange_order_id,
+        view.price,
+        view.quantity,
+        view.executed_quantity,
+        view.average_price,
+        told.event_ms if terms_changed else order.terms_ms,
+        order.sent_ms or (view.created_ms if left else 0),
+        view.updated_ms,
+        told.error_code or order.error_code,
+        told.error or order.error,
+    )
+    _take(order, after)
+    if fill is not None and missed:
+        book(order, fill.trade_id, fill.quantity, fill.price)
+    return True
 
 
 def differences(kept: OrderState, rebuilt: OrderState) -> list[str]:
