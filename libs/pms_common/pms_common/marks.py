@@ -7,6 +7,7 @@ as a request's outputs and acknowledgement. Never executes or answers anything. 
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import msgspec
@@ -109,8 +110,9 @@ class Marks:
             _forgotten.inc()
 
     def _write(self, mark: _Mark) -> None:
-        self._bus.outbox.command("XADD", self._stream, "MAXLEN", "~", MAX_MARKS * 2, "*", "data", _encode(mark))
+        self._bus.outbox.add(self._stream, _encode(mark), maxlen=MAX_MARKS * 2)
 
 
+@lru_cache(maxsize=1_024)
 def _digest(account_id: str, request_id: str) -> bytes:
     return hashlib.blake2b(f"{account_id}\x1f{request_id}".encode(), digest_size=16).digest()

@@ -1,7 +1,6 @@
 """Wiring of the order service."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 from functools import partial
 from hashlib import sha256
@@ -387,8 +386,6 @@ async def _tick(manager: OrderManager, socket: TradingSocket, journal: Journal, 
 
 def main() -> None:
     """Run the order service in the foreground."""
-    # Orders are kept and have no cycles: with the default thresholds, looking for some costs a fifth of the time.
-    gc.set_threshold(20_000, 20, 50)
     run(SERVICE, wire)
 
 

@@ -89,7 +89,6 @@ def calm_collector() -> None:
 
 async def wire(life: Lifecycle) -> None:
     """Run the simulator as a service; its own port serves the probes."""
-    calm_collector()
     probes = {route.path: route.handler for route in life.probe_routes()}
     simulator = await start(from_settings(life.settings), probes)
     life.on_stop(simulator.stop)

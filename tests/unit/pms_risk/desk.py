@@ -59,7 +59,7 @@ class Paper:
     def register(self, numbered: Any) -> None:
         """Nothing is rolled back here."""
 
-    def add(self, stream: str, data: bytes) -> None:
+    def add(self, stream: str, data: bytes, *, maxlen: int | None = None) -> None:
         self.streams.setdefault(stream, []).append(data)
 
     tell = add

@@ -6,6 +6,7 @@ Used by `app.updates`.
 
 import asyncio
 from collections.abc import Callable
+from functools import cache
 
 from pms_common.bus import Outbox
 from pms_common.contracts.bus.common import PublicEvent
@@ -25,6 +26,8 @@ LIFE = "life"
 """Beside the log's position: the life of Redis in which it was reached."""
 
 _events = counter("events", "Public events written", ["type"])
+_events_of = cache(_events.labels)
+"""Looked up once a type."""
 _repeats = counter("event_repeats", "Events whose key was seen before")
 
 
@@ -84,7 +87,7 @@ class EventLog:
         self._outbox.command("XADD", self._names.events, stamp.event_id, *fields)
         self._outbox.publish(self._names.event_channel(event.type), payload)
         self._unsaved[event.account_id] = stamp.seq
-        _events.labels(event.type).inc()
+        _events_of(event.type).inc()
         self._written.append(LiveEvent(parse_id(stamp.event_id), payload))
         self._wake.set()
 

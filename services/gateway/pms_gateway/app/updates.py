@@ -10,6 +10,7 @@ import msgspec
 
 from pms_common.asking import Snapshots
 from pms_common.bus import Entry, GapDetector, Outbox, peek
+from pms_common.bus.ids import id_ms
 from pms_common.contracts.bus.algos import AlgoState
 from pms_common.contracts.bus.base import Update
 from pms_common.contracts.bus.common import PublicEvent, RequestDone, SnapshotBegin, SnapshotEnd
@@ -41,8 +42,7 @@ class Updates:
     ) -> None:
         self._outbox = outbox
         self._log, self._model, self._waiters, self._snapshots = event_log, model, waiters, snapshots
-        self.last_ms: dict[str, int] = {}
-        """When each service was last heard, by the clock of Redis."""
+        self._heard_last: dict[str, str] = {}
         self._heard_n: dict[str, int] = {}
         self._apply: dict[type[Update], Callable[..., None]] = {
             PublicEvent: event_log.take,
@@ -51,6 +51,11 @@ class Updates:
             TradingState: model.trading_state,
             RequestDone: self._request_done,
         }
+
+    @property
+    def last_ms(self) -> dict[str, int]:
+        """When each service was last heard, by the clock of Redis."""
+        return {service: id_ms(entry_id) for service, entry_id in self._heard_last.items()}
 
     def handlers(self, names: Names) -> dict[str, Callable[[Entry], None]]:
         """Stream → handler."""
@@ -66,7 +71,7 @@ class Updates:
             if n != self._heard_n.get(service, 0) + 1:
                 self._model.snapshot_broken(service)
             self._heard_n[service] = n
-            self.last_ms[service] = entry.ms
+            self._heard_last[service] = entry.id
             if tag == _ORDER:
                 self._model.order(entry.data)
             elif tag != _FACTS:

@@ -6,6 +6,7 @@ to a clock or a database. Changed only through its methods, by `books` and the a
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
 from pms_common.contracts.base import LiquidationMode, MaintenanceMode
@@ -66,8 +67,8 @@ class Account:
         self.version = 0
 
     def holding(self, symbol: str, leg: PositionSide) -> Holding:
-        """Position and orders on (symbol, leg), possibly none yet."""
-        return self.holdings.get((symbol, leg)) or Holding(symbol, leg)
+        """Position and orders on (symbol, leg), possibly none yet; to be looked at, not to be changed."""
+        return self.holdings.get((symbol, leg)) or _nothing(symbol, leg)
 
     def position(self, position_id: str) -> Position | None:
         """The open position with this id."""
@@ -174,3 +175,9 @@ class Account:
             del self.holdings[holding.symbol, holding.leg]
             if not self.holdings:  # quotients leave a last digit behind; nothing held is exactly nothing
                 self.margin = self.notional = self.reserved_margin = self.reserved_notional = ZERO
+
+
+@lru_cache(maxsize=4096)
+def _nothing(symbol: str, leg: PositionSide) -> Holding:
+    """What is held where nothing is: every check of an order asks for it."""
+    return Holding(symbol, leg)

@@ -19,7 +19,8 @@ class OrderSide:
 
     def __init__(self) -> None:
         self._orders: dict[str, LiveOrder] = {}
-        self._by_bound: list[tuple[Decimal, str]] = []
+        self._by_bound: list[tuple[Decimal, str]] | None = None
+        """In the order of their bounds; kept from when an opposite position first asks for it."""
         self._leverages: Counter[Decimal] = Counter()
         self.quantity = ZERO
         self.notional = ZERO
@@ -39,7 +40,8 @@ class OrderSide:
         self._orders[order.client_order_id] = order
         self._leverages[order.leverage] += 1
         self.reduce_only += order.reduce_only
-        insort(self._by_bound, (order.bound, order.client_order_id))
+        if self._by_bound is not None:
+            insort(self._by_bound, (order.bound, order.client_order_id))
         self._count(order, 1)
 
     def drop(self, client_order_id: str) -> None:
@@ -49,13 +51,14 @@ class OrderSide:
         if not self._leverages[order.leverage]:
             del self._leverages[order.leverage]
         self.reduce_only -= order.reduce_only
-        del self._by_bound[bisect_left(self._by_bound, (order.bound, client_order_id))]
+        if self._by_bound is not None:
+            del self._by_bound[bisect_left(self._by_bound, (order.bound, client_order_id))]
         self._count(order, -1)
 
     def change(self, order: LiveOrder, quantity: Decimal, bound: Decimal, executed: Decimal) -> None:
         """Take over what one of them may still do."""
         self._count(order, -1)
-        if bound != order.bound:
+        if bound != order.bound and self._by_bound is not None:
             del self._by_bound[bisect_left(self._by_bound, (order.bound, order.client_order_id))]
             insort(self._by_bound, (bound, order.client_order_id))
         order.quantity, order.bound, order.executed = quantity, bound, executed
@@ -71,6 +74,10 @@ class OrderSide:
         if self.quantity <= closable:
             return ZERO
         opening = self.notional
+        if not closable:
+            return opening
+        if self._by_bound is None:
+            self._by_bound = sorted((order.bound, name) for name, order in self._orders.items())
         for bound, client_order_id in self._by_bound:
             if not closable:
                 break
