@@ -12,7 +12,7 @@ from pms_algos.app.updates import Updates
 from pms_algos.app.watch import Watch
 from pms_common.answers import Answers
 from pms_common.asking import Snapshots
-from pms_common.bus import UPDATES_COUNT, Bus, LagSampler, Trimmer, UpdatesWriter
+from pms_common.bus import Bus, LagSampler, Trimmer, UpdatesWriter
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.common import Tick
 from pms_common.db import GroupCommit, create_engine, take_epoch
@@ -66,7 +66,7 @@ async def wire(life: Lifecycle) -> None:
     )
     handlers = Updates(engine, bus.outbox, updates, snapshots, commands.told).handlers(names)
     cursors = PgCursorStore(database, "algos")
-    told = bus.consumer("algos", handlers, cursors=cursors, count=UPDATES_COUNT)
+    told = bus.consumer("algos", handlers, cursors=cursors)
     routes = commands.routes()
     asked = bus.consumer("algos", routes, cursors=cursors, public=routes.keys(), dead=inlet.bury)
 

@@ -1,7 +1,7 @@
 """The gateway: wiring only."""
 
 from pms_common.asking import Snapshots
-from pms_common.bus import UPDATES_COUNT, Bus, Trimmer
+from pms_common.bus import Bus, Trimmer
 from pms_common.bus.trim import DEAD_KEPT_MS, EVENTS_KEPT_MS
 from pms_common.clock import now_ms
 from pms_common.db import create_engine
@@ -51,7 +51,7 @@ async def wire(life: Lifecycle) -> None:
     await serve(life, tokens, [*commands.routes(), *reads.routes(), *socket.routes()])
     await lead(life, bus, "gateway")
     await event_log.open()
-    consumer = bus.consumer("gateway", updates.handlers(names), cursors=cursors, count=UPDATES_COUNT)
+    consumer = bus.consumer("gateway", updates.handlers(names), cursors=cursors)
     life.on_stop(consumer.stop)
     life.spawn(event_log.run(), "event_log")
     life.spawn(event_log.watch(), "epoch")

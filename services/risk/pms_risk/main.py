@@ -6,7 +6,7 @@ from functools import partial
 
 from pms_common import ids
 from pms_common.answers import Answers
-from pms_common.bus import UPDATES_COUNT, Bus, Consumer, LagSampler, Trimmer, UpdatesWriter
+from pms_common.bus import Bus, Consumer, LagSampler, Trimmer, UpdatesWriter
 from pms_common.bus.handling import Handler
 from pms_common.clock import now_ms
 from pms_common.db import GroupCommit, create_engine, take_epoch
@@ -139,7 +139,7 @@ class _Service:
             names.updates("orders"): self.orders_updates.on_entry,
             names.updates("algos"): AlgosUpdates(self.clearing, self.bus.outbox).on_entry,
         }
-        self._read(self.bus.consumer(SERVICE, heard, cursors=self.cursors, count=UPDATES_COUNT), "updates")
+        self._read(self.bus.consumer(SERVICE, heard, cursors=self.cursors), "updates")
         life.spawn(self.bus.ticks_reader(names.ticks, SERVICE, self.watching.on_ticks).run(), "ticks")
         life.spawn(_every(life, TEND_S, self.watching.tend), "watching")
         life.ready("orders", False, "waiting for the order service's snapshot")

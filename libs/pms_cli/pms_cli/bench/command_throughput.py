@@ -19,6 +19,7 @@ BURST_ORDERS = 45_000
 WINDOW = 4_000
 """Orders under way: more wait in the streams than any part works on at once."""
 BATCH = 50
+LOOK_S = 0.02
 SUSTAINED_S = 10.0
 DRAIN_WITHIN_S = 10.0
 
@@ -57,9 +58,8 @@ async def _orders_per_s(system: Rig, seconds: float, at_most: int) -> float:
     begin = time.monotonic()
     sent = 0
     while time.monotonic() - begin < seconds and sent < at_most:
-        for _ in range(BATCH):
-            system.send("limit", f"{run_id}-{sent}", bodies[sent % len(bodies)])
-            sent += 1
+        system.send_together("limit", [(f"{run_id}-{n}", bodies[n % len(bodies)]) for n in range(sent, sent + BATCH)])
+        sent += BATCH
         await system.answered()
         if sent % (BATCH * 10) == 0:
             await _at_most_under_way(system, sent)
@@ -71,7 +71,7 @@ async def _at_most_under_way(system: Rig, sent: int) -> None:
     while under_way > WINDOW:
         state = await system.simulator("GET", "counters")
         under_way = sent - state["requests"]
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(LOOK_S)  # a look costs the exchange as much as three orders
 
 
 async def _arrived(system: Rig, begin_ns: int, seconds: float) -> float:

@@ -26,6 +26,7 @@ from pms_cli.system.running import running_system
 from pms_common.bus.dial import dial
 from pms_common.bus.resp import Connection, pack
 from pms_common.bus.url import parse
+from pms_common.bus.write import xadd
 
 SYMBOL = "BTCUSDT"
 RATE_PER_S = 200
@@ -84,11 +85,15 @@ class Rig:
 
     def send(self, command: str, request_id: str, body: bytes) -> int:
         """XADD one command; when (ns)."""
-        data = b'{"requestId":"%s",%s' % (request_id.encode(), body)
-        stream = self.place.names.cmd(command)
         now = time.time_ns()
-        self._line.request(pack(("XADD", stream, "*", "data", data)), 1, lambda _replies: None)
+        self.send_together(command, [(request_id, body)])
         return now
+
+    def send_together(self, command: str, requests: list[tuple[str, bytes]]) -> None:
+        """XADD commands of one type in one write."""
+        stream = self.place.names.cmd(command)
+        datas = [b'{"requestId":"%s",%s' % (request_id.encode(), body) for request_id, body in requests]
+        self._line.request(b"".join([xadd(stream, data, None) for data in datas]), len(datas), lambda _replies: None)
 
     async def answered(self) -> None:
         """Wait until Redis has all that was sent."""

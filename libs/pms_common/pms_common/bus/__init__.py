@@ -19,13 +19,11 @@ from pms_common.bus.entry import Entry, updates_in
 from pms_common.bus.errors import BusError, Malformed, OutboxError, OutboxFull, RespError
 from pms_common.bus.lag import LagSampler
 from pms_common.bus.outbox import Outbox
-from pms_common.bus.reader import UPDATES_COUNT
 from pms_common.bus.ticks import TicksReader, TicksWriter
 from pms_common.bus.trim import Trimmer
 from pms_common.bus.updates import GapDetector, UpdatesWriter, peek
 
 __all__ = [
-    "UPDATES_COUNT",
     "Bus",
     "BusError",
     "Consumer",

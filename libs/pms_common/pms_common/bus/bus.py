@@ -17,7 +17,6 @@ from pms_common.bus.dial import close_client, dial, library_client
 from pms_common.bus.handling import Handler, OnDead
 from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox, Ready
-from pms_common.bus.reader import COUNT
 from pms_common.bus.ticks import TicksHandler, TicksReader, TicksWriter
 from pms_common.metrics import gauge
 from pms_common.names import Names
@@ -92,13 +91,12 @@ class Bus:
         public: Set[str] = frozenset(),
         dead: OnDead | None = None,
         max_unacked: int = MAX_UNACKED,
-        count: int = COUNT,
         part: str = "",
     ) -> Consumer:
         """A consumer of `handlers`' streams. `public` are those with limited tries; `dead` answers what is given up.
 
         Streams that must not shut each other out by `max_unacked` take a consumer each, told apart in the service's
-        readiness by `part`. `count`: entries of one stream a read; for updates, which share entries, `UPDATES_COUNT`.
+        readiness by `part`.
         """
         return Consumer(
             group,
@@ -114,7 +112,6 @@ class Bus:
             on_dead=dead,
             cursors=cursors,
             max_unacked=max_unacked,
-            count=count,
             part=part,
             may_begin=self._may_read,
         )

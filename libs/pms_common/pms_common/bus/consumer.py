@@ -14,7 +14,7 @@ from pms_common.bus.handling import Handler, Handling, OnDead
 from pms_common.bus.ids import ZERO
 from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox, Ready
-from pms_common.bus.reader import COUNT, Reader
+from pms_common.bus.reader import Reader
 from pms_common.logging import get_logger
 
 log = get_logger(__name__)
@@ -52,7 +52,6 @@ class Consumer:
         on_dead: OnDead | None = None,
         cursors: CursorStore | None = None,
         max_unacked: int = MAX_UNACKED,
-        count: int = COUNT,
         part: str = "",
         may_begin: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -67,7 +66,6 @@ class Consumer:
         self._cursors = cursors
         self._saved: dict[str, str] = {}
         self._max_unacked = max_unacked
-        self._count = count
         self._unacked = 0
         self._waiting = False
         self._room = asyncio.Event()
@@ -161,7 +159,6 @@ class Consumer:
                 handling=self._handling,
                 outbox=self._outbox,
                 incarnation=self._incarnation,
-                count=self._count,
             )
             for chunk in chunks
         ]

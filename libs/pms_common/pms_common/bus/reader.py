@@ -22,9 +22,9 @@ from pms_common.logging import get_logger
 log = get_logger(__name__)
 
 COUNT = 100
-"""Entries of one stream a read: 1,000 is no faster (measured), and a batch is one MULTI."""
-UPDATES_COUNT = 10
-"""The same of an updates stream, whose entries carry up to `MAX_PACK` updates."""
+"""Entries of one stream a read: 1,000 is no faster (measured), and a batch is one MULTI. Where entries carry many
+updates it is fewer, so that a read brings about as many of those, and what else the service reads has its turn.
+"""
 BLOCK_MS = 750
 """A read takes entries until it ends, also for a process that was stopped meanwhile: it has to end before the belief in
 the lease does (1.45 s, renewed every 0.3 s), from when on they are its successor's."""
@@ -74,10 +74,8 @@ class Reader:
         self._handling = handling
         self._outbox = outbox
         self._incarnation = incarnation
-        self._count = count
-        streams = list(self._trackers)
-        words = ("GROUP", flow.group, flow.role, "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS")
-        self._read_new = pack(("XREADGROUP", *words, *streams, *(">" for _ in streams)))
+        self._count = self._most = count
+        self._reads: dict[int, bytes] = {}
         self._connection: Connection | None = None
         self._reading = False
         self._ended: asyncio.Future[Exception | None] | None = None
@@ -145,7 +143,7 @@ class Reader:
         remembered = tracker.remembered()
         found: list[Reply] = []
         after: str | bytes = ZERO
-        words = ("GROUP", self._flow.group, self._flow.role, "COUNT", self._count, "STREAMS", tracker.stream)
+        words = ("GROUP", self._flow.group, self._flow.role, "COUNT", self._most, "STREAMS", tracker.stream)
         while True:
             ((_, entries),) = await connection.call("XREADGROUP", *words, after)
             if not entries:
@@ -186,7 +184,15 @@ class Reader:
     def _read(self) -> None:
         assert self._connection is not None
         self._reading = True
-        self._connection.request(self._read_new, 1, self._answered)
+        read = self._reads.get(self._count)
+        if read is None:
+            read = self._reads[self._count] = self._read_new(self._count)
+        self._connection.request(read, 1, self._answered)
+
+    def _read_new(self, count: int) -> bytes:
+        streams = list(self._trackers)
+        words = ("GROUP", self._flow.group, self._flow.role, "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS")
+        return pack(("XREADGROUP", *words, *streams, *(">" for _ in streams)))
 
     def _answered(self, replies: Replies | ConnectionError) -> None:
         if self._ended is None or self._ended.done():
@@ -220,30 +226,36 @@ class Reader:
 
     def _hand_out(self, batches: Reply, pending: bool = False) -> None:
         self._outbox.begin_stretch()
+        read = handed = 0
         try:
             for stream, entries in batches:
                 tracker = self._trackers[stream]
-                if pending or not self._fresh(tracker, entries[0][0]):
-                    self._hand_out_again(tracker, entries, pending)
-                else:
-                    self._hand_out_new(tracker, entries)
+                again = pending or not self._fresh(tracker, entries[0][0])
+                parts = (
+                    self._hand_out_again(tracker, entries, pending) if again else self._hand_out_new(tracker, entries)
+                )
+                read, handed = read + len(entries), handed + parts
         except Exception as error:  # noqa: BLE001 (reported: the consumer's `run` raises it)
             self._flow.fail(error)
         finally:
             self._outbox.end_stretch()
+        if handed and not pending:
+            self._count = max(1, self._most * read // handed)
 
     def _fresh(self, tracker: Tracker, first: bytes) -> bool:
         """Whether a batch beginning with this id was certainly never delivered and is of this incarnation."""
         key = id_key(first.decode())
         return key[0] >= self._incarnation.suspect_before_ms and key > tracker.known_until
 
-    def _hand_out_new(self, tracker: Tracker, entries: Reply) -> None:
+    def _hand_out_new(self, tracker: Tracker, entries: Reply) -> int:
+        """Hand out entries that were never delivered; in how many parts."""
         handle = self._handling.handle
         handed: list[Entry] = []
         for raw_id, raw in entries:
             handed += self._opened(tracker, raw_id.decode(), raw)
         for entry in handed:
             handle(entry)
+        return len(handed)
 
     def _opened(
         self, tracker: Tracker, entry_id: str, raw: list[bytes], redelivered: bool = False, suspect: bool = False
@@ -253,7 +265,8 @@ class Reader:
         self._flow.opened(len(entries))
         return entries
 
-    def _hand_out_again(self, tracker: Tracker, entries: Reply, pending: bool) -> None:
+    def _hand_out_again(self, tracker: Tracker, entries: Reply, pending: bool) -> int:
+        parts = 0
         remembered = set() if pending else tracker.remembered()
         for raw_id, raw in entries:
             entry_id = raw_id.decode()
@@ -262,10 +275,12 @@ class Reader:
             redelivered = pending or id_key(entry_id) <= tracker.replayed_until
             suspect = redelivered or id_ms(entry_id) < self._incarnation.suspect_before_ms
             for entry in self._opened(tracker, entry_id, raw or [], redelivered, suspect):
+                parts += 1
                 if raw is None:
                     self._handling.bury(entry, "deleted from the stream before it was handled", 0)
                 else:
                     self._handling.handle(entry)
+        return parts
 
 
 def _parts(tracker: Tracker, entry_id: str, raw: list[bytes], redelivered: bool, suspect: bool) -> list[Entry]:

@@ -385,3 +385,30 @@ async def test_a_gap_shows_inside_a_shared_entry_too(make_bus, start, js, names,
     assert seen == [True, True, True, False, True]
     assert gaps == [(1, 3, 3)]
     assert detector.missing == ()
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+async def test_a_read_brings_as_many_updates_however_many_share_an_entry(make_bus, start, js, names, until, fresh):
+    """A backlog of full entries does not hold up what else a service reads: after the first reads it comes in parts."""
+    stream, turns, full = names.updates("orders"), [[]], b"\n".join([b"{}"] * 20)
+    await js.xgroup_create(stream, "risk", id="0", mkstream=True)
+    bus = await make_bus()
+    if fresh:
+        start(bus.consumer("risk", {names.requests("risk"): bus.outbox.ack}, part="first"))
+        await until(lambda: bus.incarnation.identity)
+        await asyncio.sleep(0.01)
+
+    def handle(entry):
+        if not turns[-1]:
+            asyncio.get_running_loop().call_soon(turns.append, [])
+        turns[-1].append(entry)
+        bus.outbox.ack(entry)
+
+    for _ in range(300):
+        await js.xadd(stream, {"updates": full})
+    consumer = bus.consumer("risk", {stream: handle})
+    start(consumer)
+    await until(lambda: sum(map(len, turns)) == 300 * 20 and consumer.unacked == 0)
+    sizes = [len(turn) for turn in turns if turn]
+    assert sizes[:2] == [2000, 2000]  # the second was asked for before the first was looked at
+    assert set(sizes[2:]) == {100}
