@@ -104,6 +104,13 @@ class Settings(BaseSettings):
     exchange_leverage: int | None = Field(default=None, gt=0)
     l1_source: Literal["both", "depth", "bookticker"] = "both"
 
+    liquidation_warning: Decimal = Field(default=Decimal("0.10"), ge=0, lt=1)
+    liquidation_escalation: Decimal = Field(default=Decimal("0.05"), ge=0, lt=1)
+    liquidation_fraction: Decimal = Field(default=Decimal("0.3"), gt=0, le=1)
+    liquidation_hold_ms: int = Field(default=250, ge=0)
+    liquidation_cooldown_s: float = Field(default=5.0, ge=0)
+    liquidation_max_spread_pct: Decimal = Field(default=Decimal(1), gt=0)
+
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8888
     gateway_token_file: Path | None = None

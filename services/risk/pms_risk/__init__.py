@@ -11,6 +11,7 @@ decides.
       booking takeover fills orders rules gates   plain facts: a deal booked, keys seen, live orders, limits, states
       plan reserve closing barriers validator   a wish, put to the rules, split, reserved; who gives way to a close
       math prices snapshot                 formulas, marks, what is shown
+      maintenance evaluation liquidation   maintenance margin, where an account stands, whom to liquidate and how
     app        handlers: message in → domain → outbox and journal (its map: `pms_risk.app`)
     adapters   PostgreSQL, and what lies unacknowledged in Redis
     main       wiring

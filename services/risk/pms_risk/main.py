@@ -9,6 +9,7 @@ from pms_common.answers import Answers
 from pms_common.bus import Bus, Consumer, LagSampler, Trimmer, UpdatesWriter
 from pms_common.bus.handling import Handler
 from pms_common.clock import now_ms
+from pms_common.contracts.bus.common import Tick
 from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.inlet import CommandInlet
 from pms_common.lease import lead
@@ -16,11 +17,13 @@ from pms_common.marks import Marks
 from pms_common.metrics import gauge
 from pms_common.names import Names
 from pms_common.service import Lifecycle, run
+from pms_common.settings import Settings
 from pms_common.topology import RISK_COMMANDS, kept_by, topology
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.statements import ALL
 from pms_risk.adapters.postgres.store import Cursors, Store
 from pms_risk.adapters.unconsumed import approved
+from pms_risk.app import sentinel
 from pms_risk.app.accounts import Accounts
 from pms_risk.app.algos_updates import AlgosUpdates
 from pms_risk.app.approvals import Approvals
@@ -34,8 +37,11 @@ from pms_risk.app.events import Events
 from pms_risk.app.exchange import CHECK_S, Exchange
 from pms_risk.app.foreign_fills import ForeignFills
 from pms_risk.app.late import Late
+from pms_risk.app.liquidation_events import LiquidationEvents
+from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.lost_orders import LostOrders
 from pms_risk.app.order_feed import OrderFeed
+from pms_risk.app.sentinel import Sentinel
 from pms_risk.app.snapshots import Snapshots
 from pms_risk.app.start import Start
 from pms_risk.app.state import RiskState
@@ -46,6 +52,8 @@ from pms_risk.app.updates import OrdersUpdates
 from pms_risk.app.waits import Waits
 from pms_risk.app.watching import Watching
 from pms_risk.domain.books import Books
+from pms_risk.domain.liquidation.decision import Tiers
+from pms_risk.domain.liquidation.watch import Guards
 
 SERVICE = "risk"
 TEND_S = 0.05
@@ -123,6 +131,10 @@ class _Service:
         )
         self.watching = Watching(state, outbox, names)
         self.caches = Caches(state, outbox, self.updates, names)
+        told = LiquidationEvents(state, self.events)
+        self.liquidator = Liquidator(state, outbox, journal, told, self.clearing, self.closings, takeovers, names)
+        self.feed.on_progress = self.liquidator.on_progress
+        self.sentinel = Sentinel(state, self.liquidator, told, *_limits(life.settings))
 
     async def start(self) -> None:
         """The books first, then the order service's word, then commands."""
@@ -133,20 +145,27 @@ class _Service:
         await start.load()
         await start.reserve()
         await start.resume_waits(self.waits, self.waits_key)
+        self.liquidator.restore(await self.bus.redis.hvals(self.liquidator.key))
 
         life.spawn(self.late.run(), "late")
         heard = {
             names.updates("orders"): self.orders_updates.on_entry,
-            names.updates("algos"): AlgosUpdates(self.clearing, self.bus.outbox).on_entry,
+            names.updates("algos"): AlgosUpdates(
+                self.bus.outbox, self.clearing.on_algos, self.liquidator.on_algos
+            ).on_entry,
         }
         self._read(self.bus.consumer(SERVICE, heard, cursors=self.cursors), "updates")
-        life.spawn(self.bus.ticks_reader(names.ticks, SERVICE, self.watching.on_ticks).run(), "ticks")
+        life.spawn(self.bus.ticks_reader(names.ticks, SERVICE, self._on_ticks).run(), "ticks")
         life.spawn(_every(life, TEND_S, self.watching.tend), "watching")
         life.ready("orders", False, "waiting for the order service's snapshot")
         await self.orders_updates.hear()
         self.closings.restore(await self.bus.redis.hvals(self.closings_key))
         life.ready("orders", True)
 
+        self.liquidator.resume()
+        life.spawn(self.sentinel.run(), "sentinel")
+        life.spawn(_every(life, sentinel.TEND_S, self.sentinel.tend), "changes")
+        life.spawn(_every(life, TEND_S, self.liquidator.tend), "liquidations")
         await self._let_commands_in()
         life.spawn(_every(life, TEND_S, self.waits.expire), "waits")
         life.spawn(_every(life, TEND_S, self.closings.tend), "closings")
@@ -155,6 +174,10 @@ class _Service:
         life.spawn(_every(life, CHECK_S, check), "reconciliation")
         waiting = partial(approved, self.bus.redis, approved_streams)
         life.spawn(LostOrders(self.state, self.bus.outbox, self.orders_updates, waiting).run(), "lost_orders")
+
+    def _on_ticks(self, ticks: list[Tick]) -> None:
+        self.watching.on_ticks(ticks)
+        self.sentinel.on_ticks(ticks)
 
     async def _let_commands_in(self) -> None:
         names, state, outbox = self.names, self.state, self.bus.outbox
@@ -202,6 +225,12 @@ class _Service:
     def _read(self, consumer: Consumer, name: str) -> None:
         self.life.on_stop(consumer.stop)
         self.life.spawn(consumer.run(), name)
+
+
+def _limits(settings: Settings) -> tuple[Tiers, Guards]:
+    tiers = Tiers(settings.liquidation_warning, settings.liquidation_escalation, settings.liquidation_fraction)
+    cooldown_ms = int(settings.liquidation_cooldown_s * 1_000)
+    return tiers, Guards(settings.liquidation_hold_ms, cooldown_ms, settings.liquidation_max_spread_pct / 100)
 
 
 def _journal(life: Lifecycle, bus: Bus, epoch: int) -> Journal:

@@ -32,13 +32,18 @@ from pms_risk.app.events import Events
 from pms_risk.app.exchange import Exchange
 from pms_risk.app.foreign_fills import ForeignFills
 from pms_risk.app.late import Doubt
+from pms_risk.app.liquidation_events import LiquidationEvents
+from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.order_feed import OrderFeed
+from pms_risk.app.sentinel import Sentinel
 from pms_risk.app.state import RiskState
 from pms_risk.app.takeovers import Takeovers
 from pms_risk.app.updates import OrdersUpdates
 from pms_risk.app.waits import Waits
 from pms_risk.app.watching import Watching
 from pms_risk.domain.books import Books
+from pms_risk.domain.liquidation.decision import Tiers
+from pms_risk.domain.liquidation.watch import Guards
 from pms_risk.domain.rules import Rules
 
 from .world import D, account, position_id, spec
@@ -130,6 +135,14 @@ class Desk:
         self.clearing = Clearing(self.state, self.closings, outbox, names)
         self.closes = Closes(*(self.state, self.approvals, self.waits, self.closings), self.clearing, self.answers)
         self.children = Children(self.state, self.approvals, self.watching, outbox, self.updates)
+        told = LiquidationEvents(self.state, self.events)
+        takeovers = Takeovers(self.state, self.journal, self.events)
+        self.liquidator = Liquidator(
+            self.state, outbox, self.journal, told, self.clearing, self.closings, takeovers, names
+        )
+        self.feed.on_progress = self.liquidator.on_progress
+        self.sentinel = Sentinel(self.state, self.liquidator, told, Tiers(), Guards())
+        self.liquidator.resume()
 
     def new_closings(self) -> Closings:
         """The closes under way, of a process that has just started."""
@@ -181,8 +194,14 @@ class Desk:
 
     def placed(self) -> list[PlaceOrder]:
         """Orders that were sent on."""
-        sent = [order_work.decode(data) for data in self.paper.streams.get(self.names.requests("orders"), ())]
-        return [work for work in sent if isinstance(work, PlaceOrder)]
+        return [work for work in self._sent(self.names.requests("orders")) if isinstance(work, PlaceOrder)]
+
+    def urgent(self) -> list[Any]:
+        """What was sent on the urgent way: closes and cancels."""
+        return self._sent(self.names.urgent("orders"))
+
+    def _sent(self, stream: str) -> list[Any]:
+        return [order_work.decode(data) for data in self.paper.streams.get(stream, ())]
 
 
 async def no_answer(_: Any) -> bool:

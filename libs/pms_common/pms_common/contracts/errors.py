@@ -81,6 +81,7 @@ class ErrorCode(Enum):
     ACCOUNT_NOT_FOUND = (_R, False, "No such account.")
     ACCOUNT_ALREADY_EXISTS = (_V, False, "An account with this id or name exists.")
     ACCOUNT_FROZEN = (_R, False, "The account is not ACTIVE (frozen or liquidated).")
+    ACCOUNT_LIQUIDATING = (_R, True, "The account, or its position on this symbol, is being liquidated.")
     NO_PRICE = (_R, True, "No price, or none confirmed alive within its limit: no new risk.")
     MAX_LEVERAGE_EXCEEDED = (_R, False, "Leverage above the account's maximum.")
     MAX_NOTIONAL_EXCEEDED = (_R, False, "Quantity times price above the account's maximum for one trade.")

@@ -10,6 +10,7 @@ accounts      the operators' account commands; trading_states: the operators' ga
 order_feed    order updates: fills booked, reservations moved; late: what is older than memory
 foreign_fills forced closes by the exchange, executions of others; cash_flows: funding and other payments
 events        public events of orders and positions; takeovers: positions that the house takes from accounts
+sentinel      watches every account's margin ratio; liquidator: carries out what it decides; liquidation_events
 exchange      facts of the exchange account, reconciliation
 watching      which symbols are wanted; requests that wait for a first price
 caches        pms:risk:*, AccountState; snapshots: answers to those who ask for everything

@@ -95,6 +95,7 @@ class Approvals:
             brackets=state.brackets,
             spec=ask.spec if filters else None,
             state="active" if ask.origin == "LIQUIDATION" else state.trading_state(account.id, symbol),
+            liquidating=ask.origin != "LIQUIDATION" and state.liquidating(account.id, symbol),
             symbol_frozen=symbol in state.reconciliation.frozen_symbols,
             venue_reduces=self.venue_reduces(ask),
         )

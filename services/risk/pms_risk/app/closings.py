@@ -117,11 +117,11 @@ class Closings:
             if orders.reduce_only or (orders and side == CLOSING.get(leg)):
                 self._trim(orders, holding.closable(side), symbol)
 
-    def cancel(self, order: LiveOrder) -> None:
+    def cancel(self, order: LiveOrder, reason: str = GAVE_WAY) -> None:
         """Have an order cancelled."""
         self._asked[order.client_order_id] = ZERO
         cancel = CancelOrder(
-            client_order_id=order.client_order_id, account_id=order.account_id, symbol=order.symbol, reason=GAVE_WAY
+            client_order_id=order.client_order_id, account_id=order.account_id, symbol=order.symbol, reason=reason
         )
         self._outbox.add(self._urgent, encode(cancel))
 

@@ -32,7 +32,6 @@ from pms_risk.domain.maintenance import Brackets
 from pms_risk.domain.snapshot import liquidation_price, shown
 
 _VENUE_STATUS = {"cancelled": "CANCELED", "expired": "EXPIRED", "rejected": "REJECTED", "failed": "FAILED"}
-_REASON_OF_ORIGIN = {"TRAIL_STOP": "TRAIL_STOP", "LIQUIDATION": "LIQUIDATE"}
 
 
 class Events:
@@ -143,7 +142,9 @@ def _reason(order: OrderView, flipped: bool) -> str:
         return "FLIP"
     if order.command == "limit_close":
         return "LIMIT_CLOSE"
-    return _REASON_OF_ORIGIN.get(order.origin, "CLOSE")
+    if order.origin == "LIQUIDATION":
+        return order.command
+    return "TRAIL_STOP" if order.origin == "TRAIL_STOP" else "CLOSE"
 
 
 def _position_event(

@@ -76,6 +76,8 @@ class OrderFeed:
         self._ask = ask
         self._is_booked = is_booked
         self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self.on_progress: Callable[[Account], None] = lambda _: None
+        """Hears whose orders have changed, after everything has been applied."""
 
     def on_update(self, update: OrderUpdate, entry: Entry) -> None:
         """One update, new or again."""
@@ -101,6 +103,7 @@ class OrderFeed:
             self._follow(account, update)
             self._waits.progress(update, None)
             self._closings.progress(update)
+            self.on_progress(account)
         # the first booking may still be on its way to the database
         self._journal.then(partial(self._outbox.ack, entry))
 
@@ -138,6 +141,7 @@ class OrderFeed:
                 self._tell(update, price, account, booking, was_placed)
         self._waits.progress(update, booking)
         self._closings.progress(update)
+        self.on_progress(account)
 
     # -- reservations
 

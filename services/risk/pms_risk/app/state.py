@@ -16,6 +16,7 @@ from pms_risk.domain.barriers import Barriers
 from pms_risk.domain.books import Books
 from pms_risk.domain.fees import MAKER_FEE, TAKER_FEE, at_mark, at_rate
 from pms_risk.domain.gates import Gates, State
+from pms_risk.domain.liquidation.course import Course
 from pms_risk.domain.plan import PositionMode
 from pms_risk.domain.prices import Prices
 from pms_risk.domain.reconciliation import Reconciliation
@@ -39,6 +40,8 @@ class RiskState:
     gates: Gates = field(default_factory=Gates)
     barriers: Barriers = field(default_factory=Barriers)
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
+    courses: dict[str, Course] = field(default_factory=dict)
+    """Liquidations under way, by account."""
     specs: dict[str, SymbolSpec] = field(default_factory=dict)
     brackets: dict[str, tuple[LeverageBracket, ...]] = field(default_factory=dict)
     maker_fee: Decimal = MAKER_FEE
@@ -79,6 +82,11 @@ class RiskState:
         if state == "active" and self.journal_lag_s() > MAX_JOURNAL_LAG_S:
             return "reducing"
         return state
+
+    def liquidating(self, account_id: str, symbol: str) -> bool:
+        """Whether a liquidation is under way here."""
+        course = self.courses.get(account_id)
+        return course is not None and course.concerns(symbol)
 
     def require_capacity(self) -> None:
         """Refuse new risk that the order service could not take."""

@@ -60,6 +60,11 @@ class Prices:
         tick = self._ticks.get(symbol)
         return tick is not None and tick.state == "live" and now_ms - tick.ts_ms <= MAX_AGE_MS
 
+    def seen_ms(self, symbol: str) -> int:
+        """When its stream was last known to be alive; 0 before the first tick."""
+        tick = self._ticks.get(symbol)
+        return tick.ts_ms if tick is not None else 0
+
     def fresh_mark(self, symbol: str, now_ms: int) -> Decimal | None:
         """The mid, None where it may not be relied on."""
         return self.mark(symbol) if self.fresh(symbol, now_ms) else None

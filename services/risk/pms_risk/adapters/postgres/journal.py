@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pms_common.bus import Outbox
+from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.exchange import CashFlow, ForeignOrder
 from pms_common.contracts.bus.orders import Fill, OrderView
 from pms_common.db import GroupCommit, Statement
@@ -23,6 +24,7 @@ from pms_risk.domain.books import fill_key
 from pms_risk.domain.forced import foreign_key
 from pms_risk.domain.house import HOUSE, POOL
 from pms_risk.domain.ledger import Entry
+from pms_risk.domain.liquidation.decision import Decision, Facts
 from pms_risk.domain.position import Position
 
 
@@ -120,6 +122,11 @@ class Journal:
     def gate(self, account_id: str, symbol: str, state: str) -> None:
         """A trading state."""
         self._add(sql.GATE, (account_id, symbol, state))
+
+    def liquidation(self, course_id: str, account_id: str, at_ms: int, decision: Decision, facts: Facts) -> None:
+        """A decision to liquidate, with all it was made from."""
+        told = (encode(decision).decode(), encode(facts).decode())
+        self._add(sql.LIQUIDATION, (course_id, account_id, at_ms, decision.kind, *told))
 
     def cursors(self, reader: str, cursors: Mapping[str, str]) -> None:
         """Up to where streams are acknowledged. The last ones may be missing: what they cover is recognised."""

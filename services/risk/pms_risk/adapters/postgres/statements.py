@@ -149,4 +149,9 @@ CURSOR = Statement(
     {"reader": "text", "stream": "text", "entry": "text"},
     latest_by=("reader", "stream"),
 )
-ALL = (ACCOUNT, RULES, POSITION, FILL, MOVE, FUNDING, FLOW, LEDGER, HOUSE_LEDGER, GATE, CURSOR)
+LIQUIDATION = Statement(
+    "INSERT INTO pms_risk.liquidations (id, account_id, at_ms, kind, decision, facts)"
+    " SELECT id, account_id, at_ms, kind, decision::jsonb, facts::jsonb FROM :rows",
+    {"id": "text", "account_id": "text", "at_ms": "bigint", "kind": "text", "decision": "text", "facts": "text"},
+)
+ALL = (ACCOUNT, RULES, POSITION, FILL, MOVE, FUNDING, FLOW, LEDGER, HOUSE_LEDGER, GATE, LIQUIDATION, CURSOR)

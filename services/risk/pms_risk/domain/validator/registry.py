@@ -15,6 +15,7 @@ from pms_risk.domain.validator.allowed_symbol import allowed_symbol
 from pms_risk.domain.validator.exposure import exposure
 from pms_risk.domain.validator.leverage import leverage
 from pms_risk.domain.validator.limit_price import limit_price
+from pms_risk.domain.validator.liquidating import liquidating
 from pms_risk.domain.validator.margin import margin
 from pms_risk.domain.validator.min_notional import min_notional
 from pms_risk.domain.validator.notional import notional
@@ -32,6 +33,7 @@ PRECONDITIONS: tuple[Callable[[Trial], FieldError | None], ...] = (
     account_exists,
     sound_numbers,
     account_active,
+    liquidating,
     trading_state,
     symbol_frozen,
     price,

@@ -45,6 +45,7 @@ class Trial:
     spec: SymbolSpec | None = None
     state: State = "active"
     symbol_frozen: bool = False
+    liquidating: bool = False
     venue_reduces: bool = False
 
 

@@ -1,0 +1,299 @@
+"""Carries out liquidations: clears the way, closes what the course says as it becomes free, tells the end.
+
+Owns the courses under way: attempts at closing (each a close like any other, `closings`), their retries, and what goes
+to the house. A course is kept in a Redis hash, written in the same MULTI as what it sends, so that a successor goes on
+where it stood; its decision is journalled with the facts it was made from. Never decides whom to liquidate: that is the
+sentinel. Used by it, by the order feed and by the algos' updates.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+from pms_common import ids
+from pms_common.bus import Entry, Outbox
+from pms_common.contracts.bus.algos import AlgosControlled, Control
+from pms_common.contracts.bus.base import encode
+from pms_common.decimals import ZERO
+from pms_common.logging import get_logger
+from pms_common.metrics import counter, gauge
+from pms_common.names import Names
+from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.app.clearing import Clearing
+from pms_risk.app.closings import Closings
+from pms_risk.app.liquidation_events import LiquidationEvents
+from pms_risk.app.state import RiskState
+from pms_risk.app.takeovers import Takeovers
+from pms_risk.domain.account import Account
+from pms_risk.domain.closing import Closing, closing_side
+from pms_risk.domain.liquidation.course import ALARM_AFTER, Course, Target, target_of
+from pms_risk.domain.liquidation.decision import Decision, Facts
+from pms_risk.domain.position import Position
+
+log = get_logger(__name__)
+
+ALGOS_WAIT_MS = 200
+"""How long algos with live children are given to answer (the design's bound)."""
+REASON = "liquidation"
+"""Why the account's other orders are cancelled."""
+ORIGIN: Literal["LIQUIDATION"] = "LIQUIDATION"
+
+_begun = counter("risk_liquidations", "Liquidation decisions carried out, by kind", ["kind"])
+_stuck = counter("risk_liquidation_alarms", "Closing orders of a liquidation that failed again and again")
+_running = gauge("risk_liquidations_running", "Liquidations under way")
+
+_decode = msgspec.json.Decoder(Course).decode
+
+
+class Liquidator:
+    """All courses, by account. `on_end` hears of each that has ended."""
+
+    def __init__(
+        self,
+        state: RiskState,
+        outbox: Outbox,
+        journal: Journal,
+        events: LiquidationEvents,
+        clearing: Clearing,
+        closings: Closings,
+        takeovers: Takeovers,
+        names: Names,
+    ) -> None:
+        self._state = state
+        self._outbox = outbox
+        self._journal = journal
+        self._events = events
+        self._clearing = clearing
+        self._closings = closings
+        self._takeovers = takeovers
+        self._tried: dict[str, Closing] = {}
+        """The attempts this process has begun, to learn how they end."""
+        self._positions: dict[str, Position] = {}
+        """The positions of the courses under way."""
+        self._stored: dict[str, bytes] = {}
+        self._resumed = False
+        self.key = names.own("risk", "liquidations")
+        self.on_end: Callable[[Account, Course], None] = lambda _account, _course: None
+        _running.set_function(lambda: sum(not course.done for course in state.courses.values()))
+
+    # -- beginning
+
+    def begin(self, account: Account, decision: Decision, facts: Facts) -> None:
+        """Carry out a decision; the account's earlier one has ended."""
+        now_ms = self._state.now_ms()
+        course = Course(
+            id=f"liq_{ids.token(self._state.namespace, account.id, now_ms, decision.kind, decision.position_id)}",
+            account_id=account.id,
+            decision=decision,
+            begun_ms=now_ms,
+            from_ms=now_ms,
+            targets=[],
+        )
+        wanted = [held for held in account.open_positions() if course.full or held.id == decision.position_id]
+        course.targets = [self._target(held, decision) for held in wanted]
+        log.warning("liquidation", account_id=account.id, course=course.id, kind=decision.kind, tier=decision.tier)
+        _begun.labels(decision.kind).inc()
+        self._state.courses[account.id] = course
+        self._journal.liquidation(course.id, account.id, now_ms, decision, facts)
+        self._clear(account, course)
+        self._advance(account, course)
+
+    def restore(self, stored: Iterable[bytes | str]) -> None:
+        """Take over what a predecessor had begun, before anything it missed is heard."""
+        for value in stored:
+            course = _decode(value)
+            account = self._state.books.accounts.get(course.account_id)
+            if account is None:
+                continue
+            self._state.courses[account.id] = course
+            for target in course.targets:
+                self._look(account, target)
+
+    def resume(self) -> None:
+        """Go on: all live orders are known."""
+        self._resumed = True
+        for course in list(self._state.courses.values()):
+            account = self._state.books.accounts[course.account_id]
+            if course.done:
+                self.on_end(account, course)
+                continue
+            log.warning("liquidation_resumed", account_id=account.id, course=course.id)
+            self._clear(account, course)
+            self._advance(account, course)
+
+    def _target(self, position: Position, decision: Decision) -> Target:
+        mark = self._state.prices.mark(position.symbol)
+        return target_of(position, decision, self._state.specs.get(position.symbol), mark)
+
+    def _clear(self, account: Account, course: Course) -> None:
+        """Nothing the account has under way may come after; of an algo elsewhere the children stay."""
+        now_ms = self._state.now_ms()
+        action: Control = "stop" if course.full else "pause"
+        cancelled = []
+        for symbol in course.scopes:
+            cancelled += self._clearing.clear(account, symbol, now_ms, action, course.id, REASON)
+        for order in list(account.orders.values()):
+            if not course.concerns(order.symbol) and order.parent_id is None:
+                self._closings.cancel(order, REASON)
+        if any(order.parent_id is not None for order in cancelled):
+            course.from_ms = now_ms + ALGOS_WAIT_MS
+
+    # -- going on
+
+    def on_algos(self, answer: AlgosControlled, _: Entry) -> None:
+        """The algos have answered."""
+        course = self._state.courses.get(answer.account_id)
+        if course is not None and course.id == answer.token and not course.done:
+            course.from_ms = 0
+            self._advance(self._state.books.accounts[course.account_id], course)
+
+    def on_progress(self, account: Account) -> None:
+        """An order or a position of an account has changed."""
+        course = self._state.courses.get(account.id)
+        if course is not None and not course.done:
+            self._advance(account, course)
+        elif account.status == "LIQUIDATED" and account.positions:
+            # an execution nobody expected any more: it is watched again
+            log.error("position_after_liquidation", account_id=account.id)
+            account.set_status("FROZEN")
+            self._journal.account(account)
+
+    def tend(self) -> None:
+        """Go on with what has waited: for the algos, for a price, for another attempt."""
+        for course in [course for course in self._state.courses.values() if not course.done]:
+            self._advance(self._state.books.accounts[course.account_id], course)
+
+    def forget(self, account_id: str) -> None:
+        """The account's last decision is of no interest any more."""
+        if self._state.courses.pop(account_id, None) is not None:
+            self._stored.pop(account_id, None)
+            self._outbox.command("HDEL", self.key, account_id)
+
+    def _advance(self, account: Account, course: Course) -> None:
+        """Do what can be done now; end the course where nothing is left."""
+        for target in course.targets:
+            self._look(account, target)
+        if not self._resumed or self._state.now_ms() < course.from_ms:
+            self._store(course)
+            return
+        if course.full:
+            known = {target.position_id for target in course.targets}
+            new = [held for held in account.open_positions() if held.id not in known]
+            course.targets += [self._target(held, course.decision) for held in new]
+        for number, target in enumerate(course.targets):
+            self._close(account, course, target, number)
+        self._store(course)
+        if course.finished and not (course.full and (account.orders or account.positions)):
+            self._end(account, course)
+
+    def _look(self, account: Account, target: Target) -> None:
+        """What has become of a position: its object tells it even after its end."""
+        position = account.position(target.position_id)
+        if position is not None:
+            self._positions[position.id] = position
+        seen = self._positions.get(target.position_id)
+        if seen is not None:
+            target.moved(seen)
+        elif position is None:
+            target.left = ZERO  # closed while nobody ran, and told by the one who closed it
+
+    def _close(self, account: Account, course: Course, target: Target, number: int) -> None:
+        """See to it that one position is being closed."""
+        key = f"{course.id}:{number}:{target.attempt}"
+        if target.trying and self._is_trying(account.id, target, key):
+            return
+        now_ms = self._state.now_ms()
+        if target.trying:
+            closing = self._tried.pop(key, None)
+            target.ended(closing.error_code if closing is not None else "", now_ms)
+            _alarm(course, target, closing)
+        position = account.position(target.position_id)
+        if not target.excess or position is None:
+            return
+        if target.refused:
+            self._give_to_house(account, course, target, position)
+        elif now_ms >= target.retry_ms and target.symbol in self._state.specs:
+            self._try(course, target, number)
+
+    def _is_trying(self, account_id: str, target: Target, key: str) -> bool:
+        """Whether an attempt goes on."""
+        under_way = self._closings.under_way(account_id, target.symbol, target.leg)
+        return any(closing.key == key for closing in under_way)
+
+    def _try(self, course: Course, target: Target, number: int) -> None:
+        target.try_again()
+        tier = course.decision.tier
+        key = f"{course.id}:{number}:{target.attempt}"
+        closing = self._tried[key] = Closing(
+            key=key,
+            account_id=course.account_id,
+            symbol=target.symbol,
+            leg=target.leg,
+            position_id=target.position_id,
+            seed=key,
+            request_id=course.id,
+            command=f"ADL_TIER{tier}" if tier is not None else "LIQUIDATE",
+            origin=ORIGIN,
+            unsent=None,
+            leave=target.keep,
+        )
+        self._store(course)
+        self._closings.begin(closing)
+
+    def _give_to_house(self, account: Account, course: Course, target: Target, position: Position) -> None:
+        """What the exchange does not take, as soon as no live order may close it any more, and at a fresh mid only."""
+        if account.holding(target.symbol, target.leg).side(closing_side(position)):
+            return
+        now_ms = self._state.now_ms()
+        if target.take_price is None:
+            target.take_price, target.take_ms = self._state.prices.fresh_mark(target.symbol, now_ms), now_ms
+        if target.take_price is None:
+            return
+        self._store(course)  # a successor takes it at the same price, so that what is told is what is booked
+        reference = f"{course.id}:{target.attempt}"
+        self._takeovers.take(account, position, target.excess, target.take_price, reference, target.take_ms)
+        target.moved(position)
+
+    # -- ending
+
+    def _end(self, account: Account, course: Course) -> None:
+        course.done = True
+        for target in course.targets:
+            self._positions.pop(target.position_id, None)
+        if course.full:
+            account.set_status("LIQUIDATED")
+            self._journal.account(account)
+        else:
+            for symbol in course.scopes:
+                self._clearing.control(account.id, symbol, "resume", course.id)
+        self._events.ended(account, course, self._state.now_ms())
+        log.warning("liquidation_done", account_id=account.id, course=course.id, attempts=_attempts(course))
+        if course.decision.tier == 3:
+            self._store(course)  # what comes next depends on it
+        else:
+            self.forget(account.id)
+        self.on_end(account, course)
+
+    def _store(self, course: Course) -> None:
+        value = encode(course)
+        if self._stored.get(course.account_id) != value:
+            self._stored[course.account_id] = value
+            self._outbox.command("HSET", self.key, course.account_id, value)
+
+
+def _attempts(course: Course) -> int:
+    return sum(target.attempt for target in course.targets)
+
+
+def _alarm(course: Course, target: Target, closing: Closing | None) -> None:
+    if target.failures >= ALARM_AFTER:
+        _stuck.inc()
+        log.error(
+            "liquidation_stuck",
+            account_id=course.account_id,
+            course=course.id,
+            symbol=target.symbol,
+            failures=target.failures,
+            error=closing.error if closing is not None else "",
+        )

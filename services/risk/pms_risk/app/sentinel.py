@@ -1,0 +1,238 @@
+"""Watches every account's margin ratio: hears all ticks, looks closely at the few accounts near a limit.
+
+Owns who is looked at and when: a tick marks the accounts within its reach, which are looked at in slices of a
+millisecond; changed accounts within 20 ms; all of them once a second. Decides by exact decimals, and only on prices
+that are fresh and tight. Never sends anything: warnings go out as events, liquidations to the liquidator.
+"""
+
+import asyncio
+import time
+from itertools import islice
+
+from pms_common.contracts.bus.common import Tick
+from pms_common.logging import get_logger
+from pms_common.metrics import counter, gauge
+from pms_risk.app.liquidation_events import LiquidationEvents
+from pms_risk.app.liquidator import Liquidator
+from pms_risk.app.state import RiskState
+from pms_risk.domain.account import Account
+from pms_risk.domain.evaluation import evaluate
+from pms_risk.domain.liquidation.course import Course
+from pms_risk.domain.liquidation.decision import INSOLVENCY, Tiers, facts_of
+from pms_risk.domain.liquidation.screen import CUSHION, Row, Screen
+from pms_risk.domain.liquidation.watch import Guards, Watch, calm
+
+log = get_logger(__name__)
+
+SLICE_S = 0.001
+"""How long looking at accounts may keep everything else waiting."""
+TEND_S = 0.02
+"""Between two looks at which accounts have changed: how long new rules, deposits and fills may go unseen."""
+SWEEP_S = 1.0
+PAUSE_MS = 100
+"""Until an account is looked at again that is over its limit and may not be liquidated now."""
+
+_unpriced = gauge("risk_accounts_unpriced", "Accounts that cannot be judged: a position without a fresh, tight price")
+_looks = counter("risk_evaluations", "Accounts evaluated exactly")
+
+
+class Sentinel:
+    """The watch over all accounts. Spawn `run`; call `tend` every TEND_S."""
+
+    def __init__(
+        self, state: RiskState, liquidator: Liquidator, events: LiquidationEvents, tiers: Tiers, guards: Guards
+    ) -> None:
+        self._state = state
+        self._liquidator = liquidator
+        self._events = events
+        self._tiers = tiers
+        self._guards = guards
+        self._mids: dict[str, float] = {}
+        self._rows: dict[str, Row] = {}
+        self._watches: dict[str, Watch] = {}
+        self._screen = Screen({})
+        self._next: Screen | None = None
+        self._due: dict[str, None] = {}
+        self._paused: dict[str, int] = {}
+        self._blind: set[str] = set()
+        self._going_on = False
+        liquidator.on_end = self._on_end
+        _unpriced.set_function(lambda: len(self._blind))
+
+    # -- who is looked at
+
+    def on_ticks(self, ticks: list[Tick]) -> None:
+        """Newer prices, already known to the state."""
+        for tick in ticks:
+            mid = tick.mid
+            self._mids[tick.symbol] = mid
+            self._screen.move(tick.symbol, mid)
+            for account_id in self._screen.within():
+                if tick.symbol in self._rows[account_id].symbols:
+                    self._due[account_id] = None
+        self._look_on()
+
+    def tend(self) -> None:
+        """Take over what has changed about accounts."""
+        rows, accounts = self._rows, self._state.books.accounts
+        for account in accounts.values():
+            row = rows.get(account.id)
+            if row is None or row.version != account.version:
+                self._take(account)
+        for account_id in rows.keys() - accounts.keys() if len(rows) > len(accounts) else ():
+            self._forget(account_id)
+        self._look_on()
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Measure every account's reach from the newest prices, in slices."""
+        screen = self._next = Screen(self._mids)
+        now_ms = self._state.now_ms()
+        fresh = frozenset([symbol for symbol in self._mids if self._state.prices.fresh(symbol, now_ms)])
+        blind = len(self._blind)
+        accounts = iter(list(self._state.books.accounts.values()))
+        while True:
+            until = time.perf_counter() + SLICE_S
+            while time.perf_counter() < until:
+                part = list(islice(accounts, 8))
+                for account in part:
+                    self._measure(account, screen, fresh)
+                if not part:
+                    self._swap(screen)
+                    if len(self._blind) > blind:
+                        log.error("accounts_unpriced", accounts=len(self._blind), one=next(iter(self._blind)))
+                    return
+            await asyncio.sleep(0)
+
+    def _measure(self, account: Account, screen: Screen, fresh: frozenset[str]) -> None:
+        row = self._rows.get(account.id)
+        if row is None or row.version != account.version:
+            self._take(account)
+            return
+        screen.put(account.id, row)
+        if row.symbols <= fresh:
+            self._blind.discard(account.id)
+        else:
+            self._blind.add(account.id)
+        if account.id in self._watches or (row.legs and not row.reach(self._mids)):
+            self._due[account.id] = None
+
+    def _swap(self, screen: Screen) -> None:
+        self._screen, self._next = screen, None
+        for symbol, mid in self._mids.items():
+            screen.move(symbol, mid)
+        self._look_on()
+
+    def _take(self, account: Account) -> None:
+        row = self._rows[account.id] = Row(account, self._state.brackets, self._limit(account))
+        self._screen.put(account.id, row)
+        if self._next is not None:
+            self._next.put(account.id, row)
+        self._paused.pop(account.id, None)
+        self._due[account.id] = None
+
+    def _forget(self, account_id: str) -> None:
+        del self._rows[account_id]
+        self._screen.drop(account_id)
+        self._watches.pop(account_id, None)
+        self._blind.discard(account_id)
+
+    def _limit(self, account: Account) -> float:
+        """The margin ratio from which on there may be something to do."""
+        threshold = min(account.rules.liquidation_threshold, INSOLVENCY)
+        watch = self._watches.get(account.id)
+        warns = account.liquidation_mode == "ADL_30" and threshold > self._tiers.warning
+        if warns and (watch is None or not watch.warned):
+            threshold -= self._tiers.warning
+        return float(threshold)
+
+    # -- looking
+
+    def _look_on(self) -> None:
+        """Look at accounts for one slice; the rest after whatever else waits."""
+        until = time.perf_counter() + SLICE_S
+        while self._due and time.perf_counter() < until:
+            account_id = next(iter(self._due))
+            del self._due[account_id]
+            self._look(account_id)
+        if self._due and not self._going_on:
+            self._going_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        self._look_on()
+
+    def _look(self, account_id: str) -> None:
+        """Look at one account in floats, and exactly where there may be something to do."""
+        account, row = self._state.books.accounts.get(account_id), self._rows.get(account_id)
+        course = self._state.courses.get(account_id)
+        if account is None or row is None or not row.legs or (course is not None and not course.done):
+            return
+        now_ms = self._state.now_ms()
+        watch = self._watches.get(account_id)
+        ratio = row.ratio(self._mids)
+        if ratio is not None and ratio < row.limit * (1 - CUSHION):
+            if watch is None:
+                return
+            watch.since_ms = {}
+        elif watch is not None and watch.holds(self._seen_ms(row), self._guards):
+            return
+        if self._paused.get(account_id, 0) <= now_ms:
+            self._judge(account, row, now_ms)
+
+    def _seen_ms(self, row: Row) -> int:
+        return max([self._state.prices.seen_ms(symbol) for symbol in row.symbols])
+
+    def _judge(self, account: Account, row: Row, now_ms: int) -> None:
+        watch = self._watches.get(account.id)
+        if watch is None:
+            watch = self._watches[account.id] = Watch()
+        unsound = next((symbol for symbol in row.symbols if not self._sound(symbol, now_ms)), None)
+        if unsound is not None:
+            watch.since_ms = {}
+            self._pause(account, now_ms)
+            if account.id not in self._blind:
+                self._blind.add(account.id)
+                log.error("account_unpriced", account_id=account.id, symbol=unsound)
+            return
+        self._blind.discard(account.id)
+        _looks.inc()
+        before = (watch.warned, watch.escalating)
+        standing = evaluate(account, self._state.prices.mark, self._state.brackets)
+        facts = facts_of(account, standing, self._tiers, watch.escalating)
+        decision = watch.judge(facts, self._seen_ms(row), self._guards)
+        if (watch.warned, watch.escalating) != before:
+            self._remember(account, watch)
+        if decision is None:
+            if not watch.holds(self._seen_ms(row), self._guards):
+                self._pause(account, now_ms)
+        elif decision.act == "warn":
+            self._events.warn(account, decision.ratio, now_ms)
+        else:
+            self._liquidator.begin(account, decision, facts)
+
+    def _sound(self, symbol: str, now_ms: int) -> bool:
+        quote = self._state.prices.quote(symbol)
+        return quote is not None and self._state.prices.fresh(symbol, now_ms) and calm(quote, self._guards)
+
+    def _pause(self, account: Account, now_ms: int) -> None:
+        self._paused[account.id] = now_ms + PAUSE_MS
+
+    def _remember(self, account: Account, watch: Watch) -> None:
+        """Another limit concerns the account now."""
+        if not watch.escalating:
+            self._liquidator.forget(account.id)
+        self._take(account)
+        del self._due[account.id]
+
+    def _on_end(self, account: Account, course: Course) -> None:
+        if course.decision.act == "reduce":
+            watch = self._watches.setdefault(account.id, Watch())
+            watch.reduced(course.decision, self._state.now_ms(), self._guards)
+        self._take(account)

@@ -1,0 +1,146 @@
+"""A liquidation under way: what of each position is to be left, and what has been tried.
+
+Owns a state that only converges: whatever was lost, sent twice or filled meanwhile, the next attempt follows from the
+position as it is. Each attempt is a close of its own (`domain.closing`), named by course, position and attempt. Pure.
+Used by the application's liquidator, which keeps courses in Redis.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from pms_common.contracts.bus.base import PositionSide
+from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.decimals import ZERO, ceil_to
+from pms_risk.domain.liquidation.decision import Decision
+from pms_risk.domain.position import Position
+
+FIRST_RETRY_MS = 250
+MAX_RETRY_MS = 10_000
+ALARM_AFTER = 3
+"""Attempts in a row that have closed nothing."""
+FINAL_REFUSALS = frozenset(
+    {
+        "EXCHANGE_MIN_NOTIONAL",
+        "EXCHANGE_QTY_TOO_SMALL",
+        "EXCHANGE_PRECISION",
+        "EXCHANGE_INVALID_ORDER",
+        "FILTER_QUANTITY",
+        "SYMBOL_NOT_TRADING",
+        "SYMBOL_UNKNOWN",
+    }
+)
+"""Refusals that no later attempt would escape."""
+
+
+class Target(msgspec.Struct, kw_only=True):
+    """A position of a course: `keep` is what is left of it in the end, `attempt` the number of its last attempt.
+
+    `refused`: the exchange will never take it, the house does, at the price and time that are stored first.
+    """
+
+    position_id: str
+    symbol: str
+    leg: PositionSide
+    long: bool
+    start: Decimal
+    keep: Decimal
+    realized_before: Decimal
+    left: Decimal
+    realized: Decimal
+    attempt: int = 0
+    failures: int = 0
+    retry_ms: int = 0
+    trying: bool = False
+    tried_at: Decimal = ZERO
+    refused: bool = False
+    take_price: Decimal | None = None
+    take_ms: int = 0
+
+    @property
+    def excess(self) -> Decimal:
+        """What is still to be closed."""
+        return max(self.left - self.keep, ZERO)
+
+    def moved(self, position: Position) -> None:
+        """Something was booked on the position."""
+        self.left, self.realized = abs(position.quantity), position.realized
+
+    def try_again(self) -> None:
+        """Another attempt begins."""
+        self.attempt += 1
+        self.trying, self.tried_at = True, self.left
+
+    def ended(self, error_code: str, now_ms: int) -> None:
+        """An attempt has ended."""
+        self.trying = False
+        self.refused = self.refused or error_code in FINAL_REFUSALS
+        self.failures = 0 if self.left < self.tried_at else self.failures + 1
+        if self.failures:
+            self.retry_ms = now_ms + min(FIRST_RETRY_MS << (self.failures - 1), MAX_RETRY_MS)
+
+
+class Course(msgspec.Struct, kw_only=True):
+    """A decision being carried out. `token` names what the algos were asked; orders go out from `from_ms` on, or as
+    soon as the algos have answered. `done`: only its decision is still of interest."""
+
+    id: str
+    account_id: str
+    decision: Decision
+    begun_ms: int
+    from_ms: int
+    targets: list[Target]
+    done: bool = False
+
+    @property
+    def full(self) -> bool:
+        """Whether it concerns the whole account."""
+        return self.decision.act != "reduce"
+
+    @property
+    def scopes(self) -> list[str]:
+        """The symbols it concerns; an empty one means all."""
+        return [""] if self.full else [target.symbol for target in self.targets]
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return not any(target.excess for target in self.targets)
+
+    def concerns(self, symbol: str) -> bool:
+        """Whether new orders on the symbol must wait for its end."""
+        return not self.done and (self.full or any(target.symbol == symbol for target in self.targets))
+
+
+def target_of(position: Position, decision: Decision, spec: SymbolSpec | None, mark: Decimal | None) -> Target:
+    """What a decision wants of one position: the share rounded up to a step, and all of it where the rest would be
+    below what the venue takes."""
+    held = abs(position.quantity)
+    keep = ZERO
+    if decision.fraction is not None and spec is not None:
+        keep = max(held - ceil_to(held * decision.fraction, step_of(spec)), ZERO)
+        if keep < least(spec, mark):
+            keep = ZERO
+    return Target(
+        position_id=position.id,
+        symbol=position.symbol,
+        leg=position.leg,
+        long=position.quantity > 0,
+        start=held,
+        keep=keep,
+        realized_before=position.realized,
+        left=held,
+        realized=position.realized,
+        refused=decision.act == "take_over",
+    )
+
+
+def step_of(spec: SymbolSpec) -> Decimal:
+    """The grid of market orders' quantities."""
+    return max(spec.step_size, spec.market_step_size)
+
+
+def least(spec: SymbolSpec, mark: Decimal | None) -> Decimal:
+    """The smallest quantity that the venue takes as a market order at this mark."""
+    smallest = max(spec.min_quantity, spec.market_min_quantity, step_of(spec))
+    return max(smallest, ceil_to(spec.min_notional / mark, step_of(spec))) if mark else smallest

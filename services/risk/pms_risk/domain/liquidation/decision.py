@@ -1,0 +1,122 @@
+"""What is to be done about an account at given marks: the tiers.
+
+Owns the tiers of each mode (source: the reference of the earlier engine, section 5). Pure and total: the same facts
+make the same decision, so that what was recorded can be replayed. Used by the watch.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from pms_common.contracts.base import LiquidationMode
+from pms_common.contracts.events.system import LiquidationKind
+from pms_common.decimals import ZERO
+from pms_risk.domain.account import Account, Status
+from pms_risk.domain.evaluation import Standing
+from pms_risk.domain.math import Leg, margin_ratio
+
+INSOLVENCY = Decimal(1)
+"""The margin ratio at which everything goes, whatever the mode and threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """Steps around an account's threshold T, in margin ratio, and the share of a position that one reduction closes."""
+
+    warning: Decimal = Decimal("0.10")
+    """A warning from T less this."""
+    escalation: Decimal = Decimal("0.05")
+    """From T and this on one reduction, then everything if the ratio is still at T."""
+    fraction: Decimal = Decimal("0.3")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A position as a decision sees it."""
+
+    id: str
+    symbol: str
+    mark: Decimal
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All a decision is made from. `escalating`: the reduction of the third tier has just been made."""
+
+    status: Status
+    mode: LiquidationMode
+    threshold: Decimal
+    balance: Decimal
+    positions: tuple[Held, ...]
+    tiers: Tiers
+    escalating: bool = False
+
+    @property
+    def equity(self) -> Decimal:
+        """Cash and unrealised profit."""
+        return self.balance + sum([held.leg.pnl for held in self.positions], ZERO)
+
+    @property
+    def ratio(self) -> Decimal:
+        """Margin ratio."""
+        return margin_ratio(sum([held.leg.maintenance for held in self.positions], ZERO), self.equity)
+
+    @property
+    def largest(self) -> Held:
+        """The largest position by notional at entry, the oldest on a tie."""
+        return max(self.positions, key=lambda held: abs(held.leg.cost))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`reduce` concerns `position_id` only, by `fraction`; `close` and `take_over` all positions."""
+
+    act: Literal["warn", "reduce", "close", "take_over"]
+    ratio: Decimal
+    kind: LiquidationKind = "ADL_30"
+    tier: int | None = None
+    fraction: Decimal | None = None
+    position_id: str = ""
+
+
+def decide(facts: Facts) -> Decision | None:
+    """What the tiers ask for; None: nothing. FROZEN stops new risk only; what is LIQUIDATED is an operator's."""
+    if not facts.positions or facts.status == "LIQUIDATED":
+        return None
+    ratio = facts.ratio
+    takes_over = facts.mode == "TAKEOVER"
+    if facts.equity <= 0 or ratio >= INSOLVENCY:
+        return _everything(ratio, "INSOLVENCY_TAKEOVER" if takes_over else "INSOLVENCY_GUARD", takes_over)
+    if ratio < facts.threshold:
+        warned = facts.mode == "ADL_30" and ratio >= facts.threshold - facts.tiers.warning
+        return Decision("warn", ratio, tier=1) if warned else None
+    if facts.mode != "ADL_30":
+        return _everything(ratio, "VIRTUAL_LIQ" if takes_over else "INSTANT_CLOSE", takes_over)
+    if facts.escalating:
+        return _everything(ratio, "ADL_30_ESCALATED", takes_over=False)
+    tier = 3 if ratio >= facts.threshold + facts.tiers.escalation else 2
+    return Decision("reduce", ratio, "ADL_30", tier, facts.tiers.fraction, facts.largest.id)
+
+
+def facts_of(account: Account, standing: Standing, tiers: Tiers, escalating: bool) -> Facts:
+    """The facts about an account, all of whose positions have a mark."""
+    rows = zip(standing.positions, standing.marks, standing.legs, strict=True)
+    return Facts(
+        status=account.status,
+        mode=account.liquidation_mode,
+        threshold=standing.threshold,
+        balance=standing.balance,
+        positions=tuple([Held(held.id, held.symbol, mark, leg) for held, mark, leg in rows if mark is not None]),
+        tiers=tiers,
+        escalating=escalating,
+    )
+
+
+def full_threshold(mode: LiquidationMode, threshold: Decimal, tiers: Tiers) -> Decimal:
+    """The margin ratio from which on everything may be closed."""
+    return min(threshold + tiers.escalation, INSOLVENCY) if mode == "ADL_30" else threshold
+
+
+def _everything(ratio: Decimal, kind: LiquidationKind, takes_over: bool) -> Decision:
+    return Decision("take_over" if takes_over else "close", ratio, kind)

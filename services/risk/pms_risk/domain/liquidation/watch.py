@@ -1,0 +1,77 @@
+"""When a decision about an account is acted on.
+
+Owns what is remembered of an account between two looks: a step must be asked for by two updates a while apart, with
+nothing less in between; a reduction cools down before it is repeated; a warning is told once until the account has
+recovered. Pure. Used by the application's sentinel.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from pms_risk.domain.liquidation.decision import Decision, Facts, decide
+from pms_risk.domain.prices import Quote
+
+RECOVERY = Decimal("0.02")
+"""How far below its limit the ratio must fall before the same warning is told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What keeps a spike from liquidating anybody."""
+
+    hold_ms: int = 250
+    """Between the first and the last update that must ask for a step, or for a graver one."""
+    cooldown_ms: int = 5_000
+    """After a reduction of the second tier."""
+    max_spread: Decimal = Decimal("0.01")
+    """Of the mid; a wider market says nothing."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Of one account. `since_ms`: gravity of a step → the update since which it, or a graver one, is asked for."""
+
+    warned: bool = False
+    escalating: bool = False
+    since_ms: dict[int, int] = field(default_factory=dict)
+    cool_until_ms: int = 0
+
+    def judge(self, facts: Facts, update_ms: int, guards: Guards) -> Decision | None:
+        """What is to be done now. `update_ms` is the time of the newest price among the account's."""
+        decision = decide(facts)
+        if decision is None or decision.act == "warn":
+            self.since_ms, self.escalating = {}, False
+            return self._warn(facts, decision)
+        gravity = _gravity(decision)
+        self.since_ms = {level: self.since_ms.get(level, update_ms) for level in range(1, gravity + 1)}
+        if self.holds(update_ms, guards) or (gravity == 1 and update_ms < self.cool_until_ms):
+            return None
+        self.since_ms = {}
+        return decision
+
+    def holds(self, update_ms: int, guards: Guards) -> bool:
+        """Whether it is too early to act on what has been asked for last."""
+        return bool(self.since_ms) and update_ms - max(self.since_ms.values()) < guards.hold_ms
+
+    def reduced(self, decision: Decision, at_ms: int, guards: Guards) -> None:
+        """A reduction has been carried out."""
+        self.escalating = decision.tier == 3
+        self.cool_until_ms = at_ms + guards.cooldown_ms
+
+    def _warn(self, facts: Facts, decision: Decision | None) -> Decision | None:
+        if decision is not None:
+            again, self.warned = self.warned, True
+            return None if again else decision
+        if self.warned and facts.ratio < facts.threshold - facts.tiers.warning - RECOVERY:
+            self.warned = False
+        return None
+
+
+def _gravity(decision: Decision) -> int:
+    """A reduction of the second tier, of the third, and everything."""
+    return (decision.tier or 4) - 1
+
+
+def calm(quote: Quote, guards: Guards) -> bool:
+    """Whether the market is tight enough for its mid to count."""
+    return quote.ask - quote.bid <= guards.max_spread * quote.mid

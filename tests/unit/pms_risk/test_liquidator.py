@@ -1,0 +1,407 @@
+"""The sentinel and the liquidator at work: who is liquidated, what is sent, what is told, what survives."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from pms_common.contracts.bus.algos import AlgosControlled, algos_work
+from pms_common.contracts.bus.base import encode
+from pms_common.contracts.bus.common import PublicEvent
+from pms_common.contracts.bus.orders import CancelOrder, OrderUpdate, PlaceOrder
+from pms_common.contracts.bus.risk import ChildRefused
+from pms_risk.adapters.postgres import statements as sql
+from pms_risk.app.algos_updates import AlgosUpdates
+from pms_risk.domain.account import Account
+from pms_risk.domain.liquidation.decision import Decision, Facts, decide
+
+from .desk import Desk, child, entry, fill, update, view
+from .world import D, Exchange, account, live, spec
+
+# 1 000 cash, long 100 at 100: maintenance margin 50, ratio 50 / (1 000 + 100 (mid - 100))
+CALM, WARNED, SECOND, THIRD, INSOLVENT = 95.0, 90.6, 90.55, 90.52, 90.4
+
+
+class Floor(Desk):
+    """A desk whose account is long 100 BTC, and a market that is moved by hand."""
+
+    def __init__(self, quantity: str = "100") -> None:
+        super().__init__()
+        self.exchange_account = Exchange()
+        self.open(self.account, "BTCUSDT", quantity)
+        self.trades = 1_000
+
+    def open(self, owner: Account, symbol: str, quantity: str) -> None:
+        side = "BUY" if D(quantity) > 0 else "SELL"
+        self.state.books.book(*self.exchange_account.execute(owner.id, symbol, side, abs(D(quantity)), D(100)))
+
+    async def at(self, mid: float, *, after_ms: int = 300) -> None:
+        """A price, and everything that follows from it."""
+        self.now_ms += after_ms
+        self.price(mid)
+        await self.settle()
+
+    async def settle(self) -> None:
+        self.sentinel.tend()
+        self.sentinel.on_ticks([])
+        self.liquidator.tend()
+        while self.sentinel._due:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+    def price(self, mid: float = 100.0, at_ms: int | None = None) -> None:
+        super().price(mid, at_ms)
+        quote = self.state.prices._ticks["BTCUSDT"]
+        self.sentinel.on_ticks([quote])
+
+    def sent(self) -> list[PlaceOrder]:
+        return [work for work in self.urgent() if isinstance(work, PlaceOrder)]
+
+    def cancels(self) -> list[str]:
+        return [work.client_order_id for work in self.urgent() if isinstance(work, CancelOrder)]
+
+    def executed(self, placed: PlaceOrder, quantity: Decimal | None = None, price: float = 90.0) -> None:
+        """An execution of a closing order; without a quantity all of it."""
+        amount = quantity if quantity is not None else placed.quantity
+        self.trades += 1
+        before = self.account.orders[placed.client_order_id].executed
+        done = before + amount
+        self.hear(
+            update(
+                "fill",
+                self._view(placed, executed=done, state="filled" if done == placed.quantity else "active"),
+                n=self.trades,
+                fill=msgspec.structs.replace(fill(self.trades, str(amount)), price=D(price), trade_ms=self.trades),
+            )
+        )
+
+    def ended(self, placed: PlaceOrder, state: Any = "expired", **fields: Any) -> None:
+        self.trades += 1
+        live_order = self.account.orders[placed.client_order_id]
+        self.hear(update(state, self._view(placed, live_order.executed, state), n=self.trades, **fields))
+
+    def _view(self, placed: PlaceOrder, executed: Decimal, state: Any) -> Any:
+        return view(
+            client_order_id=placed.client_order_id,
+            account_id=placed.account_id,
+            symbol=placed.symbol,
+            side=placed.side,
+            order_type=placed.order_type,
+            quantity=placed.quantity,
+            price=None,
+            reduce_only=True,
+            origin=placed.origin,
+            command=placed.command,
+            state=state,
+            exchange_order_id=self.trades,
+            executed_quantity=executed,
+            version=self.trades,
+        )
+
+    def decisions(self) -> list[tuple[Decision, Facts]]:
+        """What was journalled."""
+        rows = [item[1] for item in self.journal._waiting if isinstance(item, tuple) and item[0] is sql.LIQUIDATION]
+        return [(msgspec.json.decode(row[4], type=Decision), msgspec.json.decode(row[5], type=Facts)) for row in rows]
+
+    def payloads(self, type_: str) -> list[dict[str, Any]]:
+        told = {event.key: event for event in self.told(PublicEvent) if event.type == type_}
+        return [msgspec.json.decode(bytes(event.payload)) for event in told.values()]
+
+
+async def liquidated_to(floor: Floor, mid: float) -> None:
+    """The price falls, and holds."""
+    await floor.at(CALM)
+    await floor.at(mid)
+    await floor.at(mid)
+
+
+async def test_tier_one_warns_once() -> None:
+    floor = Floor()
+    await liquidated_to(floor, WARNED)
+    await floor.at(WARNED)
+    (warning,) = floor.payloads("margin_warning")
+    assert warning["marginRatio"] == pytest.approx(50 / 60)
+    assert warning["account"]["equity"] == pytest.approx(60)
+    assert not floor.sent()
+
+
+async def test_tier_two_closes_thirty_percent_of_the_largest_and_nothing_more_meanwhile() -> None:
+    floor = Floor()
+    await liquidated_to(floor, SECOND)
+    for _ in range(5):
+        await floor.at(SECOND)
+    (placed,) = floor.sent()
+    assert (placed.side, placed.quantity, placed.reduce_only, placed.origin) == ("SELL", D(30), True, "LIQUIDATION")
+    assert placed.self_trade_prevention == "EXPIRE_MAKER"
+    floor.executed(placed, D(10))
+    floor.executed(placed, D(20))
+    (step,) = floor.payloads("adl_triggered")
+    assert step == floor.payloads("liquidation")[0] | {"type": "adl_triggered"}
+    assert (step["tier"], step["fraction"], step["symbol"]) == (2, 0.3, "BTCUSDT")
+    assert step["positions"][0]["closedQty"] == 30
+    assert step["positions"][0]["realizedPnl"] == pytest.approx(-300)
+    assert {event["reason"] for event in floor.payloads("position_reduced")} == {"ADL_TIER2"}
+    assert floor.account.status == "ACTIVE"
+    assert not floor.state.courses
+
+
+async def test_pb_03_a_failing_order_is_tried_again_with_pauses_and_an_alarm() -> None:
+    """The earlier engine sent one order an evaluation: 20 evaluations, 20 orders."""
+    floor = Floor()
+    await liquidated_to(floor, SECOND)
+    for _ in range(20):
+        last = floor.sent()[-1]
+        if last.client_order_id in floor.account.orders:
+            floor.ended(last, "failed", error_code="EXCHANGE_UNAVAILABLE", error="busy")
+        await floor.at(SECOND)
+    sent = [placed.client_order_id for placed in floor.sent()]
+    assert len(sent) == len(set(sent)) <= 7, "250 ms, 500 ms, 1 s, 2 s: not one an evaluation"
+    assert {placed.quantity for placed in floor.sent()} == {D(30)}
+
+
+async def test_the_second_tier_is_repeated_only_after_it_has_cooled_down() -> None:
+    floor = Floor()
+    await liquidated_to(floor, SECOND)
+    floor.executed(floor.sent()[0], price=90.55)
+    # 70 left, maintenance margin 35, equity 38.2
+    for _ in range(10):
+        await floor.at(90.31)
+    assert len(floor.sent()) == 1
+    for _ in range(10):
+        await floor.at(90.31)
+    assert [placed.quantity for placed in floor.sent()] == [D(30), D(21)]
+
+
+async def test_tier_three_is_followed_by_everything_if_the_cut_did_not_help() -> None:
+    floor = Floor()
+    await liquidated_to(floor, THIRD)
+    (cut,) = floor.sent()
+    assert cut.command == "ADL_TIER3"
+    floor.executed(cut, price=90.52)
+    await floor.at(90.33)
+    await floor.at(90.33)
+    await floor.at(90.33)
+    (_, rest) = floor.sent()
+    assert (rest.quantity, rest.command) == (D(70), "LIQUIDATE")
+    floor.executed(rest)
+    (told,) = floor.payloads("full_liquidation")
+    assert (told["mode"], told["account"]["positions"]) == ("ADL_30_ESCALATED", [])
+    assert floor.account.status == "LIQUIDATED"
+
+
+async def test_insolvency_closes_everything_and_blocks_trading() -> None:
+    floor = Floor()
+    floor.state.specs["ETHUSDT"] = spec("ETHUSDT")
+    await liquidated_to(floor, INSOLVENT)
+    (placed,) = floor.sent()
+    assert placed.quantity == D(100)
+    floor.executed(placed, D(60))
+    floor.ended(placed)
+    await floor.at(INSOLVENT)
+    (_, again) = floor.sent()
+    assert again.quantity == D(40)
+    floor.executed(again)
+    assert floor.account.status == "LIQUIDATED"
+    assert floor.payloads("full_liquidation")[0]["mode"] == "INSOLVENCY_GUARD"
+    assert floor.payloads("full_liquidation")[0]["positions"][0]["closedQty"] == 100
+    floor.ask()
+    assert floor.told(ChildRefused)
+    assert not floor.placed()
+
+
+async def test_a_takeover_gives_the_house_everything_at_mid() -> None:
+    floor = Floor()
+    floor.account.set_mode("TAKEOVER", "flat", D("0.005"))
+    await liquidated_to(floor, SECOND)
+    assert not floor.sent()
+    assert not floor.account.positions
+    assert floor.account.cash == pytest.approx(D(1000) - D(100) * (D(100) - D("90.55")))
+    assert floor.state.books.house.positions["BTCUSDT", "BOTH"].quantity == D(100)
+    assert floor.payloads("full_liquidation")[0]["mode"] == "VIRTUAL_LIQ"
+
+
+async def test_pb_09_a_frozen_account_is_liquidated() -> None:
+    floor = Floor()
+    floor.account.set_status("FROZEN")
+    await liquidated_to(floor, SECOND)
+    assert len(floor.sent()) == 1
+
+
+async def test_no_stale_and_no_wide_price_liquidates_and_both_are_an_alarm() -> None:
+    floor = Floor()
+    await floor.at(CALM)
+    for _ in range(4):
+        floor.now_ms += 300
+        floor.price(INSOLVENT, at_ms=floor.now_ms - 4_000)
+        await floor.settle()
+    assert not floor.sent()
+    assert floor.sentinel._blind == {"a"}
+    floor.now_ms += 300
+    tick = floor.state.prices._ticks["BTCUSDT"]
+    for _ in range(4):
+        floor.now_ms += 300
+        wide = msgspec.structs.replace(tick, bid=80.0, ask=100.8, ts_ms=floor.now_ms)
+        floor.watching.on_ticks([wide])
+        floor.sentinel.on_ticks([wide])
+        await floor.settle()
+    assert not floor.sent()
+    assert floor.sentinel._blind == {"a"}
+    await liquidated_to(floor, INSOLVENT)
+    assert floor.sent()
+    assert not floor.sentinel._blind
+
+
+async def test_a_position_without_any_price_is_an_alarm_and_not_calm() -> None:
+    floor = Floor()
+    floor.open(floor.account, "NEWUSDT", "1")
+    await floor.at(INSOLVENT)
+    await floor.sentinel.sweep()
+    await floor.settle()
+    assert floor.sentinel._blind == {"a"}
+    assert not floor.sent()
+
+
+@pytest.mark.parametrize("change", ["deposit", "threshold", "rate", "mode"])
+async def test_what_an_operator_changes_holds_at_once(change: str) -> None:
+    floor = Floor()
+    await floor.at(CALM)
+    await floor.at(90.9)  # ratio 0.55
+    if change == "deposit":
+        await floor.at(SECOND)
+        floor.state.books.transfer(floor.account, D(100), "more", 1)
+        await floor.at(SECOND)
+        assert not floor.sent()
+        return
+    if change == "rate":
+        floor.account.set_mode("ADL_30", "flat", D("0.0085"))
+    else:
+        floor.account.set_rules(replace(floor.account.rules, liquidation_threshold=D("0.5")))
+    if change == "mode":
+        floor.account.set_mode("INSTANT_CLOSE", "flat", D("0.005"))
+    await floor.at(90.9)
+    await floor.at(90.9)
+    (placed,) = floor.sent()
+    assert placed.quantity == D(100) if change == "mode" else D(30)
+
+
+async def test_the_way_is_cleared_first_and_the_rest_follows_as_orders_end() -> None:
+    """Invariant 4: at once only what no other live order may still close."""
+    floor = Floor()
+    exit_ = live("exit", "SELL", 40, 120, reduce_only=True)
+    entry_ = live("entry", "BUY", 1, 80)
+    stalk = live("stalk", "BUY", 1, 80, parent_id="algo", origin="CHASE")
+    for order in (exit_, entry_, stalk):
+        floor.account.put_order(order)
+    await liquidated_to(floor, INSOLVENT)
+    assert sorted(floor.cancels()) == ["entry", "exit", "stalk"]
+    (asked,) = [algos_work.decode(data) for data in floor.paper.streams[floor.names.requests("algos")]]
+    assert (asked.account_id, asked.action, asked.symbol) == ("a", "stop", "")
+    assert not floor.sent(), "the algos have 200 ms to answer"
+    floor.ask(client_order_id="late")
+    assert floor.told(ChildRefused)[-1].client_order_id == "late"
+    answer = AlgosControlled(epoch=1, n=1, token=asked.token, account_id="a", action="stop")
+    AlgosUpdates(floor.clearing._outbox, floor.clearing.on_algos, floor.liquidator.on_algos).on_entry(
+        entry(encode(answer))
+    )
+    assert [placed.quantity for placed in floor.sent()] == [D(60)]
+    floor.account.drop_order("exit")
+    floor.executed(floor.sent()[0])
+    assert [placed.quantity for placed in floor.sent()] == [D(60), D(40)]
+    floor.executed(floor.sent()[1])
+    assert floor.account.status == "ACTIVE", "orders that may open something are live"
+    for order_id in ("entry", "stalk"):
+        floor.account.drop_order(order_id)
+    floor.liquidator.tend()
+    assert floor.account.status == "LIQUIDATED"
+
+
+async def test_algos_that_do_not_answer_are_waited_for_no_longer_than_200_ms_and_resumed_after_a_reduction() -> None:
+    floor = Floor()
+    floor.account.put_order(live("stalk", "BUY", 1, 80, parent_id="algo", origin="CHASE"))
+    await liquidated_to(floor, SECOND)
+    assert not floor.sent()
+    floor.now_ms += 200
+    floor.liquidator.tend()
+    floor.executed(floor.sent()[0])
+    asked = [algos_work.decode(data) for data in floor.paper.streams[floor.names.requests("algos")]]
+    assert [(control.action, control.symbol) for control in asked] == [("pause", "BTCUSDT"), ("resume", "BTCUSDT")]
+
+
+async def test_what_the_venue_refuses_for_good_goes_to_the_house_at_mid() -> None:
+    floor = Floor()
+    await liquidated_to(floor, INSOLVENT)
+    floor.ended(floor.sent()[0], "rejected", error_code="SYMBOL_NOT_TRADING", error="closed")
+    assert not floor.account.positions
+    assert floor.state.books.house.positions["BTCUSDT", "BOTH"].quantity == D(100)
+    assert floor.account.status == "LIQUIDATED"
+    assert floor.payloads("position_closed")[-1]["reason"] == "TAKEOVER"
+
+
+async def test_every_decision_is_recorded_and_can_be_replayed() -> None:
+    floor = Floor()
+    await liquidated_to(floor, THIRD)
+    floor.executed(floor.sent()[0])
+    await floor.at(90.4)
+    await floor.at(90.4)
+    recorded = floor.decisions()
+    assert [decision.kind for decision, _ in recorded] == ["ADL_30", "INSOLVENCY_GUARD"]
+    for decision, facts in recorded:
+        assert decide(facts) == decision
+
+
+async def test_a_successor_goes_on_where_a_killed_one_stood_and_closes_nothing_twice() -> None:
+    floor = Floor()
+    await liquidated_to(floor, INSOLVENT)
+    (placed,) = floor.sent()
+    floor.executed(placed, D(25))
+    stored = dict(floor.paper.hashes[floor.liquidator.key])
+    next_ = Floor()
+    next_.now_ms = floor.now_ms + 5_000
+    position = next(iter(next_.account.open_positions()))
+    position.quantity, position.cost = D(75), D(7_500)
+    next_.account.refresh("BTCUSDT", "BOTH")
+    next_.liquidator.restore(stored.values())
+    rest = live(
+        placed.client_order_id, "SELL", 75, 90, reduce_only=True, origin="LIQUIDATION", order_type="MARKET", price=None
+    )
+    next_.account.put_order(rest)
+    next_.closings.restore(floor.paper.hashes["closings"].values())
+    next_.liquidator.resume()
+    await next_.at(INSOLVENT)
+    assert not next_.sent(), "the order is live"
+    next_.ended(placed)
+    await next_.at(INSOLVENT)
+    (again,) = next_.sent()
+    assert again.quantity == D(75)
+    assert again.client_order_id != placed.client_order_id
+    next_.executed(again)
+    (told,) = next_.payloads("full_liquidation")
+    assert told["positions"][0]["closedQty"] == 100
+
+
+async def test_an_execution_after_the_end_puts_the_account_under_watch_again() -> None:
+    floor = Floor()
+    await liquidated_to(floor, INSOLVENT)
+    floor.executed(floor.sent()[0])
+    assert floor.account.status == "LIQUIDATED"
+    floor.trades += 1
+    floor.hear(update("fill", view(state="filled", executed_quantity=D(1)), n=floor.trades, fill=fill(floor.trades)))
+    assert floor.account.status == "FROZEN"
+
+
+async def test_another_account_on_the_symbol_is_left_alone() -> None:
+    floor = Floor()
+    other = account(floor.state.books, "b", 1_000)
+    floor.open(other, "BTCUSDT", "-50")
+    await liquidated_to(floor, INSOLVENT)
+    assert {work.account_id for work in floor.urgent()} == {"a"}
+    assert other.holding("BTCUSDT", "BOTH").quantity == D(-50)
+
+
+def test_updates_of_orders_nobody_liquidates_cost_nothing() -> None:
+    floor = Floor()
+    floor.hear(OrderUpdate(epoch=1, n=1, key="k", cause="active", order=view(), event_ms=1))
+    floor.ask(**msgspec.structs.asdict(child(client_order_id="Z")) | {"quantity": D("0.1")})
+    assert not floor.sent()
