@@ -22,10 +22,11 @@ from pms_common.topology import RISK_COMMANDS, kept_by, topology
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.statements import ALL
 from pms_risk.adapters.postgres.store import Cursors, Store
-from pms_risk.adapters.unconsumed import approved
+from pms_risk.adapters.unconsumed import amending, approved
 from pms_risk.app import sentinel
 from pms_risk.app.accounts import Accounts
 from pms_risk.app.algos_updates import AlgosUpdates
+from pms_risk.app.amends import Amends
 from pms_risk.app.approvals import Approvals
 from pms_risk.app.caches import TURN_S, Caches
 from pms_risk.app.cash_flows import CashBook
@@ -35,6 +36,7 @@ from pms_risk.app.closes import Closes
 from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import CHECK_S, Exchange
+from pms_risk.app.first_prices import FirstPrices
 from pms_risk.app.foreign_fills import ForeignFills
 from pms_risk.app.late import Late
 from pms_risk.app.liquidation_events import LiquidationEvents
@@ -42,11 +44,12 @@ from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.lost_orders import LostOrders
 from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.sentinel import Sentinel
+from pms_risk.app.sets import Sets
 from pms_risk.app.snapshots import Snapshots
 from pms_risk.app.start import Start
 from pms_risk.app.state import RiskState
 from pms_risk.app.takeovers import Takeovers
-from pms_risk.app.trading import Trading, refuse_unavailable
+from pms_risk.app.trading import Trading
 from pms_risk.app.trading_states import TradingStates
 from pms_risk.app.updates import OrdersUpdates
 from pms_risk.app.waits import Waits
@@ -123,6 +126,7 @@ class _Service:
         self.clearing = Clearing(state, self.closings, outbox, names)
         tools = (state, outbox, journal, self.events)
         self.feed = OrderFeed(*tools, self.waits, self.closings, self.late.ask, store.is_booked)
+        self.amends = Amends(*(state, self.approvals, self.waits, self.closings, self.feed.has_ended, outbox, names))
         self.exchange = Exchange(state, journal, self.events)
         foreign = ForeignFills(*tools, self.closings, self.late.ask, store.is_booked)
         cash = CashBook(*tools, self.late.ask, store.is_flow_booked)
@@ -159,6 +163,7 @@ class _Service:
         life.spawn(_every(life, TEND_S, self.watching.tend), "watching")
         life.ready("orders", False, "waiting for the order service's snapshot")
         await self.orders_updates.hear()
+        self.amends.restore(await amending(self.bus.redis, approved_streams))
         self.closings.restore(await self.bus.redis.hvals(self.closings_key))
         life.ready("orders", True)
 
@@ -200,7 +205,9 @@ class _Service:
         self._read(taken, "commands")
 
     def _public_routes(self) -> Mapping[str, Handler]:
-        trading = Trading(self.state, self.approvals, self.waits, self.watching, self.answers, self.inlet)
+        first_prices = FirstPrices(self.state, self.watching, self.answers, self.inlet)
+        trading = Trading(self.state, self.approvals, self.waits, first_prices, self.answers)
+        sets = Sets(self.state, self.approvals, self.waits, first_prices)
         closes = Closes(*(self.state, self.approvals, self.waits, self.closings), self.clearing, self.answers)
         decisions = {
             "trade": trading.trade,
@@ -208,10 +215,12 @@ class _Service:
             "close": closes.close,
             "limit_close": closes.limit_close,
             "close_all": closes.close_all,
+            "amend": self.amends.amend,
+            "scale": sets.scale,
+            "basket": sets.basket,
             "validate": trading.validate,
         }
-        routes = {type_: decisions.get(type_, refuse_unavailable) for type_ in RISK_COMMANDS}
-        return {self.names.cmd(type_): self.inlet.route(type_, decide) for type_, decide in routes.items()}
+        return {self.names.cmd(type_): self.inlet.route(type_, decisions[type_]) for type_ in RISK_COMMANDS}
 
     async def _operator_routes(self) -> Mapping[str, Handler]:
         transferred = await self.store.operator_requests(now_ms())

@@ -18,10 +18,11 @@ from pms_common.contracts.bus.risk import ChildOrder
 from pms_common.contracts.bus.streams import risk_updates
 from pms_common.contracts.errors import CommandError
 from pms_common.contracts.parse import parse_command
-from pms_common.inlet import Request, Taken
+from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.app.amends import Amends
 from pms_risk.app.approvals import Approvals
 from pms_risk.app.cash_flows import CashBook
 from pms_risk.app.children import Children
@@ -30,14 +31,17 @@ from pms_risk.app.closes import Closes
 from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import Exchange
+from pms_risk.app.first_prices import FirstPrices
 from pms_risk.app.foreign_fills import ForeignFills
 from pms_risk.app.late import Doubt
 from pms_risk.app.liquidation_events import LiquidationEvents
 from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.sentinel import Sentinel
+from pms_risk.app.sets import Sets
 from pms_risk.app.state import RiskState
 from pms_risk.app.takeovers import Takeovers
+from pms_risk.app.trading import Trading
 from pms_risk.app.updates import OrdersUpdates
 from pms_risk.app.waits import Waits
 from pms_risk.app.watching import Watching
@@ -132,8 +136,15 @@ class Desk:
             *(self.state, outbox, names, self.marks, self.feed, self.exchange, self.foreign, self.cash)
         )
         self.watching = Watching(self.state, outbox, names)
+        self.amends = Amends(
+            *(self.state, self.approvals, self.waits, self.closings, self.feed.has_ended, outbox, names)
+        )
         self.clearing = Clearing(self.state, self.closings, outbox, names)
         self.closes = Closes(*(self.state, self.approvals, self.waits, self.closings), self.clearing, self.answers)
+        inlet = CommandInlet(outbox, self.marks, self.answers, lambda: self.now_ms)
+        first_prices = FirstPrices(self.state, self.watching, self.answers, inlet)
+        self.trading = Trading(self.state, self.approvals, self.waits, first_prices, self.answers)
+        self.sets = Sets(self.state, self.approvals, self.waits, first_prices)
         self.children = Children(self.state, self.approvals, self.watching, outbox, self.updates)
         told = LiquidationEvents(self.state, self.events)
         takeovers = Takeovers(self.state, self.journal, self.events)
@@ -150,10 +161,10 @@ class Desk:
         takeovers = Takeovers(self.state, self.journal, self.events)
         return Closings(self.state, self.approvals, self.waits, takeovers, self.journal, outbox, self.names, "closings")
 
-    def price(self, mid: float = 100.0, at_ms: int | None = None) -> None:
+    def price(self, mid: float = 100.0, at_ms: int | None = None, symbol: str = "BTCUSDT") -> None:
         """A live tick."""
         at_ms = self.now_ms if at_ms is None else at_ms
-        self.watching.on_ticks([Tick("BTCUSDT", mid - 0.1, 1.0, mid + 0.1, 1.0, at_ms, 0, 0, at_ms, at_ms)])
+        self.watching.on_ticks([Tick(symbol, mid - 0.1, 1.0, mid + 0.1, 1.0, at_ms, 0, 0, at_ms, at_ms)])
 
     def ask(self, at_ms: int = 2_000_000, **changes: Any) -> None:
         """A child order, as algos ask for it."""

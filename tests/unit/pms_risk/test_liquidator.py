@@ -51,9 +51,9 @@ class Floor(Desk):
         while self.sentinel._due:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
-    def price(self, mid: float = 100.0, at_ms: int | None = None) -> None:
-        super().price(mid, at_ms)
-        quote = self.state.prices._ticks["BTCUSDT"]
+    def price(self, mid: float = 100.0, at_ms: int | None = None, symbol: str = "BTCUSDT") -> None:
+        super().price(mid, at_ms, symbol)
+        quote = self.state.prices._ticks[symbol]
         self.sentinel.on_ticks([quote])
 
     def sent(self) -> list[PlaceOrder]:

@@ -1,21 +1,11 @@
-"""Commands that trade: what this version does not carry out, and whose position a close is for."""
+"""Commands that trade: whose position a close is for."""
 
 import pytest
 
-from pms_common.contracts.commands import COMMANDS
-from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_risk.app.trading import refuse_unavailable
+from pms_common.contracts.errors import CommandError
 
 from .desk import Desk, request_of
 from .world import D, Exchange
-
-
-def test_what_is_not_carried_out_is_not_worth_trying_again() -> None:
-    assert "close_all" in COMMANDS
-    with pytest.raises(CommandError) as refused:
-        refuse_unavailable(request_of("close_all", subAccountId="a"))
-    assert refused.value.code is ErrorCode.NOT_AVAILABLE
-    assert not refused.value.code.retryable
 
 
 def test_a_close_finds_its_account_by_the_position() -> None:

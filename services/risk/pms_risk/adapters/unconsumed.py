@@ -11,22 +11,29 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from pms_common.contracts.bus.orders import PlaceOrder, order_work
+from pms_common.contracts.bus.orders import AmendOrder, OrderWork, PlaceOrder, order_work
 
 PAGE = 1_000
 
 
 async def approved(redis: "Redis", streams: Iterable[str]) -> list[PlaceOrder]:
     """Orders that the order service has not acknowledged."""
-    found = []
+    return [work for work in await _work(redis, streams) if isinstance(work, PlaceOrder)]
+
+
+async def amending(redis: "Redis", streams: Iterable[str]) -> list[AmendOrder]:
+    """Amendments that the order service has not acknowledged: it does once they have an outcome."""
+    return [work for work in await _work(redis, streams) if isinstance(work, AmendOrder)]
+
+
+async def _work(redis: "Redis", streams: Iterable[str]) -> list[OrderWork]:
+    found: list[OrderWork] = []
     for stream in streams:
         for data in (await unconsumed(redis, stream, "orders")).values():
             try:
-                work = order_work.decode(data)
+                found.append(order_work.decode(data))
             except msgspec.DecodeError:
                 continue  # not ours to judge: the order service sends it to the dead stream
-            if isinstance(work, PlaceOrder):
-                found.append(work)
     return found
 
 

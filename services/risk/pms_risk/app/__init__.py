@@ -2,7 +2,9 @@
 
 state         what all handlers look at; `specs` of the order service, readiness, gates
 approvals     an order put to the rules, reserved, and sent to the order service
-trading       trade, limit, validate; children: the same for orders of algos; sizing: quantities on the grid
+trading       trade, limit, validate; sets: scale, basket; children: the same for orders of algos
+sizing        quantities on the grid; first_prices: commands that wait for one
+amends        amend: new terms of a resting order
 closes        close, limit_close, close_all; closings: every close under way, whoever wants it; clearing: barriers,
               algos stopped and orders cancelled before all of an account is closed; algos_updates: the algos' answers
 waits         requests that risk ends itself; wait: the form of one; results: what their answers say

@@ -28,7 +28,8 @@ from pms_risk.domain.validator.trial import Trial
 class Ask:
     """An order as somebody wants it. `client_order_id` is given by algos and closes, made here for commands.
 
-    `asked_ms` is the time of the request's entry; what closes at market has none, for nothing overtakes it.
+    `seed` names the orders of a request that makes several. `asked_ms` is the time of the request's entry; what closes
+    at market has none, for nothing overtakes it. `lowers` says of an amendment that it asks for no more than before.
     """
 
     account: Account
@@ -45,11 +46,13 @@ class Ask:
     origin: Origin = "MANUAL"
     parent_id: str | None = None
     client_order_id: str = ""
+    seed: str = ""
     request_id: str = ""
     command: str = ""
     answer: bool = False
     expires_at_ms: int | None = None
     asked_ms: int = 0
+    lowers: bool = False
     lowest: Decimal | None = None
     highest: Decimal | None = None
 
@@ -88,7 +91,7 @@ class Approvals:
             quantity=ask.quantity,
             leverage=ask.leverage,
             price=ask.price,
-            reduce_only=ask.reduce_only,
+            reduce_only=ask.reduce_only or ask.lowers,
             mark=state.prices.fresh_mark(symbol, now_ms),
             pnl=fresh_pnl,
             marks=marks,
@@ -109,18 +112,22 @@ class Approvals:
 
     def prepare(self, ask: Ask) -> list[Approved]:
         """Put the order to the rules and reserve for it; it is not sent yet. Raises CommandError."""
-        if not ask.reduce_only:
+        equity = self.check(ask)
+        parts = split(ask.account, self._state.mode, ask.spec.symbol, ask.side, ask.quantity, ask.reduce_only)
+        bound = self.bound(ask)
+        now_ms = self._state.now_ms()
+        orders = [self._live(ask, part, child, bound, now_ms) for child, part in enumerate(parts)]
+        reserve(ask.account, orders, equity, self._state.taker_fee)
+        return [Approved(order, part.closes) for order, part in zip(orders, parts, strict=True)]
+
+    def check(self, ask: Ask) -> Decimal:
+        """Refuse what may not be, before anything is reserved; the equity to reserve against."""
+        if not ask.reduce_only and not ask.lowers:
             self._state.require_capacity()
         self._refuse_overtaken(ask)
         verdict, pnl = self.judge(ask)
         refuse(verdict)
-        parts = split(ask.account, self._state.mode, ask.spec.symbol, ask.side, ask.quantity, ask.reduce_only)
-        bound = self._bound(ask)
-        now_ms = self._state.now_ms()
-        orders = [self._live(ask, part, child, bound, now_ms) for child, part in enumerate(parts)]
-        equity = ask.account.cash + pnl if pnl is not None else ask.account.cash
-        reserve(ask.account, orders, equity, self._state.taker_fee)
-        return [Approved(order, part.closes) for order, part in zip(orders, parts, strict=True)]
+        return ask.account.cash + pnl if pnl is not None else ask.account.cash
 
     def send(self, ask: Ask, approved: list[Approved]) -> None:
         """Hand on what was prepared."""
@@ -146,7 +153,7 @@ class Approvals:
         small = mark is None or ask.quantity * mark < ask.spec.min_notional
         return small and abs(pooled) >= ask.quantity and (pooled > 0) == (ask.side == "SELL")
 
-    def _bound(self, ask: Ask) -> Decimal:
+    def bound(self, ask: Ask) -> Decimal:
         """Worst price for margin. What only closes needs no margin, so without a price its bound does not matter."""
         if ask.highest is not None:
             return ask.highest
@@ -160,7 +167,7 @@ class Approvals:
         account_id = ask.account.id
         return LiveOrder(
             client_order_id=ask.client_order_id
-            or ids.client_order_id(self._state.namespace, account_id, kind, ask.request_id, child),
+            or ids.client_order_id(self._state.namespace, account_id, kind, ask.seed or ask.request_id, child),
             account_id=account_id,
             symbol=ask.spec.symbol,
             leg=part.leg,

@@ -117,6 +117,10 @@ class Closings:
             if orders.reduce_only or (orders and side == CLOSING.get(leg)):
                 self._trim(orders, holding.closable(side), symbol)
 
+    def gives_way(self, client_order_id: str) -> bool:
+        """Whether an order was asked to give way to a close."""
+        return client_order_id in self._asked
+
     def cancel(self, order: LiveOrder, reason: str = GAVE_WAY) -> None:
         """Have an order cancelled."""
         self._asked[order.client_order_id] = ZERO

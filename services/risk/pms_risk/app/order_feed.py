@@ -96,6 +96,10 @@ class OrderFeed:
         else:
             self.book(update, entry)
 
+    def has_ended(self, client_order_id: str) -> bool:
+        """Whether an order is remembered as ended."""
+        return client_order_id in self._ended
+
     def skip(self, update: OrderUpdate, entry: Entry) -> None:
         """A fill that is in the books. Its events were published before it was committed."""
         account = self._state.books.accounts.get(update.order.account_id)
@@ -167,8 +171,15 @@ class OrderFeed:
             # an algo moves inside its approved range; a person's amend is reserved for anew
             bound = max(bound, view.price) if view.parent_id is not None else self._worst(view, view.price)
             live.price = view.price
+        quantity = view.quantity
+        if live.wished_quantity:
+            if _amend_ended(live, update):
+                live.wished_quantity = ZERO
+                bound = self._worst(view, view.price) if view.price is not None else bound
+            else:
+                quantity, bound = max(quantity, live.wished_quantity), max(bound, live.wished_bound)
         live.view, live.epoch = view, update.epoch
-        account.change_order(live, quantity=view.quantity, bound=bound, executed=view.executed_quantity)
+        account.change_order(live, quantity=quantity, bound=bound, executed=view.executed_quantity)
         return live
 
     def _worst(self, view: OrderView, price: Decimal) -> Decimal:
@@ -258,6 +269,13 @@ class OrderFeed:
     def _tell_positions(self, update: OrderUpdate, account: Account, booking: Booking, shot: AccountSnapshot) -> None:
         assert update.fill is not None
         self._events.positions(occasion_of(update, update.fill, booking), booking, account, shot)
+
+
+def _amend_ended(live: LiveOrder, update: OrderUpdate) -> bool:
+    """Whether the newest amendment of an order was carried out or refused."""
+    return update.cause == "amend_failed" or (
+        update.cause == "amended" and update.order.quantity == live.wished_quantity
+    )
 
 
 def _alarm(order: OrderView, booking: Booking) -> None:

@@ -3,9 +3,7 @@
 Owns how a command becomes an order: rounding down to the step, slippage bounds. Used by the command inlet.
 """
 
-from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
 
 from pms_common.answers import Answers
 from pms_common.contracts.bus.base import Side
@@ -13,17 +11,15 @@ from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.contracts.commands.orders import Limit, Trade, Validate
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import ComputedValues, ValidateDone
-from pms_common.inlet import CommandInlet, Request, Taken
+from pms_common.inlet import Request, Taken
 from pms_risk.app.approvals import Approvals, Approved, Ask
+from pms_risk.app.first_prices import Decide, FirstPrices
 from pms_risk.app.sizing import Sized, sized
 from pms_risk.app.state import RiskState
 from pms_risk.app.wait import FINAL_WAIT_MS, Outcome, Wait
 from pms_risk.app.waits import Waits
-from pms_risk.app.watching import Watching
 from pms_risk.domain.plan import slippage_limit
 from pms_risk.domain.snapshot import shown
-
-Decide = Callable[[Request], None]
 
 
 class Trading:
@@ -34,16 +30,14 @@ class Trading:
         state: RiskState,
         approvals: Approvals,
         waits: Waits,
-        watching: Watching,
+        first_prices: FirstPrices,
         answers: Answers,
-        inlet: CommandInlet,
     ) -> None:
         self._state = state
         self._approvals = approvals
         self._waits = waits
-        self._watching = watching
+        self._first_prices = first_prices
         self._answers = answers
-        self._inlet = inlet
 
     # -- trade, limit, validate
 
@@ -51,19 +45,19 @@ class Trading:
         """A market order; with a slippage bound an IOC order at it."""
         command = request.command
         assert isinstance(command, Trade)
-        return self._when_priced(request, command.symbol, command.reduce_only, self._trade)
+        return self._decide(request, command.symbol, command.reduce_only, self._trade)
 
     def limit(self, request: Request) -> Taken:
         """A limit order."""
         command = request.command
         assert isinstance(command, Limit)
-        return self._when_priced(request, command.symbol, command.reduce_only, self._limit)
+        return self._decide(request, command.symbol, command.reduce_only, self._limit)
 
     def validate(self, request: Request) -> Taken:
         """Everything a trade is checked for."""
         command = request.command
         assert isinstance(command, Validate)
-        return self._when_priced(request, command.symbol, command.reduce_only, self._validate)
+        return self._decide(request, command.symbol, command.reduce_only, self._validate)
 
     def _trade(self, request: Request) -> None:
         command = request.command
@@ -141,22 +135,9 @@ class Trading:
 
     # -- what all share
 
-    def _when_priced(self, request: Request, symbol: str, reduce_only: bool, decide: Decide) -> Taken:
-        """Decide now, or as soon as the first price of a symbol nobody watched has come."""
-        if not reduce_only and self._watching.wait_for_price(symbol, partial(self._resume, request, decide)):
-            return Taken.LATER
-        decide(request)
-        return Taken.NOW
-
-    def _resume(self, request: Request, decide: Decide) -> None:
-        """Decide a request that has waited for a price."""
-        self._inlet.acknowledge(request)
-        try:
-            if request.expires_at_ms is not None and self._state.now_ms() > request.expires_at_ms:
-                raise CommandError(ErrorCode.EXPIRED_COMMAND)
-            decide(request)
-        except CommandError as error:
-            self._answers.fail(request.request_id, request.account_id, request.type, error)
+    def _decide(self, request: Request, symbol: str, reduce_only: bool, decide: Decide) -> Taken:
+        """What only reduces waits for no price."""
+        return self._first_prices.decide(request, () if reduce_only else (symbol,), decide)
 
     def _place(self, request: Request, ask: Ask, size: Sized) -> None:
         warnings = (*request.warnings, *size.warnings)
@@ -183,11 +164,6 @@ class Trading:
             warnings=warnings,
             flipped=flips,
         )
-
-
-def refuse_unavailable(request: Request) -> Taken:
-    """Commands of the contract that this version does not offer: nobody is left without an answer."""
-    raise CommandError(ErrorCode.NOT_AVAILABLE, f"{request.type} is not available in this version")
 
 
 def _flips(ask: Ask) -> bool:

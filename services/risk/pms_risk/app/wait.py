@@ -32,6 +32,7 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
     error: str | None = None
     item: str = ""
     cancels: bool = False
+    cause: str = ""
 
     @property
     def final(self) -> bool:
@@ -59,6 +60,28 @@ class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
     taken_profit: Decimal = ZERO
 
 
+class Amendment(msgspec.Struct, kw_only=True):
+    """New terms of an order; `successor` is what is placed instead where it cannot be amended.
+
+    `superseded`: newer terms were asked for meanwhile, so any will do.
+    """
+
+    order_id: str
+    successor: str
+    price: Decimal
+    quantity: Decimal
+    superseded: bool = False
+
+    def holds(self, outcome: Outcome) -> bool:
+        """Whether the order has the terms."""
+        view = outcome.view
+        if view is None or view.state == "amending":
+            return False
+        return (view.price, view.quantity) == (self.price, self.quantity) or (
+            self.superseded and outcome.cause == "amended"
+        )
+
+
 class Wait(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A request and its orders. `given_account` is the account as the sender gave it, under which it is marked."""
 
@@ -73,6 +96,7 @@ class Wait(msgspec.Struct, kw_only=True, omit_defaults=True):
     warnings: tuple[str, ...] = ()
     flipped: bool = False
     label: str = ""
+    amends: Amendment | None = None
 
     @property
     def name(self) -> str:
@@ -82,8 +106,29 @@ class Wait(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def over(self) -> bool:
         """Whether what it waits for has happened."""
+        if self.amends is not None:
+            return self._amended(self.amends)
         if any(item.open for item in self.items.values()):
             return False
         if self.until == "final":
             return all(outcome.final for outcome in self.orders.values())
         return all(outcome.view is not None and outcome.view.state not in UNDECIDED for outcome in self.orders.values())
+
+    def _amended(self, amends: Amendment) -> bool:
+        if self.orders[amends.order_id].cause == "amend_failed":
+            return True
+        standing = self.standing(amends)
+        if standing is None:
+            return self.orders[amends.order_id].final
+        return (
+            standing.final
+            if self.until == "final"
+            else standing.view is not None and (standing.view.state not in UNDECIDED)
+        )
+
+    def standing(self, amends: Amendment) -> Outcome | None:
+        """The order that has the new terms: the one that was amended, or what was placed instead."""
+        old, new = self.orders[amends.order_id], self.orders[amends.successor]
+        if old.final and new.view is not None:
+            return new
+        return old if amends.holds(old) else None

@@ -48,6 +48,17 @@ class Waits:
             self._remember(_decode(value))
         return list(self._by_order)
 
+    def any_of(self, account_id: str, command: str) -> bool:
+        """Whether a command of this type is waited for on behalf of an account."""
+        return any(wait.account_id == account_id and wait.command == command for wait in self._all.values())
+
+    def supersede(self, client_order_id: str) -> None:
+        """Newer terms are asked for: who waits for older ones is content with any."""
+        for wait in self._by_order.get(client_order_id, ()):
+            if wait.amends is not None:
+                wait.amends.superseded = True
+                self._keep(wait)
+
     def outcomes(self, client_order_id: str) -> list[Outcome]:
         """What is known of an order, in each request that waits for it."""
         return [wait.orders[client_order_id] for wait in self._by_order.get(client_order_id, ())]
@@ -95,6 +106,7 @@ class Waits:
     def _progress(self, wait: Wait, outcome: Outcome, update: OrderUpdate, booking: Booking | None) -> None:
         if outcome.view is None or (update.epoch, update.order.version) >= (outcome.epoch, outcome.view.version):
             outcome.view, outcome.epoch = update.order, update.epoch
+        outcome.cause = update.cause
         outcome.error_code, outcome.error = update.error_code or outcome.error_code, update.error or outcome.error
         if booking is not None and update.fill is not None:
             outcome.commission += update.fill.commission if update.fill.commission_asset == "USDT" else ZERO

@@ -16,7 +16,8 @@ class LiveOrder:
 
     `bound` is the worst price for margin: the limit price, the market bound, or the highest price an algo declared.
     `view` is the order service's last word, in its `epoch`; None while the order service has not spoken.
-    `placed` tells whether the world has been told that the exchange has it.
+    `placed` tells whether the world has been told that the exchange has it. `wished_*` is what an amendment asks for
+    that has no outcome yet (0: none does): the larger is reserved until then.
     """
 
     client_order_id: str
@@ -37,6 +38,8 @@ class LiveOrder:
     view: OrderView | None = None
     epoch: int = 0
     placed: bool = False
+    wished_quantity: Decimal = Decimal(0)
+    wished_bound: Decimal = Decimal(0)
 
     @property
     def closes_now(self) -> bool:

@@ -40,16 +40,9 @@ def split(
     if mode == "hedge":
         return _split_over_legs(account, symbol, side, quantity, reduce_only)
     holding = account.holding(symbol, "BOTH")
+    claim(holding, side, quantity, reduce_only)
     if reduce_only:
-        _claim(holding, side, quantity)
         return [Part("BOTH", quantity, True)]
-    room = holding.room(side)
-    if room is not None and quantity > room:
-        raise CommandError(
-            ErrorCode.RISK_REJECTED,
-            f"Reduce-only orders claim the position: at most {max(room, ZERO)} more can be closed, cancel them first",
-            field="quantity",
-        )
     closes = holding.closable(side) >= quantity and bool(holding.position)
     return [Part("BOTH", quantity, closes)]
 
@@ -66,6 +59,20 @@ def _split_over_legs(account: Account, symbol: str, side: Side, quantity: Decima
     if quantity > closing:
         parts.append(Part(own, quantity - closing, False))
     return parts
+
+
+def claim(holding: Holding, side: Side, quantity: Decimal, reduce_only: bool) -> None:
+    """Refuse an order on (symbol, leg) that would claim closing quantity which others have claimed."""
+    if reduce_only:
+        _claim(holding, side, quantity)
+        return
+    room = holding.room(side)
+    if room is not None and quantity > room:
+        raise CommandError(
+            ErrorCode.RISK_REJECTED,
+            f"Reduce-only orders claim the position: at most {max(room, ZERO)} more can be closed, cancel them first",
+            field="quantity",
+        )
 
 
 def _claim(holding: Holding, side: Side, quantity: Decimal) -> None:
