@@ -68,7 +68,7 @@ async def wire(life: Lifecycle) -> None:
     cursors = PgCursorStore(database, "algos")
     told = bus.consumer("algos", handlers, cursors=cursors)
     routes = commands.routes()
-    asked = bus.consumer("algos", routes, cursors=cursors, public=routes.keys(), dead=inlet.bury)
+    asked = bus.consumer("algos", routes, cursors=cursors, public=routes.keys(), dead=inlet.bury, room=journal)
 
     async def take_commands() -> None:
         await looked_up.wait()

@@ -160,7 +160,7 @@ async def wire(life: Lifecycle) -> None:
         names.cmd("cancel_all"): inlet.route("cancel_all", cancels.cancel_all),
     }
     # The bound on what is unacknowledged is each consumer's own: while the journal is away, changes that fill theirs
-    # must not shut out cancels and closes.
+    # must not shut out cancels and closes, which are read even where the journal is full of what can wait.
     urgent = bus.consumer(
         SERVICE,
         {names.urgent(SERVICE): intake.work, **commands, names.op("trading_state"): intake.trading_state},
@@ -179,6 +179,7 @@ async def wire(life: Lifecycle) -> None:
         cursors=PgCursorStore(engine, SERVICE),
         dead=inlet.bury,
         part=WORK,
+        room=journal,
     )
 
     reconciler.known_ms = await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))

@@ -201,6 +201,7 @@ class _Service:
             cursors=self.cursors,
             public=public.keys() | operators.keys(),
             dead=self.inlet.bury,
+            room=self.journal,
         )
         self._read(taken, "commands")
 

@@ -14,7 +14,6 @@ from pms_cli.embedded import start_postgres
 from pms_common.db import (
     FencedError,
     GroupCommit,
-    JournalFullError,
     JournalStoppedError,
     PgCursorStore,
     Statement,
@@ -150,12 +149,19 @@ async def test_who_waits_for_a_writer_that_ends_is_told(database: str) -> None:
             await waiting
 
 
-async def test_the_bound_holds(database: str) -> None:
-    journal = GroupCommit(database, "orders", 1, [FILLS], max_rows=3)
-    for n in range(3):
-        journal.add(FILLS, (n, None))
-    with pytest.raises(JournalFullError, match="3 rows wait for the journal of orders"):
-        journal.add(FILLS, (4, None))
+async def test_a_full_journal_takes_what_has_happened_and_tells_when_it_has_room_again(database: str) -> None:
+    async with _running(database, max_rows=3) as (journal, _):
+        told: list[bool] = []
+        journal.on_room.append(lambda: told.append(journal.has_room()))
+        assert journal.has_room()
+        for n in range(5):
+            journal.add(FILLS, (n, None))
+        assert not journal.has_room() and journal.depth == 5
+        await journal.flush()
+        assert journal.has_room() and told == [True]
+        journal.add(FILLS, (5, None))
+        await journal.flush()
+        assert told == [True], "it was not full"
 
 
 async def test_an_unregistered_statement_is_refused(database: str) -> None:

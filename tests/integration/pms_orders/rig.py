@@ -17,6 +17,7 @@ from pms_common.contracts.bus.base import Message, encode
 from pms_common.contracts.bus.orders import AmendOrder, OrderUpdate, PlaceOrder
 from pms_common.contracts.bus.streams import orders_updates
 from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.db.group_commit import MAX_ROWS
 from pms_common.inlet import CommandInlet
 from pms_common.marks import Marks
 from pms_common.names import Names
@@ -45,6 +46,7 @@ from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.rate import Budget
 from pms_orders.domain.reducer import depart
 from pms_orders.domain.tracker import OrderTracker
+from pms_orders.main import URGENT, WORK
 
 SERVICE = "orders"
 WAIT_S = 10.0
@@ -57,6 +59,7 @@ class Rig:
         self.names, self.redis_url, self.database = names, redis_url, database
         self.engine = create_engine(database, SERVICE)
         self.incarnation = "first"
+        self.max_rows = MAX_ROWS
         self.lost: list[int] = []
         self.compared: list[tuple[tuple[str, ...], int]] = []
         self._tasks: list[asyncio.Task[Any]] = []
@@ -69,7 +72,8 @@ class Rig:
         epoch = await take_epoch(self.engine, SERVICE)
         pending = await adopt(self.engine, "native")
         shared = (pending.statement,) if pending else ()
-        self.commits = GroupCommit(self.database, SERVICE, epoch, (*STATEMENTS, *shared))
+        statements = (*STATEMENTS, *shared)
+        self.commits = GroupCommit(self.database, SERVICE, epoch, statements, max_rows=self.max_rows)
         self.writing = self.spawn(self.commits.run(), "journal")
         self.journal = Journal(self.commits, pending)
         self.updates = UpdatesWriter(self.bus.outbox, self.names.updates(SERVICE), epoch)
@@ -108,18 +112,22 @@ class Rig:
         self.cancels = Cancels(
             self.manager, self.gates, self.inlet, self.answers, self.journal, self.marks, self.engine, self.spawn
         )
-        handlers = {
+        urgent = {
             self.names.urgent(SERVICE): intake.work,
-            self.names.changes(SERVICE): intake.work,
-            self.names.requests(SERVICE): intake.work,
             self.names.cmd("cancel"): self.inlet.route("cancel", self.cancels.cancel),
             self.names.cmd("cancel_all"): self.inlet.route("cancel_all", self.cancels.cancel_all),
             self.names.op("trading_state"): intake.trading_state,
+        }
+        work = {
+            self.names.changes(SERVICE): intake.work,
+            self.names.requests(SERVICE): intake.work,
             self.names.queries(SERVICE): self.snapshots.query,
         }
-        self._streams = list(handlers)
-        self.spawn(self.bus.consumer(SERVICE, handlers).run(), "consumer")
-        await self.until(lambda: self._ready.get(f"consumer:{SERVICE}"))
+        self._streams = [*urgent, *work]
+        reads = self.bus.consumer(SERVICE, work, part=WORK, room=self.journal)
+        for consumer in (self.bus.consumer(SERVICE, urgent, part=URGENT), reads):
+            self.spawn(consumer.run(), "consumer")
+        await self.until(lambda: all(self._ready.get(f"consumer:{part}") for part in (URGENT, WORK)))
 
     def _snapshots(self) -> Snapshots:
         self.retelling = Retelling(

@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy.engine import make_url
+from tests.integration.pms_orders.conftest import empty
 from tests.integration.pms_orders.desk import Desk, Simulator
+from tests.integration.pms_orders.rig import SERVICE, Rig
+from tests.integration.pms_orders.test_journal import rows
+from tests.unit.pms_orders.orders import place, trade
 
 from pms_cli.embedded import free_port
 from pms_common.bus.consumer import MAX_UNACKED
+from pms_common.clock import now_ms
 from pms_common.contracts.bus.base import encode
-from pms_common.contracts.bus.orders import CancelOrder
+from pms_common.contracts.bus.orders import CancelOrder, OrderUpdate
 from pms_common.names import Names
 
 
@@ -100,3 +105,62 @@ async def test_r18_what_fills_the_changes_while_the_journal_is_away_shuts_no_can
     await far_desk.until_state(order, "cancelled", seconds=5)
     await line.mend()
     await far_desk.drained()
+
+
+MAX_ROWS = 40
+
+
+@pytest.fixture
+async def far_rig(names: Names, redis_url: str, database: str, line: Line) -> AsyncIterator[Rig]:
+    """The order service without an exchange, its database at the end of the line, and a journal that is soon full."""
+    await empty(database)
+    await line.mend()
+    made = Rig(names, redis_url, line.url)
+    made.max_rows = MAX_ROWS
+    await made.start()
+    yield made
+    await made.kill()
+
+
+async def test_a_full_journal_leaves_what_can_wait_in_its_stream_and_loses_no_execution(
+    far_rig: Rig, line: Line
+) -> None:
+    rig, asked = far_rig, 3 * MAX_ROWS
+    orders = [await rig.accepted(f"PMS_a_LMT_{n}", number=10 + n, quantity="10") for n in range(5)]
+    await rig.journal.flush()
+    await line.cut()
+    stream = rig.names.requests(SERVICE)
+    for n in range(asked):
+        await rig.ask(stream, place(f"PMS_a_WAIT_{n}", approved_ms=now_ms()))
+        await asyncio.sleep(0)
+    await rig.until(lambda: not rig.journal.has_room())
+    taken = await settled(rig, stream)
+    assert MAX_ROWS / 2 < taken < asked, "it went on reading"
+    for order in orders:  # the exchange goes on
+        executed = [trade(n, "2", str(2 * n)) for n in range(1, 6)]
+        for said in executed:
+            said.client_order_id, said.exchange_order_id = order.client_order_id, order.exchange_order_id or 0
+        rig.manager.report(executed)
+    assert rig.commits.depth > MAX_ROWS and {order.executed for order in orders} == {orders[0].quantity}
+    told = [update for update in await rig.told() if isinstance(update, OrderUpdate) and update.fill is not None]
+    assert len(told) == 25, "executions are told, whatever the journal does"
+    waiting = place("PMS_a_WAIT_0")
+    cancel = CancelOrder(client_order_id=waiting.client_order_id, account_id="a", symbol=waiting.symbol)
+    await rig.ask(rig.names.urgent(SERVICE), cancel)
+    cancelled = rig.tracker.find(waiting.client_order_id)
+    assert cancelled is not None
+    await rig.until(lambda: cancelled.status == "cancelled")
+    await line.mend()
+    await rig.until(lambda: rig.tracker.find(f"PMS_a_WAIT_{asked - 1}"))
+    await rig.drained()
+    assert await rows(rig, "SELECT count(*) FROM pms_orders.orders") == [(asked + len(orders),)]
+    assert await rows(rig, "SELECT count(*) FROM pms_orders.fills") == [(25,)]
+
+
+async def settled(rig: Rig, stream: str) -> int:
+    """How many entries were handed out, once that does not change any more."""
+    known = -1
+    while (pending := int((await rig.bus.redis.xpending(stream, SERVICE))["pending"])) != known:
+        known = pending
+        await asyncio.sleep(0.5)
+    return known

@@ -11,7 +11,7 @@ from functools import partial
 import redis.asyncio
 
 from pms_common.bus import url as urls
-from pms_common.bus.consumer import MAX_UNACKED, Consumer
+from pms_common.bus.consumer import MAX_UNACKED, Consumer, Room
 from pms_common.bus.cursors import CursorStore
 from pms_common.bus.dial import close_client, dial, library_client
 from pms_common.bus.handling import Handler, OnDead
@@ -92,11 +92,12 @@ class Bus:
         dead: OnDead | None = None,
         max_unacked: int = MAX_UNACKED,
         part: str = "",
+        room: Room | None = None,
     ) -> Consumer:
         """A consumer of `handlers`' streams. `public` are those with limited tries; `dead` answers what is given up.
 
         Streams that must not shut each other out by `max_unacked` take a consumer each, told apart in the service's
-        readiness by `part`.
+        readiness by `part`. While `room` has none nothing more is read.
         """
         return Consumer(
             group,
@@ -114,6 +115,7 @@ class Bus:
             max_unacked=max_unacked,
             part=part,
             may_begin=self._may_read,
+            room=room,
         )
 
     def ticks_writer(self, stream: str) -> TicksWriter:

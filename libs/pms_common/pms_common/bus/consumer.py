@@ -6,6 +6,7 @@ pending entries. Used by every service through `Bus.consumer`.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Set
+from typing import Protocol
 
 from pms_common.bus.cursors import CursorStore
 from pms_common.bus.dial import Dial
@@ -25,6 +26,17 @@ MAX_UNACKED = 10_000
 SAVE_CURSORS_S = 1.0
 LOAD_AGAIN_S = 0.5
 UNBLOCK_EVERY_S = 0.05
+
+
+class Room(Protocol):
+    """Where what is read leads to, and which can have too much of it: a journal."""
+
+    on_room: list[Callable[[], None]]
+    """Called when it has room again."""
+
+    def has_room(self) -> bool:
+        """Whether more may be read."""
+
 
 Unblock = Callable[[int], Awaitable[object]]
 
@@ -54,9 +66,10 @@ class Consumer:
         max_unacked: int = MAX_UNACKED,
         part: str = "",
         may_begin: Callable[[], bool] = lambda: True,
+        room: Room | None = None,
     ) -> None:
         self.group = group
-        self._may_begin = may_begin
+        self._may_begin, self._leads_to = may_begin, room
         self._part = f"consumer:{part or group}"
         self.role = role
         self.stopping = False
@@ -77,7 +90,8 @@ class Consumer:
         self._readers = self._make_readers()
         self._not_reading = dict.fromkeys(self._readers, "starting")
         self._tasks: dict[Reader, asyncio.Task[None]] = {}
-        outbox.on_room.append(self._resume)
+        for on_room in (outbox.on_room, *([room.on_room] if room is not None else [])):
+            on_room.append(self._resume)
 
     @property
     def unacked(self) -> int:
@@ -118,8 +132,9 @@ class Consumer:
     # -- for readers
 
     def may_read(self, coming: int = 0) -> bool:
-        """Whether there is room for more entries beside `coming` ones, here and in the outbox, and we may have them."""
-        if self._unacked + coming < self._max_unacked and not self._outbox.full and self._may_begin():
+        """Whether there is room for more entries beside `coming` ones, wherever they lead, and we may have them."""
+        here = self._unacked + coming < self._max_unacked and not self._outbox.full
+        if here and self._may_begin() and (self._leads_to is None or self._leads_to.has_room()):
             return True
         self._waiting = True
         self._room.clear()

@@ -11,12 +11,11 @@ Owns how the database is reached and how a journal is written. Never owns a tabl
 from pms_common.db.cursors import PgCursorStore
 from pms_common.db.engine import connect, create_engine
 from pms_common.db.epochs import FencedError, take_epoch
-from pms_common.db.group_commit import GroupCommit, JournalFullError, JournalStoppedError, Statement
+from pms_common.db.group_commit import GroupCommit, JournalStoppedError, Statement
 
 __all__ = [
     "FencedError",
     "GroupCommit",
-    "JournalFullError",
     "JournalStoppedError",
     "PgCursorStore",
     "Statement",

@@ -1,8 +1,8 @@
 """The journal writer off the hot path: rows gathered while a transaction runs are committed together in the next.
 
 Owns the order (rows, and callbacks after their commit), the fence (each transaction checks the writer's epoch) and the
-retry. Never drops a row, never commits one twice: the batch number in `pms_meta.epochs` tells whether a commit whose
-answer was lost took place. Used by the services that journal (orders, risk, algos, gateway).
+retry. Never drops or refuses a row, never commits one twice: the batch number in `pms_meta.epochs` tells whether a
+commit whose answer was lost took place. Used by the services that journal (orders, risk, algos, gateway).
 """
 
 import asyncio
@@ -27,6 +27,7 @@ GATHER_S = 0.01
 """Nobody waits for the journal, so a batch gathers this long: at most 100 transactions a second, at any load."""
 BATCH_ROWS = 5_000
 MAX_ROWS = 200_000
+"""From how many on it is full: what can wait elsewhere is not to be taken on. A row takes about 1 kB."""
 BACKOFF_S = (0.05, 2.0)
 
 _TRANSIENT = (
@@ -52,10 +53,6 @@ _rows = metrics.counter("journal_rows", "Rows committed")
 _retries = metrics.counter("journal_retries", "Commits tried again after a database error")
 _left_out = metrics.counter("journal_rows_left_out", "Rows that a table of the JS application did not take")
 _commit_seconds = metrics.histogram("journal_commit_seconds", "Duration of a journal transaction")
-
-
-class JournalFullError(Exception):
-    """More rows wait than the bound allows: the caller took on more than `max_unacked` of its consumer."""
 
 
 class JournalStoppedError(Exception):
@@ -143,6 +140,8 @@ class GroupCommit:
         self._connection: Any = None
         self._running = False
         self._flushing: set[asyncio.Future[None]] = set()
+        self.on_room: list[Callable[[], None]] = []
+        """Called when it is not full any more."""
         _lag.set_function(lambda: self.lag_seconds)
         _depth.set_function(lambda: self.depth)
 
@@ -151,6 +150,10 @@ class GroupCommit:
         """Rows added and not committed."""
         return self._depth
 
+    def has_room(self) -> bool:
+        """Whether more may be taken on. What has happened is to be added all the same: it cannot wait elsewhere."""
+        return self._depth < self._max_rows
+
     @property
     def lag_seconds(self) -> float:
         """Age of the oldest row or callback that is not committed; 0 when there is none."""
@@ -158,25 +161,19 @@ class GroupCommit:
         return time.monotonic() - since if since else 0.0
 
     def add(self, statement: Statement, row: tuple[Any, ...]) -> None:
-        """Have `row` written by `statement`. Raises `JournalFullError` at the bound."""
-        self._refuse_where_full()
+        """Have `row` written by `statement`."""
         batch = self._open()
         self._rows_of(batch, statement).append(row)
         batch.count += 1
         self._depth += 1
 
     def add_together(self, rows: Sequence[tuple[Statement, tuple[Any, ...]]]) -> None:
-        """Have these rows written in one transaction, whatever its size. Raises `JournalFullError` at the bound."""
-        self._refuse_where_full()
+        """Have these rows written in one transaction, whatever its size."""
         batch = self._open()
         for statement, row in rows:
             self._rows_of(batch, statement).append(row)
         batch.count += len(rows)
         self._depth += len(rows)
-
-    def _refuse_where_full(self) -> None:
-        if self._depth >= self._max_rows:
-            raise JournalFullError(f"{self._depth} rows wait for the journal of {self._service}")
 
     def _rows_of(self, batch: _Batch, statement: Statement) -> list[tuple[Any, ...]]:
         written = batch.rows.get(statement)
@@ -252,9 +249,13 @@ class GroupCommit:
         if not self._queue[0].since:
             self._wake.clear()
             self._hurry.clear()
+        full = not self.has_room()
         self._depth -= batch.count
         for callback in batch.callbacks:
             callback()
+        if full and self.has_room():
+            for callback in self.on_room:
+                callback()
 
     async def _commit_at_last(self, batch: _Batch) -> None:
         pause = BACKOFF_S[0]

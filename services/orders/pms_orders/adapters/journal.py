@@ -128,8 +128,8 @@ class Journal:
         self._epoch = commits.epoch
         self._clock_ms = clock_ms
         self._n = 0
-        self.then = commits.then
-        self.flush = commits.flush
+        self.then, self.flush = commits.then, commits.flush
+        self.has_room, self.on_room = commits.has_room, commits.on_room
 
     @property
     def lag_s(self) -> float:

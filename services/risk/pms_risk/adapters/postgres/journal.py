@@ -33,6 +33,7 @@ class Journal:
 
     def __init__(self, commit: GroupCommit, outbox: Outbox) -> None:
         self._commit = commit
+        self.has_room, self.on_room = commit.has_room, commit.on_room
         self._outbox = outbox
         self._waiting: list[tuple[Statement, tuple[Any, ...]] | Callable[[], None]] = []
         self._wake = asyncio.Event()
