@@ -28,6 +28,7 @@ never sends an order twice: an unknown outcome is asked for under its client ord
                         what others do on the account; who owns an id; funding rates; the watch over the settings
     app/publisher, snapshots, retelling, account, readiness
                         what is told to others, and told again
+    app/missing         the alarm about executions that the exchange does not list
     app/told            what the last writer told and did not live to journal
     app/intake, cancels bus handlers: work and operators; the public commands
     app/startup         what has to be known before work begins

@@ -42,6 +42,7 @@ from pms_orders.app.foreign import ForeignOrders
 from pms_orders.app.fundings import Fundings
 from pms_orders.app.intake import Intake
 from pms_orders.app.manager import OrderManager
+from pms_orders.app.missing import MissingExecutions, alarms
 from pms_orders.app.outcomes import Outcomes
 from pms_orders.app.owners import Owners
 from pms_orders.app.publisher import Publisher
@@ -199,7 +200,7 @@ async def wire(life: Lifecycle) -> None:
         retelling=retelling,
         configuration=_configuration(life, rest, rules, readiness, session),
     )
-    life.spawn(_tick(manager, socket, journal, readiness), "tick")
+    life.spawn(_tick(manager, socket, journal, readiness, MissingExecutions(bus.outbox, alarms(names))), "tick")
     _keep(life, bus, names, engine)
     _read(life, session, lease, urgent, work)
 
@@ -376,11 +377,14 @@ async def _consume(life: Lifecycle, consumer: Consumer, session: Session, held: 
     await consumer.run()
 
 
-async def _tick(manager: OrderManager, socket: TradingSocket, journal: Journal, readiness: Readiness) -> None:
+async def _tick(
+    manager: OrderManager, socket: TradingSocket, journal: Journal, readiness: Readiness, missing: MissingExecutions
+) -> None:
     while True:
         await asyncio.sleep(TICK_S)
         socket.give_up_old()
         manager.tick()
+        missing.look((case.order for case in manager.cases), monotonic_ms())
         current = journal.lag_s < MAX_JOURNAL_LAG_S
         readiness.set("journal_current", current, "" if current else "the journal is more than 5 s behind")
 

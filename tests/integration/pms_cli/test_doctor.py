@@ -17,12 +17,14 @@ from pms_cli import migrate
 from pms_cli.embedded import free_port, start_valkey
 from pms_cli.health import Finding, examine
 from pms_cli.health.leases import examine_leases
+from pms_cli.health.orders import examine_orders
 from pms_cli.health.servers import examine_redis
 from pms_cli.system.place import Place
 from pms_common.lease import Lease
 from pms_common.names import Names
 from pms_common.settings import Settings
 from pms_common.topology import topology
+from pms_orders.app.missing import alarms
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,34 @@ async def test_it_finds_a_redis_that_would_evict(tmp_path: Path) -> None:
         assert [finding.what for finding in findings if finding.state == "warn"] == ["redis durability"]
     finally:
         server.stop()
+
+
+async def test_it_finds_a_master_that_would_write_without_its_replicas(tmp_path: Path) -> None:
+    """A master that is cut off from its replicas must not confirm a leader who has a successor."""
+    master, replica = start_valkey(tmp_path / "master"), start_valkey(tmp_path / "replica")
+    try:
+        async with aioredis.Redis.from_url(master.url) as client, aioredis.Redis.from_url(replica.url) as follower:
+            await follower.execute_command("REPLICAOF", "127.0.0.1", str(master.port))
+            async with asyncio.timeout(30):
+                while not (await client.info("replication"))["connected_slaves"]:  # noqa: ASYNC110 (Redis is asked)
+                    await asyncio.sleep(0.05)
+            (found,) = [finding for finding in await examine_redis(master.url) if finding.what == "redis replicas"]
+            assert found.state == "warn" and "min-replicas-to-write 1" in found.advice
+            await client.config_set("min-replicas-to-write", 1)
+            await client.config_set("min-replicas-max-lag", 1)
+            (found,) = [finding for finding in await examine_redis(master.url) if finding.what == "redis replicas"]
+            assert found.state == "ok"
+    finally:
+        replica.stop()
+        master.stop()
+
+
+async def test_it_shows_an_order_whose_executions_are_missing(redis_url: str, names: Names) -> None:
+    async with aioredis.Redis.from_url(redis_url) as client:
+        await client.hset(alarms(names), "PMS_a_LMT_1", "BTCUSDT order 7: filled, 2 of 5 executed without a trade")
+    (finding,) = await examine_orders(redis_url, names)
+    assert (finding.state, finding.what) == ("wrong", "order PMS_a_LMT_1")
+    assert "docs/operations.md" in finding.advice
 
 
 async def test_it_names_who_leads_and_which_role_nobody_does(redis_url: str, names: Names) -> None:

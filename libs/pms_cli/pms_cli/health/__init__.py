@@ -4,6 +4,7 @@
 - `servers`: Redis and PostgreSQL
 - `streams`: streams and their consumer groups
 - `leases`: which process leads each role
+- `orders`: orders that cannot end
 - `exchange`: reachability, clock, symbols, keys, position mode
 """
 
@@ -12,6 +13,7 @@ import asyncio
 from pms_cli.health.exchange import examine_exchange
 from pms_cli.health.finding import Finding
 from pms_cli.health.leases import examine_leases
+from pms_cli.health.orders import examine_orders
 from pms_cli.health.servers import examine_database, examine_redis
 from pms_cli.health.streams import examine_streams
 from pms_cli.system.place import Place
@@ -28,6 +30,7 @@ async def examine(settings: Settings, place: Place) -> list[Finding]:
         examine_exchange(settings, place.simulator),
         examine_streams(place.redis, place.names),
         examine_leases(place.redis, place.names),
+        examine_orders(place.redis, place.names),
     )
     first = Finding("ok", "settings", f"environment {settings.binance_env}, namespace {settings.namespace}")
     return [first, *(finding for group in groups for finding in group)]

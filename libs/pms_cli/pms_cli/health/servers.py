@@ -1,10 +1,10 @@
 """Are Redis and PostgreSQL there, new enough and set as they have to be?"""
 
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import redis.asyncio as aioredis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from pms_cli import migrate
 from pms_cli.health.finding import Finding
@@ -15,10 +15,11 @@ OLDEST_POSTGRES = 14
 
 
 async def examine_redis(url: str) -> list[Finding]:
-    """Reachability, version, eviction, durability."""
+    """Reachability, version, eviction, durability, replicas."""
     try:
         async with aioredis.Redis.from_url(url, decode_responses=True) as client:
             info: dict[str, Any] = await client.info()
+            replicated = await _replicated(client, info)
     except (RedisError, OSError) as error:
         return [Finding("wrong", "redis", str(error), "start it, or set PMS_REDIS_URL")]
     version = str(info["redis_version"])
@@ -33,7 +34,24 @@ async def examine_redis(url: str) -> list[Finding]:
     if not info.get("aof_enabled"):
         advice = "CONFIG SET appendonly yes: without it a restart loses what is not acknowledged"
         findings.append(Finding("warn", "redis durability", "no AOF", advice))
-    return findings
+    return findings + replicated
+
+
+async def _replicated(client: "aioredis.Redis", info: dict[str, Any]) -> list[Finding]:
+    """Whether a master that is cut off from its replicas stops writing: see docs/operations.md, leases."""
+    replicas = int(info.get("connected_slaves", 0))
+    if info.get("role") != "master" or not replicas:
+        return []
+    try:
+        wanted = cast("dict[str, str]", await client.config_get("min-replicas-*"))
+    except ResponseError:
+        advice = "make sure of min-replicas-to-write 1 and min-replicas-max-lag 1"
+        return [Finding("warn", "redis replicas", f"{replicas}; CONFIG may not be read", advice)]
+    if int(wanted["min-replicas-to-write"]) and int(wanted["min-replicas-max-lag"]) == 1:
+        return [Finding("ok", "redis replicas", f"{replicas}, and no write without one")]
+    detail = ", ".join(f"{name} {value}" for name, value in sorted(wanted.items()))
+    advice = "CONFIG SET min-replicas-to-write 1 min-replicas-max-lag 1: else two masters may confirm two leaders"
+    return [Finding("warn", "redis replicas", f"{replicas}; {detail}", advice)]
 
 
 async def examine_database(url: str) -> list[Finding]:
