@@ -8,7 +8,8 @@ decides.
     domain     pure decisions and bookkeeping
       position execution holding account   what one account has, and what its live orders may come to need
       ledger house books reconciliation    cash with causes, the pool's books, and whether they equal the exchange
-      booking takeover fills orders rules gates   plain facts: a deal booked, keys seen, live orders, limits, states
+      booking takeover fills orders        plain facts: a deal booked, keys seen, live orders
+      rules gates activity                 limits, states, and what an account did lately
       plan reserve closing barriers validator   a wish, put to the rules, split, reserved; who gives way to a close
       math prices snapshot                 formulas, marks, what is shown
       maintenance evaluation liquidation   maintenance margin, where an account stands, whom to liquidate and how

@@ -126,6 +126,7 @@ class _Service:
         self.clearing = Clearing(state, self.closings, outbox, names)
         tools = (state, outbox, journal, self.events)
         self.feed = OrderFeed(*tools, self.waits, self.closings, self.late.ask, store.is_booked)
+        self.closes = Closes(*(self.state, self.approvals, self.waits, self.closings), self.clearing, self.answers)
         self.amends = Amends(*(state, self.approvals, self.waits, self.closings, self.feed.has_ended, outbox, names))
         self.exchange = Exchange(state, journal, self.events)
         foreign = ForeignFills(*tools, self.closings, self.late.ask, store.is_booked)
@@ -209,13 +210,12 @@ class _Service:
         first_prices = FirstPrices(self.state, self.watching, self.answers, self.inlet)
         trading = Trading(self.state, self.approvals, self.waits, first_prices, self.answers)
         sets = Sets(self.state, self.approvals, self.waits, first_prices)
-        closes = Closes(*(self.state, self.approvals, self.waits, self.closings), self.clearing, self.answers)
         decisions = {
             "trade": trading.trade,
             "limit": trading.limit,
-            "close": closes.close,
-            "limit_close": closes.limit_close,
-            "close_all": closes.close_all,
+            "close": self.closes.close,
+            "limit_close": self.closes.limit_close,
+            "close_all": self.closes.close_all,
             "amend": self.amends.amend,
             "scale": sets.scale,
             "basket": sets.basket,
@@ -227,7 +227,7 @@ class _Service:
         transferred = await self.store.operator_requests(now_ms())
         tools = (self.state, self.journal, self.events, self.answers, self.inlet)
         decisions = {
-            "account": Accounts(*tools, transferred).decide,
+            "account": Accounts(*tools, transferred, self.closes.take_over).decide,
             "trading_state": TradingStates(*tools, self.updates).decide,
         }
         return {self.names.op(type_): self.inlet.route(type_, decide) for type_, decide in decisions.items()}

@@ -87,6 +87,8 @@ class ErrorCode(Enum):
     MAX_NOTIONAL_EXCEEDED = (_R, False, "Quantity times price above the account's maximum for one trade.")
     MAX_EXPOSURE_EXCEEDED = (_R, False, "The account's total exposure would pass its maximum.")
     MAX_OPEN_ORDERS_EXCEEDED = (_R, True, "The account has as many open orders as its rules allow.")
+    MAX_DAILY_LOSS_REACHED = (_R, False, "The account has lost as much today (UTC) as its rules allow: no new risk.")
+    MAX_ORDER_RATE_EXCEEDED = (_R, True, "The account has sent as many orders within a minute as its rules allow.")
     MAX_LEVERAGE = (_R, False, "A basket leg's leverage is above the account's maximum.")
     MAX_NOTIONAL = (_R, False, "A basket leg's notional is above the account's maximum for one trade.")
     SYMBOL_NOT_ALLOWED = (_R, False, "The account's rules do not allow this symbol.")

@@ -1,7 +1,7 @@
-"""The operators' account commands: create, deposit, withdraw, freeze, unfreeze, set_rules,
-set_mode.
+"""The operators' account commands: create, deposit, withdraw, freeze, unfreeze, set_rules, set_mode.
 
-Owns their rules and that each is durable before it is answered. Used by the inlet of `op:account`.
+Owns their rules and that each is durable before it is answered; `takeover` is handed on to `closes`. Used by the inlet
+of `op:account`.
 """
 
 import uuid
@@ -27,6 +27,7 @@ from pms_risk.domain.snapshot import snapshot
 _RULES = (
     *("max_leverage", "max_notional_per_trade", "max_total_exposure"),
     *("liquidation_threshold", "allowed_symbols", "max_open_orders"),
+    *("max_daily_loss", "max_orders_per_minute"),
 )
 _ACCOUNT_IDS = uuid.UUID("6f1f0f2e-0c53-5b44-9c6a-7c2f0e8f4f11")
 """Name space of account ids: the same request makes the same id."""
@@ -43,6 +44,7 @@ class Accounts:
         answers: Answers,
         inlet: CommandInlet,
         transferred: Set[tuple[str, str, str]],
+        take_over: Callable[[Request], Taken],
     ) -> None:
         self._state = state
         self._journal = journal
@@ -50,6 +52,7 @@ class Accounts:
         self._answers = answers
         self._inlet = inlet
         self._transferred = transferred
+        self._take_over = take_over
         self._actions: dict[str, Callable[[Request, AccountCommand], Account]] = {
             "create": self._create,
             "deposit": self._deposit,
@@ -64,11 +67,9 @@ class Accounts:
         """Apply, journal; the answer follows the commit."""
         command = request.command
         assert isinstance(command, AccountCommand)
-        action = self._actions.get(command.action)
-        if action is None:
-            message = f"{command.action} is not available in this version"
-            raise CommandError(ErrorCode.VALIDATION_FAILED, message, field="action")
-        account = action(request, command)
+        if command.action == "takeover":
+            return self._take_over(request)
+        account = self._actions[command.action](request, command)
         self._journal.account(account)
         self._journal.then(partial(self._answer, request, command, account))
         return Taken.LATER

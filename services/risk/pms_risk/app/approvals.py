@@ -101,6 +101,8 @@ class Approvals:
             liquidating=ask.origin != "LIQUIDATION" and state.liquidating(account.id, symbol),
             symbol_frozen=symbol in state.reconciliation.frozen_symbols,
             venue_reduces=self.venue_reduces(ask),
+            reduces=ask.reduce_only,
+            now_ms=now_ms,
         )
         return validate(trial), fresh_pnl
 
@@ -131,6 +133,8 @@ class Approvals:
 
     def send(self, ask: Ask, approved: list[Approved]) -> None:
         """Hand on what was prepared."""
+        if ask.account.rules.max_orders_per_minute and not ask.reduce_only:
+            ask.account.activity.count_order(self._state.now_ms())
         alone = len(approved) == 1
         for one in approved:
             self._send(ask, one, alone)

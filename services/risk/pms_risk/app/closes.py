@@ -9,6 +9,8 @@ from typing import Any
 
 from pms_common.answers import Answers
 from pms_common.contracts.bus.base import PositionSide
+from pms_common.contracts.commands.admin import Account as AccountCommand
+from pms_common.contracts.commands.base import CLOSING_LIFE_MS
 from pms_common.contracts.commands.positions import Close, CloseAll, LimitClose
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import CloseAllDone
@@ -67,6 +69,14 @@ class Closes:
         self._begin(request, account, position, size, command.price)
         return Taken.NOW
 
+    def take_over(self, request: Request) -> Taken:
+        """Have the house take a position over at the mark, once no order of its account can close it any more."""
+        command = request.command
+        assert isinstance(command, AccountCommand)
+        account, position = self._position(command.position_id or "", command.sub_account_id)
+        self._begin(request, account, position, Sized(abs(position.quantity)), takes=True)
+        return Taken.NOW
+
     def _position(self, position_id: str, given_account: str | None) -> tuple[Account, Position]:
         account = self._state.books.owners.get(position_id)
         position = account.position(position_id) if account is not None else None
@@ -105,7 +115,14 @@ class Closes:
         refuse(verdict)
 
     def _begin(
-        self, request: Request, account: Account, position: Position, size: Sized, price: Decimal | None = None
+        self,
+        request: Request,
+        account: Account,
+        position: Position,
+        size: Sized,
+        price: Decimal | None = None,
+        *,
+        takes: bool = False,
     ) -> None:
         wait = Wait(
             request_id=request.request_id,
@@ -130,10 +147,11 @@ class Closes:
             command=request.type,
             wait=wait.name,
             item=position.id,
+            takes=takes,
             price=price,
             unsent=size.quantity,
             leave=leave_of(holding, size.quantity, self._closings.promised(account, holding)),
-            expires_at_ms=request.expires_at_ms,
+            expires_at_ms=self._state.now_ms() + CLOSING_LIFE_MS if takes else request.expires_at_ms,
             asked_ms=request.entry.ms if price is not None else 0,
         )
         self._closings.begin(closing)

@@ -214,6 +214,10 @@ class Closings:
         if not what.wanted:
             return
         self._make_way(closing, holding, what)
+        if closing.takes:
+            if what.now == what.wanted:
+                self._take_at_mark(account, closing, position)
+            return
         if self._send(account, closing, position, what) or what.now < what.wanted:
             return
         if closing.unsent != ZERO and not self._waits_for_orders(account, closing):
@@ -309,6 +313,10 @@ class Closings:
             message = f"{rest} of {closing.symbol} is too small for the exchange"
             closing.stop(ErrorCode.EXCHANGE_MIN_NOTIONAL.name, message)
             return
+        self._take_at_mark(account, closing, position)
+
+    def _take_at_mark(self, account: Account, closing: Closing, position: Position) -> None:
+        """The house takes the position as soon as it has a price."""
         closing.take_price = self._state.prices.fresh_mark(closing.symbol, self._state.now_ms())
         if closing.take_price is not None:
             closing.take_ms = self._state.now_ms()

@@ -13,6 +13,7 @@ import msgspec
 from pms_common.contracts.base import Wire
 from pms_common.contracts.errors import CommandError, ErrorCode, FieldError
 from pms_common.contracts.results import (
+    AccountDone,
     BasketDone,
     BasketLegResult,
     BasketPosition,
@@ -32,7 +33,7 @@ from pms_risk.app.state import RiskState
 from pms_risk.app.wait import Item, Outcome, Wait
 from pms_risk.domain.account import Account
 from pms_risk.domain.position import Position
-from pms_risk.domain.snapshot import shown
+from pms_risk.domain.snapshot import shown, snapshot
 
 _CANCELLED = ("cancelled", "expired")
 
@@ -132,6 +133,26 @@ def _still_open(item: Item, outcomes: Sequence[Outcome]) -> CloseAllItem:
         success=False,
         error=text or "The close is not complete yet",
         error_code=code or ErrorCode.AMBIGUOUS_RESULT.name,
+    )
+
+
+def _taken_over(state: RiskState, wait: Wait) -> AccountDone:
+    """Of the operators' commands only a takeover waits."""
+    (item,) = wait.items.values()
+    if item.error_code:
+        raise CommandError(ErrorCode[item.error_code], item.error)
+    if not item.taken_quantity:
+        raise _closed_by_others()
+    account = state.account(wait.account_id)
+    return AccountDone(
+        request_id=wait.request_id,
+        warnings=wait.warnings or None,
+        sub_account_id=account.id,
+        action="takeover",
+        name=account.name,
+        status=account.status,
+        balance=account.cash,
+        account=snapshot(account, state.prices.mark),
     )
 
 
@@ -271,6 +292,7 @@ _MANY: dict[str, Callable[[RiskState, Wait], Wire]] = {
     "scale": _scale_done,
     "basket": _basket_done,
     "amend": _amend_done,
+    "account": _taken_over,
 }
 """Commands whose answer is more than that of their orders."""
 
@@ -288,7 +310,11 @@ def _refuse_what_never_traded(wait: Wait, outcomes: list[Outcome]) -> None:
         if item.error_code:
             raise CommandError(ErrorCode[item.error_code], item.error)
         if not outcomes and not item.taken_quantity:
-            raise CommandError(ErrorCode.POSITION_CLOSED, "Other orders have closed the position meanwhile")
+            raise _closed_by_others()
+
+
+def _closed_by_others() -> CommandError:
+    return CommandError(ErrorCode.POSITION_CLOSED, "Other orders have closed the position meanwhile")
 
 
 def _refuse_failed(wait: Wait, outcome: Outcome) -> None:

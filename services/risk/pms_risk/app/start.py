@@ -13,6 +13,7 @@ from pms_risk.adapters.postgres.store import Store
 from pms_risk.adapters.unconsumed import approved
 from pms_risk.app.state import RiskState
 from pms_risk.app.waits import Waits
+from pms_risk.domain.activity import DAY_MS
 from pms_risk.domain.orders import LiveOrder
 
 log = get_logger(__name__)
@@ -30,6 +31,8 @@ class Start:
     async def load(self) -> None:
         """The books and trading states from the database."""
         await self._store.load_books(self._state.books)
+        now_ms = self._state.now_ms()
+        await self._store.load_results(self._state.books, now_ms - now_ms % DAY_MS)
         await self._store.load_gates(self._state.gates)
         log.info("books_loaded", accounts=len(self._state.books.accounts))
 

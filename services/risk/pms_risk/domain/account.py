@@ -12,6 +12,7 @@ from typing import Literal
 from pms_common.contracts.base import LiquidationMode, MaintenanceMode
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.decimals import ZERO
+from pms_risk.domain.activity import Activity
 from pms_risk.domain.holding import Holding
 from pms_risk.domain.ledger import Entry, post
 from pms_risk.domain.maintenance import DEFAULT_RATE
@@ -32,6 +33,7 @@ class Account:
 
     __slots__ = (
         *(
+            "activity",
             "cash",
             "created_by",
             "created_ms",
@@ -54,6 +56,7 @@ class Account:
         self.created_by = created_by
         """Request that created it, to know a repeat."""
         self.cash = ZERO
+        self.activity = Activity()
         self.status: Status = "ACTIVE"
         self.rules = Rules()
         self.maintenance_mode: MaintenanceMode = "flat"
@@ -114,6 +117,7 @@ class Account:
         """Change the cash by `amount`; the entry to keep."""
         entry = post(self.cash, amount, key, self.id, SETTLEMENT_ASSET, cause, reference, at_ms)
         self.cash = entry.after
+        self.activity.book(cause, amount, at_ms)
         self.version += 1
         return entry
 

@@ -26,9 +26,10 @@ class Closing:
 
     `position_id` is the position it closes; empty: whatever the account holds on (symbol, leg), and what the orders
     `awaited` there come to open. `unsent` is what it still has to send (None: all there is), `leave` what is to remain.
-    `price` makes it a resting order. Its orders are named by `seed` and their number; `orders` are those it waits for.
-    `wait` is the request that is told of them, `item` their heading there. `take_price` and `take_ms` are set once the
-    house takes over what cannot be sent, `error` once nothing more is sent.
+    `price` makes it a resting order; `takes` sends none, and lets the house take the position over. Its orders are
+    named by `seed` and their number; `orders` are those it waits for. `wait` is the request that is told of them,
+    `item` their heading there. `take_price` and `take_ms` are set once the house takes over what cannot be sent,
+    `error` once nothing more is sent.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Closing:
     wait: str = ""
     item: str = ""
     origin: Origin = "MANUAL"
+    takes: bool = False
     price: Decimal | None = None
     unsent: Decimal | None
     leave: Decimal = ZERO

@@ -6,6 +6,8 @@ Owns defaults and their meaning. Used by accounts, the validator's rules and the
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pms_common.decimals import ZERO
+
 ALL_SYMBOLS = "*"
 
 
@@ -21,6 +23,10 @@ class Rules:
     """Empty: all."""
     max_open_orders: int = 200
     """The exchange allows 200 open orders a symbol, for all accounts together."""
+    max_daily_loss: Decimal = ZERO
+    """Since 00:00 UTC, realised and open together; 0: no limit."""
+    max_orders_per_minute: int = 0
+    """Orders that may open; 0: no limit."""
 
     def allows(self, symbol: str) -> bool:
         """Whether the account may take new risk on `symbol`."""

@@ -21,6 +21,8 @@ _RULES = {
     "liquidation_threshold": "liquidationThreshold",
     "allowed_symbols": "allowedSymbols",
     "max_open_orders": "maxOpenOrders",
+    "max_daily_loss": "maxDailyLoss",
+    "max_orders_per_minute": "maxOrdersPerMinute",
 }
 _MODES = {
     "liquidation_mode": "liquidationMode",
@@ -59,7 +61,8 @@ class Account(Command, frozen=True, kw_only=True):
 
     `create` takes the id from `sub_account_id`, or makes one; `deposit` and `withdraw` move `amount` between house
     and account; `set_rules` and `set_mode` change what is given and leave the rest; `allowed_symbols` of `["*"]`
-    allows all again; `takeover` moves a position to the house.
+    allows all again, a `max_daily_loss` or `max_orders_per_minute` of 0 lifts that limit; `takeover` moves a position
+    to the house, at the mark and after the account's closers of it have been cancelled.
     """
 
     TYPE: ClassVar[str] = "account"
@@ -76,6 +79,8 @@ class Account(Command, frozen=True, kw_only=True):
     liquidation_threshold: Annotated[Decimal | None, Number(gt=0, le=1)] = None
     allowed_symbols: Annotated[tuple[str, ...] | None, ListOf(SymbolOrAll(), 1_000)] = None
     max_open_orders: Annotated[int | None, Integer(1, 10_000)] = None
+    max_daily_loss: Annotated[Decimal | None, Number(ge=0)] = None
+    max_orders_per_minute: Annotated[int | None, Integer(0, 100_000)] = None
     liquidation_mode: Annotated[LiquidationMode | None, OneOf(("ADL_30", "INSTANT_CLOSE", "TAKEOVER"))] = None
     maintenance_mode: Annotated[MaintenanceMode | None, OneOf(("flat", "brackets"))] = None
     maintenance_rate: Annotated[Decimal | None, Number(gt=0, le=1)] = None

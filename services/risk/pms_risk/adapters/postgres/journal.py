@@ -57,7 +57,8 @@ class Journal:
         rules = account.rules
         row = (account.id, rules.max_leverage, rules.max_notional_per_trade, rules.max_total_exposure)
         symbols = ",".join(sorted(rules.allowed_symbols))
-        self._add(sql.RULES, (*row, rules.liquidation_threshold, symbols, rules.max_open_orders))
+        activity = (rules.max_daily_loss, rules.max_orders_per_minute)
+        self._add(sql.RULES, (*row, rules.liquidation_threshold, symbols, rules.max_open_orders, *activity))
 
     def position(self, position: Position, owner: str, at_ms: int) -> None:
         """A position as it is now; one without quantity is closed."""

@@ -29,13 +29,14 @@ ACCOUNT = Statement(
 )
 RULES = Statement(
     "INSERT INTO pms_risk.rules (account_id, max_leverage, max_notional_per_trade, max_total_exposure,"
-    " liquidation_threshold, allowed_symbols, max_open_orders)"
+    " liquidation_threshold, allowed_symbols, max_open_orders, max_daily_loss, max_orders_per_minute)"
     " SELECT account_id, max_leverage, max_notional_per_trade, max_total_exposure, liquidation_threshold,"
-    " allowed_symbols, max_open_orders FROM :rows"
+    " allowed_symbols, max_open_orders, max_daily_loss, max_orders_per_minute FROM :rows"
     " ON CONFLICT (account_id) DO UPDATE SET max_leverage = excluded.max_leverage,"
     " max_notional_per_trade = excluded.max_notional_per_trade, max_total_exposure = excluded.max_total_exposure,"
     " liquidation_threshold = excluded.liquidation_threshold, allowed_symbols = excluded.allowed_symbols,"
-    " max_open_orders = excluded.max_open_orders",
+    " max_open_orders = excluded.max_open_orders, max_daily_loss = excluded.max_daily_loss,"
+    " max_orders_per_minute = excluded.max_orders_per_minute",
     {
         "account_id": "text",
         "max_leverage": "numeric",
@@ -44,6 +45,8 @@ RULES = Statement(
         "liquidation_threshold": "numeric",
         "allowed_symbols": "text",
         "max_open_orders": "integer",
+        "max_daily_loss": "numeric",
+        "max_orders_per_minute": "integer",
     },
     latest_by=("account_id",),
 )

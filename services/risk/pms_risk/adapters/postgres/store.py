@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.contracts.bus.exchange import CashFlow
 from pms_risk.adapters.postgres.journal import Journal
-from pms_risk.domain.account import Account
+from pms_risk.domain.account import SETTLEMENT_ASSET, Account
+from pms_risk.domain.activity import TRANSFERS
 from pms_risk.domain.books import Books
 from pms_risk.domain.fills import MAX_KEYS, FillKey
 from pms_risk.domain.funding import MAX_SETTLED, Funding
@@ -92,6 +93,16 @@ class Store:
         fundings = "SELECT symbol, rate, mark, at_ms FROM pms_risk.fundings ORDER BY at_ms DESC LIMIT :most"
         rows = await self._rows(fundings, most=MAX_SETTLED)
         books.fundings.load(Funding(**row) for row in reversed(rows))
+
+    async def load_results(self, books: Books, day_start_ms: int) -> None:
+        """What each account's trading has earned since the day began."""
+        query = (
+            "SELECT account_id, sum(amount) AS amount, max(at_ms) AS at_ms FROM pms_risk.ledger"
+            " WHERE at_ms >= :since AND asset = :asset AND cause <> ALL(:transfers) GROUP BY account_id"
+        )
+        rows = await self._rows(query, since=day_start_ms, asset=SETTLEMENT_ASSET, transfers=list(TRANSFERS))
+        for row in rows:
+            books.accounts[row["account_id"]].activity.book("result", row["amount"], row["at_ms"])
 
     async def load_gates(self, gates: Gates) -> None:
         """Trading states."""
@@ -179,6 +190,8 @@ def _rules(row: Mapping[str, Any]) -> Rules:
         liquidation_threshold=row["liquidation_threshold"],
         allowed_symbols=frozenset(filter(None, row["allowed_symbols"].split(","))),
         max_open_orders=row["max_open_orders"],
+        max_daily_loss=row["max_daily_loss"],
+        max_orders_per_minute=row["max_orders_per_minute"],
     )
 
 

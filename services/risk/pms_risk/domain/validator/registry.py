@@ -12,6 +12,7 @@ from pms_risk.domain.account import Account
 from pms_risk.domain.validator.account_active import account_active
 from pms_risk.domain.validator.account_exists import account_exists
 from pms_risk.domain.validator.allowed_symbol import allowed_symbol
+from pms_risk.domain.validator.daily_loss import daily_loss
 from pms_risk.domain.validator.exposure import exposure
 from pms_risk.domain.validator.leverage import leverage
 from pms_risk.domain.validator.limit_price import limit_price
@@ -20,8 +21,10 @@ from pms_risk.domain.validator.margin import margin
 from pms_risk.domain.validator.min_notional import min_notional
 from pms_risk.domain.validator.notional import notional
 from pms_risk.domain.validator.open_orders import open_orders
+from pms_risk.domain.validator.order_rate import order_rate
 from pms_risk.domain.validator.price import price
 from pms_risk.domain.validator.quantity import quantity
+from pms_risk.domain.validator.reducible import reducible
 from pms_risk.domain.validator.sound_numbers import sound_numbers
 from pms_risk.domain.validator.symbol_frozen import symbol_frozen
 from pms_risk.domain.validator.symbol_status import symbol_status
@@ -36,6 +39,7 @@ PRECONDITIONS: tuple[Callable[[Trial], FieldError | None], ...] = (
     liquidating,
     trading_state,
     symbol_frozen,
+    reducible,
     price,
 )
 """The first that fails ends the check."""
@@ -47,6 +51,8 @@ LIMITS: tuple[Callable[[Trial, Account, Computed], FieldError | None], ...] = (
     usage,
     allowed_symbol,
     open_orders,
+    daily_loss,
+    order_rate,
 )
 """For new risk; all that fail are told."""
 FILTERS: tuple[Callable[[Trial, SymbolSpec], FieldError | None], ...] = (

@@ -27,8 +27,8 @@ class Trial:
 
     `mark` and `pnl` are None where a price that they need is missing or stale. `spec` is None only where the symbol's
     filters are not to be looked at. `marks` and `brackets` are needed where those make the maintenance margin.
-    `reduce_only` orders lower risk and are asked for less; with `venue_reduces` they
-    are reduce-only at the exchange too, which then has no minimum notional.
+    `reduce_only` orders lower risk and are asked for less; with `venue_reduces` they are reduce-only at the exchange
+    too, which then has no minimum notional. `reduces` says that it has to be a position that they lower.
     """
 
     account: Account | None
@@ -47,6 +47,8 @@ class Trial:
     symbol_frozen: bool = False
     liquidating: bool = False
     venue_reduces: bool = False
+    reduces: bool = False
+    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

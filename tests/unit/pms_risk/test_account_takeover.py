@@ -1,0 +1,54 @@
+"""account takeover: the house takes a position over, once no order of its account can close it any more."""
+
+from .desk import Desk
+from .test_closings import opened, order, position_of, result
+from .world import D
+
+
+def take(desk: Desk, position: str, **fields: str) -> None:
+    desk.send(desk.closes.take_over, "account", requestId="t", action="takeover", positionId=position, **fields)
+
+
+def test_a_position_goes_to_the_house_at_the_mark() -> None:
+    desk, venue = opened()
+    desk.price(95.0)
+    take(desk, position_of(desk))
+    assert desk.result("t") is None, "not before the database has it"
+    desk.commit()
+    done = result(desk, "t")
+    assert (done["action"], done["balance"], done["account"]["positions"]) == ("takeover", 9_950, [])
+    assert venue.take() == []
+    assert desk.state.books.house.positions["BTCUSDT", "BOTH"].quantity == 10
+
+
+def test_closers_are_cancelled_first_and_what_they_fill_meanwhile_is_the_accounts() -> None:
+    desk, venue = opened()
+    order(desk, "SELL", 4, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    take(desk, position_of(desk))
+    venue.take()
+    assert venue.cancelling == {resting}
+    venue.fill(resting, D(1), D(101))
+    assert desk.account.positions
+    venue.end(resting)
+    desk.commit()
+    assert result(desk, "t")["balance"] == 10_001
+    assert desk.state.books.house.positions["BTCUSDT", "BOTH"].quantity == 9
+
+
+def test_without_a_fresh_price_it_waits_for_one() -> None:
+    desk, _ = opened()
+    desk.now_ms += 10_000
+    take(desk, position_of(desk))
+    assert desk.account.positions
+    desk.price(99.0)
+    desk.closings.tend()
+    desk.commit()
+    assert result(desk, "t")["balance"] == 9_990
+
+
+def test_whose_position_it_is_is_checked() -> None:
+    desk, _ = opened()
+    take(desk, position_of(desk), subAccountId="b")
+    assert result(desk, "t")["errorCode"] == "OWNERSHIP_FORBIDDEN"
