@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.unit.pms_orders.orders import NOW
-from tests.unit.pms_orders.test_foreign import income, told
+from tests.unit.pms_orders.others import income, told
 from tests.unit.pms_orders.test_reconciling import Rig
 from tests.unit.pms_orders.venue import Exchange, traded, venue
 

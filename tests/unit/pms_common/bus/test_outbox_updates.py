@@ -1,0 +1,49 @@
+"""Updates that leave together share entries of their stream."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.pms_common.bus.redis_model import STREAM, Model, running
+
+from pms_common.bus.write import MAX_PACK, MAX_PACK_BYTES, packs
+
+
+@given(updates=st.lists(st.binary(max_size=80), max_size=200), big=st.integers(0, 3))
+def test_updates_share_entries_in_their_order_and_within_bounds(updates, big):
+    updates += [b"x" * MAX_PACK_BYTES] * big
+    shared = list(packs(updates))
+    assert [update for some in shared for update in some] == updates
+    for some in shared:
+        assert 1 <= len(some) <= MAX_PACK
+        assert len(some) == 1 or sum(map(len, some)) <= MAX_PACK_BYTES
+
+
+async def test_an_update_alone_is_an_entry_and_those_gathered_share_them():
+    """One update leaves at once by itself; what comes while it is in flight leaves in as few entries as may be."""
+    model = Model()
+    outbox, task = await running(model)
+    outbox.add(STREAM, b"0")
+    await outbox.flush()  # the line is there
+    outbox.tell(STREAM, b"1")
+    outbox.end_stretch()
+    for i in range(2, MAX_PACK + 7):
+        outbox.tell(STREAM, b"%d" % i)
+        outbox.end_stretch()
+    await outbox.flush()
+    assert model.entries == [b"%d" % i for i in range(MAX_PACK + 7)]
+    assert model.sizes == [1, 1, MAX_PACK, 5]
+    assert outbox.pending == 0
+    task.cancel()
+
+
+async def test_a_rollback_takes_updates_back():
+    model = Model()
+    outbox, task = await running(model)
+    outbox.begin_stretch()
+    outbox.tell(STREAM, b"kept")
+    savepoint = outbox.savepoint()
+    outbox.tell(STREAM, b"taken back")
+    outbox.rollback(savepoint)
+    outbox.end_stretch()
+    await outbox.flush()
+    assert model.entries == [b"kept"]
+    task.cancel()
