@@ -18,13 +18,22 @@ def test_demo_ends_with_equal_books_and_leaves_nothing_behind(tmp_path: Path) ->
     report_file = tmp_path / "report.json"
     command = [sys.executable, "-m", "pms_cli", "demo", "--seconds", "1", "--json", str(report_file)]
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(report_file.read_text())
     assert report["equal"] is True
-    assert report["commands"] >= 12
+    assert report["commands"] >= 16
     assert Decimal(str(report["difference"])) == 0
-    for told in ("alice buys 0.05", "against alice", "cancels it: cancelled", "VALIDATION_FAILED", "chase", "closes"):
+    for told in (
+        "alice buys 0.05",
+        "against alice",
+        "cancels it: cancelled",
+        "VALIDATION_FAILED",
+        "chase",
+        "closes",
+        "tier 2",
+        "everything is closed",
+    ):
         assert told in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 

@@ -83,25 +83,31 @@ GRAVITY = {"0.5": 0, "0.79": 0, "0.81": 0, "0.9": 1, "0.93": 1, "0.96": 2, "1.1"
 
 
 @given(st.lists(st.tuples(st.integers(1, 400), ratios), max_size=40))
-def test_a_step_is_taken_only_when_it_was_asked_for_without_a_break_for_a_while(seen: list[tuple[int, str]]) -> None:
+def test_a_step_is_taken_only_when_it_or_a_graver_one_was_asked_for_without_a_break(
+    seen: list[tuple[int, str]],
+) -> None:
     watch, at_ms = Watch(), 1_000_000
     asked: list[tuple[int, int]] = []
     for gap_ms, ratio in seen:
         at_ms += gap_ms
         asked.append((at_ms, GRAVITY[ratio]))
-        decision = watch.judge(facts(ratio), at_ms, GUARDS)
-        acted = decision is not None and decision.act != "warn"
-        least_gravity = max(GRAVITY[ratio], 1)
-        run = list(takewhile(lambda one, least=least_gravity: one[1] >= least, reversed(asked)))  # type: ignore[misc]
-        assert acted == bool(run and at_ms - run[-1][0] >= GUARDS.hold_ms)
-        if acted:
+        judged = watch.judge(facts(ratio), at_ms, GUARDS)
+        taken = judged[0].gravity if judged is not None else 0
+        assert taken == max((level for level in (1, 2, 3) if held_since(asked, level)), default=0)
+        if taken:
             asked = []
+
+
+def held_since(asked: list[tuple[int, int]], level: int) -> bool:
+    run = list(takewhile(lambda one: one[1] >= level, reversed(asked)))
+    return bool(run) and asked[-1][0] - run[-1][0] >= GUARDS.hold_ms
 
 
 def judge_twice(watch: Watch, ratio: str, at_ms: int, *, escalating: bool = False) -> Decision | None:
     """Two updates that ask for it, as far apart as they must be."""
     assert watch.judge(facts(ratio, escalating=escalating), at_ms, GUARDS) is None
-    return watch.judge(facts(ratio, escalating=escalating), at_ms + GUARDS.hold_ms, GUARDS)
+    judged = watch.judge(facts(ratio, escalating=escalating), at_ms + GUARDS.hold_ms, GUARDS)
+    return judged[0] if judged is not None else None
 
 
 def test_a_spike_of_one_update_liquidates_nobody() -> None:
@@ -110,8 +116,10 @@ def test_a_spike_of_one_update_liquidates_nobody() -> None:
     watch.judge(facts("0.5"), 1_100, GUARDS)
     assert watch.judge(facts("0.9"), 1_300, GUARDS) is None
     assert watch.judge(facts("0.9"), 1_549, GUARDS) is None
-    assert watch.judge(facts("1.1"), 1_550, GUARDS) is None, "a graver step has not been asked for so long"
-    assert watch.judge(facts("0.9"), 1_551, GUARDS) is not None
+    judged = watch.judge(facts("1.1"), 1_550, GUARDS)
+    assert judged is not None
+    assert judged[0].tier == 2, "a graver step has not been asked for so long"
+    assert decide(judged[1]) == judged[0]
 
 
 def test_the_second_tier_cools_down_and_the_others_do_not_wait_for_it() -> None:

@@ -20,7 +20,7 @@ from pms_cli.demo.session import Session
 from pms_cli.system.place import Place
 
 REFRESH_S = 0.25
-TAPE = 9
+TAPE = 14
 
 
 class Screen:

@@ -1,4 +1,4 @@
-"""What the demo's two accounts do: every command of the slice, as a JS backend would write it.
+"""What the demo's accounts do: every command of the slice, as a JS backend would write it.
 
 Owns the order of the steps. Talks to the system only through its public streams. Used by `run`.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from pms_cli.commands.send import request
+from pms_cli.demo.falling import FALLS_WITHIN_S, falling_price
 from pms_cli.system.place import Place
 
 Tell = Callable[[str], None]
@@ -59,10 +60,9 @@ class Session:
         return result
 
     async def order(self, command: str, account: str, side: str, quantity: str, **more: Any) -> dict[str, Any]:
-        """An order in the demo's symbol at tenfold leverage."""
-        return await self.send(
-            command, subAccountId=account, symbol=self.symbol, side=side, quantity=quantity, leverage=10, **more
-        )
+        """An order in the demo's symbol, at tenfold leverage where nothing else is said."""
+        body = {"symbol": self.symbol, "side": side, "quantity": quantity, "leverage": 10}
+        return await self.send(command, subAccountId=account, **body | more)
 
     async def price(self) -> dict[str, Any]:
         """The cached price of the demo's symbol."""
@@ -162,4 +162,14 @@ async def _close(session: Session) -> None:
     session.tell(f"bob closes: {result['trade']['realizedPnl']:+.4f} USDT, balance {result['newBalance']:.4f}")
 
 
-STEPS: tuple[Step, ...] = (_open_accounts, _alice_buys, _bob_sells, _limit_and_cancel, _refusals, _chase, _flip, _close)
+async def _falling_price(session: Session) -> None:
+    try:
+        await falling_price(session)
+    except TimeoutError:
+        raise DemoError(f"the tiers have not closed everything within {FALLS_WITHIN_S:g} s") from None
+
+
+STEPS: tuple[Step, ...] = (
+    *(_open_accounts, _alice_buys, _bob_sells, _limit_and_cancel, _refusals, _chase, _flip, _close),
+    _falling_price,
+)

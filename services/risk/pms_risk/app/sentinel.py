@@ -181,7 +181,7 @@ class Sentinel:
             if watch is None:
                 return
             watch.since_ms = {}
-        elif watch is not None and watch.holds(self._seen_ms(row), self._guards):
+        elif watch is not None and watch.waits(self._seen_ms(row), self._guards):
             return
         if self._paused.get(account_id, 0) <= now_ms:
             self._judge(account, row, now_ms)
@@ -206,13 +206,15 @@ class Sentinel:
         before = (watch.warned, watch.escalating)
         standing = evaluate(account, self._state.prices.mark, self._state.brackets)
         facts = facts_of(account, standing, self._tiers, watch.escalating)
-        decision = watch.judge(facts, self._seen_ms(row), self._guards)
+        judged = watch.judge(facts, self._seen_ms(row), self._guards)
         if (watch.warned, watch.escalating) != before:
             self._remember(account, watch)
-        if decision is None:
-            if not watch.holds(self._seen_ms(row), self._guards):
+        if judged is None:
+            if not watch.waits(self._seen_ms(row), self._guards):
                 self._pause(account, now_ms)
-        elif decision.act == "warn":
+            return
+        decision, facts = judged
+        if decision.act == "warn":
             self._events.warn(account, decision.ratio, now_ms)
         else:
             self._liquidator.begin(account, decision, facts)

@@ -42,7 +42,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All a decision is made from. `escalating`: the reduction of the third tier has just been made."""
+    """All a decision is made from.
+
+    `escalating`: the reduction of the third tier has just been made. `held`: the gravity of the gravest step that has
+    been asked for long enough.
+    """
 
     status: Status
     mode: LiquidationMode
@@ -51,6 +55,7 @@ class Facts:
     positions: tuple[Held, ...]
     tiers: Tiers
     escalating: bool = False
+    held: int = 3
 
     @property
     def equity(self) -> Decimal:
@@ -79,24 +84,33 @@ class Decision:
     fraction: Decimal | None = None
     position_id: str = ""
 
+    @property
+    def gravity(self) -> int:
+        """0 a warning, 1 a reduction of the second tier, 2 of the third, 3 everything."""
+        return {"warn": 0, "reduce": (self.tier or 2) - 1}.get(self.act, 3)
+
 
 def decide(facts: Facts) -> Decision | None:
     """What the tiers ask for; None: nothing. FROZEN stops new risk only; what is LIQUIDATED is an operator's."""
     if not facts.positions or facts.status == "LIQUIDATED":
         return None
     ratio = facts.ratio
-    takes_over = facts.mode == "TAKEOVER"
-    if facts.equity <= 0 or ratio >= INSOLVENCY:
-        return _everything(ratio, "INSOLVENCY_TAKEOVER" if takes_over else "INSOLVENCY_GUARD", takes_over)
-    if ratio < facts.threshold:
+    insolvent = facts.equity <= 0 or ratio >= INSOLVENCY
+    if not insolvent and ratio < facts.threshold:
         warned = facts.mode == "ADL_30" and ratio >= facts.threshold - facts.tiers.warning
         return Decision("warn", ratio, tier=1) if warned else None
     if facts.mode != "ADL_30":
-        return _everything(ratio, "VIRTUAL_LIQ" if takes_over else "INSTANT_CLOSE", takes_over)
-    if facts.escalating:
-        return _everything(ratio, "ADL_30_ESCALATED", takes_over=False)
-    tier = 3 if ratio >= facts.threshold + facts.tiers.escalation else 2
+        return _everything(ratio, _kind_of(facts.mode, insolvent), facts.mode == "TAKEOVER")
+    if facts.held >= 3 and (insolvent or facts.escalating):
+        return _everything(ratio, "INSOLVENCY_GUARD" if insolvent else "ADL_30_ESCALATED", takes_over=False)
+    tier = 3 if facts.held >= 2 and ratio >= facts.threshold + facts.tiers.escalation else 2
     return Decision("reduce", ratio, "ADL_30", tier, facts.tiers.fraction, facts.largest.id)
+
+
+def _kind_of(mode: LiquidationMode, insolvent: bool) -> LiquidationKind:
+    if mode == "TAKEOVER":
+        return "INSOLVENCY_TAKEOVER" if insolvent else "VIRTUAL_LIQ"
+    return "INSOLVENCY_GUARD" if insolvent else "INSTANT_CLOSE"
 
 
 def facts_of(account: Account, standing: Standing, tiers: Tiers, escalating: bool) -> Facts:

@@ -5,7 +5,7 @@ nothing less in between; a reduction cools down before it is repeated; a warning
 recovered. Pure. Used by the application's sentinel.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from pms_risk.domain.liquidation.decision import Decision, Facts, decide
@@ -36,40 +36,43 @@ class Watch:
     since_ms: dict[int, int] = field(default_factory=dict)
     cool_until_ms: int = 0
 
-    def judge(self, facts: Facts, update_ms: int, guards: Guards) -> Decision | None:
-        """What is to be done now. `update_ms` is the time of the newest price among the account's."""
+    def judge(self, facts: Facts, update_ms: int, guards: Guards) -> tuple[Decision, Facts] | None:
+        """What is to be done now, and the facts that make it so. `update_ms` is the time of the newest price.
+
+        While a graver step has not been asked for long enough, a lesser one that has is taken.
+        """
         decision = decide(facts)
         if decision is None or decision.act == "warn":
             self.since_ms, self.escalating = {}, False
             return self._warn(facts, decision)
-        gravity = _gravity(decision)
-        self.since_ms = {level: self.since_ms.get(level, update_ms) for level in range(1, gravity + 1)}
-        if self.holds(update_ms, guards) or (gravity == 1 and update_ms < self.cool_until_ms):
+        self.since_ms = {level: self.since_ms.get(level, update_ms) for level in range(1, decision.gravity + 1)}
+        if self.waits(update_ms, guards):
+            return None
+        held = max(level for level, at_ms in self.since_ms.items() if update_ms - at_ms >= guards.hold_ms)
+        facts = replace(facts, held=held)
+        decision = decide(facts)
+        assert decision is not None, "the account is over its threshold"
+        if decision.tier == 2 and update_ms < self.cool_until_ms:
             return None
         self.since_ms = {}
-        return decision
+        return decision, facts
 
-    def holds(self, update_ms: int, guards: Guards) -> bool:
-        """Whether it is too early to act on what has been asked for last."""
-        return bool(self.since_ms) and update_ms - max(self.since_ms.values()) < guards.hold_ms
+    def waits(self, update_ms: int, guards: Guards) -> bool:
+        """Whether something is asked for, and nothing for long enough."""
+        return bool(self.since_ms) and update_ms - self.since_ms[1] < guards.hold_ms
 
     def reduced(self, decision: Decision, at_ms: int, guards: Guards) -> None:
         """A reduction has been carried out."""
         self.escalating = decision.tier == 3
         self.cool_until_ms = at_ms + guards.cooldown_ms
 
-    def _warn(self, facts: Facts, decision: Decision | None) -> Decision | None:
+    def _warn(self, facts: Facts, decision: Decision | None) -> tuple[Decision, Facts] | None:
         if decision is not None:
             again, self.warned = self.warned, True
-            return None if again else decision
+            return None if again else (decision, facts)
         if self.warned and facts.ratio < facts.threshold - facts.tiers.warning - RECOVERY:
             self.warned = False
         return None
-
-
-def _gravity(decision: Decision) -> int:
-    """A reduction of the second tier, of the third, and everything."""
-    return (decision.tier or 4) - 1
 
 
 def calm(quote: Quote, guards: Guards) -> bool:
