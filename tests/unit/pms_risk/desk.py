@@ -114,7 +114,7 @@ class Desk:
         self.account = account(self.state.books, "a", cash)
         self.account.set_rules(WIDE)
         bus: Any = SimpleNamespace(outbox=outbox)
-        commit: Any = None  # the journal is not run
+        commit: Any = SimpleNamespace(has_room=lambda: True, on_room=[])  # the journal is not run
         self.journal = Journal(commit, outbox)
         self.marks = Marks(bus, names, "risk")
         self.updates = UpdatesWriter(outbox, names.updates("risk"), 1)
