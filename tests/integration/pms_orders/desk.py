@@ -119,6 +119,11 @@ class Desk:
         except aiohttp.ClientError:
             return False
 
+    async def until_not_ready(self) -> None:
+        async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as http:
+            while await self._ready(http):  # noqa: ASYNC110 (the probe is asked)
+                await asyncio.sleep(0.02)
+
     async def kill(self) -> None:
         """kill -9."""
         self.process.kill()

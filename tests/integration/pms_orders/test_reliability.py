@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from decimal import Decimal
 
+import pytest
 from tests.integration.pms_orders.desk import ACCOUNT, Desk, place_order
 
 from pms_common.contracts.bus.orders import OrderUpdate
@@ -164,11 +165,28 @@ async def test_r08_what_the_journal_has_is_told_again_under_the_same_keys(desk: 
     assert fills_told(desk) == before
 
 
-async def test_r24_a_step_of_the_venues_clock_is_measured_and_the_order_sent_again(desk: Desk) -> None:
-    await desk.sim.post("/sim/clock", offsetMs=5_000)
+@pytest.mark.parametrize("step_ms", [5_000, -5_000])
+async def test_r24_a_step_of_the_venues_clock_is_measured_and_the_order_sent_again(desk: Desk, step_ms: int) -> None:
+    await desk.sim.post("/sim/clock", offsetMs=step_ms)
     order = await desk.place("r1", answer=True)
     await desk.until_state(order, "active")
     assert await exchange_orders(desk, order.client_order_id) == 1
+
+
+async def test_r13_r24_new_risk_waits_for_the_comparison_after_a_gap_and_is_signed_after_the_wait(desk: Desk) -> None:
+    await desk.sim.fault("disconnect", sockets="private", seconds=4)
+    await desk.until_not_ready()
+    order = await desk.place("r1")
+    await desk.until_state(order, "active")
+    requests = await desk.sim.get("/sim/requests")
+    names = [item["name"] for item in requests]
+    (at,) = [at for at, item in enumerate(requests) if item["params"].get("newClientOrderId") == order.client_order_id]
+    last_key = max(n for n, name in enumerate(names) if name == "POST /fapi/v1/listenKey")
+    assert "GET /fapi/v1/openOrders" in names[last_key:at], "it went before the comparison"
+    waited_ms = requests[at]["timeNs"] // 1_000_000 - order.approved_ms
+    signed_ms = int(requests[at]["params"]["timestamp"]) - order.approved_ms
+    assert waited_ms > 1_000, "no request signed before the wait would be taken: recvWindow is 1 s"
+    assert waited_ms - 1_000 <= signed_ms
 
 
 async def test_r15_the_listen_key_is_never_deleted(desk: Desk) -> None:

@@ -73,7 +73,7 @@ async def far_desk(names: Names, redis_url: str, line: Line, exchange: dict[str,
     await sim.close()
 
 
-async def test_r18_a_database_that_is_down_at_start_is_waited_for(far_desk: Desk, line: Line) -> None:
+async def test_a_database_that_is_down_at_start_is_waited_for(far_desk: Desk, line: Line) -> None:
     starting = asyncio.create_task(far_desk.start())
     await asyncio.sleep(4)
     assert not starting.done() and far_desk.process.running
@@ -81,9 +81,7 @@ async def test_r18_a_database_that_is_down_at_start_is_waited_for(far_desk: Desk
     await starting
 
 
-async def test_r18_what_fills_the_changes_while_the_journal_is_away_shuts_no_cancel_out(
-    far_desk: Desk, line: Line
-) -> None:
+async def test_what_fills_the_changes_while_the_journal_is_away_shuts_no_cancel_out(far_desk: Desk, line: Line) -> None:
     await line.mend()
     await far_desk.start()
     order = await far_desk.place("r1")

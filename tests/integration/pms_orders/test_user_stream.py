@@ -10,7 +10,7 @@ from tests.integration.pms_orders.desk import Simulator
 
 from pms_common.clock import now_ms
 from pms_common.rate.window import Window
-from pms_orders.adapters.binance import wire
+from pms_orders.adapters.binance import connecting, wire
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused
 from pms_orders.adapters.binance.signing import Signer
@@ -120,6 +120,20 @@ async def test_r12_a_dropped_socket_is_connected_again(sim: Simulator, rest: Exc
     await sim.fault("disconnect", sockets="private")
     await ear.until_connected(2)
     assert time.monotonic() - before < 5
+    await _end(task)
+
+
+async def test_r12_a_peer_that_falls_silent_without_an_end_is_noticed_by_its_pongs(
+    sim: Simulator, rest: ExchangeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing moves, so no event is missed: inactivity alone has to tell."""
+    monkeypatch.setattr(connecting, "PING_IDLE_S", 0.5)
+    monkeypatch.setattr(connecting, "PONG_WITHIN_S", 0.5)
+    ear = Ear()
+    task = await _listen(sim, rest, ear)
+    await sim.fault("half_open", sockets="private", pongs=False)
+    await ear.until_connected(2)
+    assert False in ear.connections
     await _end(task)
 
 

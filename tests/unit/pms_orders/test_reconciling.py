@@ -9,6 +9,8 @@ import pytest
 from tests.unit.pms_orders.orders import NOW, sent, spec
 from tests.unit.pms_orders.venue import Exchange, queried, traded, venue
 
+from pms_common.contracts.bus.exchange import Reconciled, Tally
+from pms_common.contracts.bus.orders import ExchangeAccount
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused
 from pms_orders.adapters.binance.queries import Queries
@@ -206,6 +208,21 @@ async def test_r16_nothing_is_asked_of_a_time_that_the_venue_does_not_keep(rig: 
     await rig.reconciler.run()
     (first_ms,) = rig.exchange.income_since
     assert rig.wall_ms - 89 * 86_400_000 < first_ms < rig.wall_ms - 7 * 86_400_000
+
+
+async def test_r16_a_start_tells_positions_of_any_age_leg_and_symbol_and_waits_for_none(rig: Rig) -> None:
+    """Year-old ones, both legs of a symbol, and one that is not listed any more."""
+    old = {"entryPrice": "1", "updateTime": NOW - 365 * 86_400_000}
+    held = (("BTCUSDT", "LONG", "2"), ("BTCUSDT", "SHORT", "-3"), ("GONEUSDT", "BOTH", "5"))
+    rig.exchange.positions = [
+        {**old, "symbol": symbol, "positionSide": side, "positionAmt": amount} for symbol, side, amount in held
+    ]
+    await rig.reconciler.run()
+    (facts,) = [told for told in rig.told.facts if isinstance(told, ExchangeAccount) and told.complete]
+    assert {(p.symbol, p.position_side, str(p.quantity)) for p in facts.positions} == set(held)
+    (count,) = [told for told in rig.told.facts if isinstance(told, Reconciled)]
+    assert count.positions == Tally(matched=2, quarantined=1)
+    assert "userTrades" not in rig.exchange.asked, "what nobody has touched for a year needs no trades"
 
 
 async def test_r06_an_order_the_venue_has_forgotten_ends_only_after_a_conclusive_time(rig: Rig) -> None:
