@@ -213,3 +213,55 @@ async def test_bus_cursors_are_kept_by_group_and_stream(database: str) -> None:
         assert await PgCursorStore(engine, "orders").load("orders") == {"a": "3-0", "b": "2-0"}
     finally:
         await engine.dispose()
+
+
+NOTES = Statement("INSERT INTO j.notes SELECT note FROM :rows", FILLS.columns, optional=True, rows_of=FILLS)
+COUNTS = Statement(
+    "UPDATE j.count SET n = n + (SELECT count(*) FROM :rows)", FILLS.columns, optional=True, rows_of=FILLS
+)
+
+
+@asynccontextmanager
+async def _projecting(url: str) -> AsyncIterator[GroupCommit]:
+    connection = await connect(url)
+    epoch = await _epoch(url)
+    await connection.execute(
+        "DROP TABLE IF EXISTS j.notes, j.count; CREATE TABLE j.notes (note text CHECK (note <> 'bad'));"
+        "CREATE TABLE j.count (n bigint); INSERT INTO j.count VALUES (0)"
+    )
+    await connection.close()
+    journal = GroupCommit(url, "orders", epoch, [NOTES, COUNTS, FILLS])
+    task = asyncio.create_task(journal.run())
+    yield journal
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await journal.close()
+
+
+async def test_a_projection_reads_the_rows_of_its_statement(database: str) -> None:
+    async with _projecting(database) as journal:
+        journal.add_together([(FILLS, (1, "one")), (FILLS, (2, "two"))])
+        await journal.flush()
+    assert await _rows(database, "SELECT note FROM j.notes ORDER BY note") == [("one",), ("two",)]
+    assert await _rows(database, "SELECT n FROM j.count") == [(2,)]
+
+
+async def test_a_projection_that_fails_leaves_out_neither_its_source_nor_another(database: str) -> None:
+    async with _projecting(database) as journal:
+        journal.add(FILLS, (1, "bad"))
+        await journal.flush()
+    assert await _rows(database, "SELECT n FROM j.fills") == [(1,)]
+    assert await _rows(database, "SELECT n FROM j.count") == [(1,)]
+    assert await _rows(database, "SELECT note FROM j.notes") == []
+
+
+async def test_a_row_that_another_holds_for_long_does_not_hold_up_the_journal(database: str) -> None:
+    async with _projecting(database) as journal:
+        other = await connect(database)
+        async with other.transaction():
+            await other.execute("UPDATE j.count SET n = 10")
+            journal.add(FILLS, (1, "one"))
+            await journal.flush()
+            assert await _rows(database, "SELECT note FROM j.notes") == [("one",)]
+        await other.close()
+    assert await _rows(database, "SELECT n FROM j.count") == [(10,)]

@@ -5,6 +5,7 @@ Owns how the database is reached and how a journal is written. Never owns a tabl
 - `engine`: `create_engine` (SQLAlchemy, for all that is not hot) and `connect` (asyncpg); UTC; TLS as the URL says
 - `epochs`: `take_epoch`, the fence between a writer and its successor
 - `group_commit`: `GroupCommit`, the journal off the hot path
+- `shared_tables`: what is common to the tables shared with the JS application
 - `cursors`: `PgCursorStore`, what lets a lost consumer group go on where it was
 """
 

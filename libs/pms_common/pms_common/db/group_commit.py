@@ -45,6 +45,8 @@ _encoder = msgspec.json.Encoder()
 _MARK = "UPDATE pms_meta.epochs SET batch = $3 WHERE service = $1 AND epoch = $2 AND batch < $3"
 _GIVE_UP_LOCKS = "SET idle_in_transaction_session_timeout = '1s'"
 """A writer that was stopped amid a transaction holds the lock on its epoch, which a successor has to raise."""
+_WAIT_BRIEFLY = "SET LOCAL lock_timeout = '1s'"
+"""Of another's transaction that holds a row of a shared table: the books must not wait for it."""
 _EPOCH = "SELECT epoch FROM pms_meta.epochs WHERE service = $1"
 
 _lag = metrics.gauge("journal_lag_seconds", "Age of the oldest row that is not committed")
@@ -66,14 +68,16 @@ class Statement:
     `sql` reads the rows from `:rows`, e.g. `INSERT INTO t (a, b) SELECT a, b FROM :rows ON CONFLICT DO NOTHING`.
     `columns` maps each column of a row tuple, in order, to its PostgreSQL type. With `latest_by` only the last row of
     those key columns in a batch is written: what `UPDATE … FROM :rows` and `ON CONFLICT DO UPDATE` need.
-    `optional` is for a table that others may change at any time: where the database refuses the rows, they are left
-    out, loudly, and the others are committed.
+    `optional` is for a table that others may change at any time: where the database refuses the rows, or makes them
+    wait for another's lock, they are left out, loudly, and the others are committed. Optional ones run last.
+    `rows_of` names the statement whose rows this one reads as well: a projection of them, at no cost to who adds them.
     """
 
     sql: str
     columns: Mapping[str, str]
     latest_by: tuple[str, ...] = ()
     optional: bool = False
+    rows_of: "Statement | None" = None
     bulk: str = field(init=False)
     _key: tuple[int, ...] = field(init=False)
 
@@ -96,6 +100,9 @@ class Statement:
             latest = {tuple([row[at] for at in self._key]): row for row in rows}
             rows = list(latest.values())
         return _encoder.encode(rows).decode()
+
+
+_Write = tuple[Statement, list[tuple[Any, ...]]]
 
 
 @dataclass(slots=True)
@@ -297,25 +304,41 @@ class GroupCommit:
             if marked != "UPDATE 1":
                 await self._check_epoch(connection)
                 return
+            optional: list[_Write] = []
             for statement in self._statements:
-                rows = batch.rows.get(statement)
+                rows = batch.rows.get(statement.rows_of or statement)
                 if not rows:
                     continue
                 if statement.optional:
-                    await self._try(connection, statement, rows)
+                    optional.append((statement, rows))
                 else:
                     await connection.execute(statement.bulk, statement.payload(rows))
+            if optional:
+                await self._write_optional(connection, optional)
 
-    async def _try(self, connection: Any, statement: Statement, rows: list[tuple[Any, ...]]) -> None:
-        """Write rows of a table whose form is another's business, in a savepoint."""
+    async def _write_optional(self, connection: Any, writes: list[_Write]) -> None:
+        """All of them together; where that fails, each on its own."""
+        if len(writes) > 1 and await self._try(connection, writes) is None:
+            return
+        for write in writes:
+            error = await self._try(connection, [write])
+            if error is not None:
+                statement, rows = write
+                _left_out.inc(len(rows))
+                log.error("journal_rows_left_out", rows=len(rows), statement=statement.sql[:200], error=str(error))
+
+    async def _try(self, connection: Any, writes: list[_Write]) -> asyncpg.PostgresError | None:
+        """Write rows of tables whose form is another's business, in a savepoint; what kept the database from it."""
         try:
             async with connection.transaction():
-                await connection.execute(statement.bulk, statement.payload(rows))
+                await connection.execute(_WAIT_BRIEFLY)
+                for statement, rows in writes:
+                    await connection.execute(statement.bulk, statement.payload(rows))
         except _TRANSIENT:
             raise
         except asyncpg.PostgresError as error:
-            _left_out.inc(len(rows))
-            log.error("journal_rows_left_out", rows=len(rows), statement=statement.sql[:200], error=str(error))
+            return error
+        return None
 
     async def _check_epoch(self, connection: Any) -> None:
         epoch = await connection.fetchval(_EPOCH, self._service)

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.contracts.symbols import ccxt_symbol
 from pms_common.db import Statement
+from pms_common.db.shared_tables import columns_of, utc
 from pms_common.logging import get_logger
 from pms_orders.domain.order import OrderState
 
@@ -38,13 +39,12 @@ _ROW = {
 _WRITTEN = {
     **{name: f"r.{name}" for name in _ROW if not name.endswith("_ms")},
     "client_order_id": "r.id",
-    "created_at": "timestamp 'epoch' + r.created_ms * interval '1 ms'",
-    "updated_at": "timestamp 'epoch' + r.updated_ms * interval '1 ms'",
-    "filled_at": "CASE r.status WHEN 'FILLED' THEN timestamp 'epoch' + r.updated_ms * interval '1 ms' END",
-    "cancelled_at": "CASE WHEN r.status IN ('CANCELLED', 'EXPIRED') THEN"
-    " timestamp 'epoch' + r.updated_ms * interval '1 ms' END",
+    "created_at": utc("r.created_ms"),
+    "updated_at": utc("r.updated_ms"),
+    "filled_at": f"CASE r.status WHEN 'FILLED' THEN {utc('r.updated_ms')} END",
+    "cancelled_at": f"CASE WHEN r.status IN ('CANCELLED', 'EXPIRED') THEN {utc('r.updated_ms')} END",
 }
-"""What each column is given. Prisma keeps UTC in columns without a time zone."""
+"""What each column is given."""
 _CHANGING = ("price", "quantity", "exchange_order_id", "status", "updated_at", "filled_at", "cancelled_at")
 _STATUSES = {"filled": "FILLED", "cancelled": "CANCELLED", "rejected": "CANCELLED", "expired": "EXPIRED"}
 _TYPES = {"CHASE": "CHASE_LIMIT", "SCALPER": "SCALPER_LIMIT"}
@@ -54,10 +54,6 @@ _NEVER_REST = frozenset({"IOC", "FOK"})
 _TOLD = frozenset({"accepted", "active", "amended", "fill"})
 """A partial fill, too: it is the first that is heard of an order whose NEW was missed."""
 
-_COLUMNS = text(
-    "SELECT attname AS name, attnotnull AND NOT atthasdef AS required FROM pg_attribute"
-    " WHERE attrelid = to_regclass('pending_orders') AND attnum > 0 AND NOT attisdropped"
-)
 _ACCOUNTS = text(
     "SELECT c.confrelid::regclass::text FROM pg_constraint AS c"
     " JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]"
@@ -116,15 +112,10 @@ def _sql(columns: set[str], accounts: str | None) -> str:
 async def adopt(engine: AsyncEngine, symbols: Literal["native", "ccxt"]) -> PendingOrders | None:
     """The table as it is; None, which is logged, where there is none or it wants what we do not know."""
     async with engine.connect() as connection:
-        columns = await _columns(connection)
+        columns = await columns_of(connection, "pending_orders")
         accounts = (await connection.execute(_ACCOUNTS)).scalar()
     unknown = sorted(name for name, required in columns.items() if required and name not in _WRITTEN)
     if unknown or "id" not in columns:
         log.error("pending_orders_not_written", why="no such table" if not columns else f"unknown columns {unknown}")
         return None
     return PendingOrders(set(columns), accounts, ccxt_symbol if symbols == "ccxt" else str)
-
-
-async def _columns(connection: AsyncConnection) -> dict[str, bool]:
-    """The table's columns, and whether each has to be given."""
-    return {row.name: row.required for row in await connection.execute(_COLUMNS)}
