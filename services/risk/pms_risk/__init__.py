@@ -11,6 +11,7 @@ decides.
       booking takeover fills orders        plain facts: a deal booked, keys seen, live orders
       rules gates activity                 limits, states, and what an account did lately
       plan reserve closing barriers validator   a wish, put to the rules, split, reserved; who gives way to a close
+      administration                       what the JS application changes in its tables, and how it is read
       math prices snapshot                 formulas, marks, what is shown
       maintenance evaluation liquidation   maintenance margin, where an account stands, whom to liquidate and how
     app        handlers: message in → domain → outbox and journal (its map: `pms_risk.app`)

@@ -20,11 +20,14 @@ from pms_common.service import Lifecycle, run
 from pms_common.settings import Settings
 from pms_common.topology import RISK_COMMANDS, kept_by, topology
 from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.adapters.postgres.shared_accounts import SharedAccounts
+from pms_risk.adapters.postgres.shared_writes import SharedWrites, adopt
 from pms_risk.adapters.postgres.statements import ALL
 from pms_risk.adapters.postgres.store import Cursors, Store
 from pms_risk.adapters.unconsumed import amending, approved
 from pms_risk.app import sentinel
 from pms_risk.app.accounts import Accounts
+from pms_risk.app.administration import Administration
 from pms_risk.app.algos_updates import AlgosUpdates
 from pms_risk.app.amends import Amends
 from pms_risk.app.approvals import Approvals
@@ -76,7 +79,8 @@ async def wire(life: Lifecycle) -> None:
     life.spawn(bus.run(), "bus")
     await lead(life, bus, SERVICE)
     epoch = await take_epoch(engine, SERVICE)
-    journal = _journal(life, bus, epoch)
+    shared = await adopt(engine, settings.db_symbols)
+    journal = _journal(life, bus, epoch, shared)
     sampler = _measure(life, bus, names)
     state = RiskState(
         books=Books(lambda owner, leg, reference: f"pos_{ids.token(names.namespace, owner, leg, reference)}"),
@@ -88,7 +92,9 @@ async def wire(life: Lifecycle) -> None:
     )
     state.books.fee_value = state.fee_value
     _accounts.set_function(lambda: len(state.books.accounts))
-    await _Service(life, bus, names, state, journal, Store(engine), epoch).start()
+    await _Service(life, bus, names, state, journal, Store(engine), epoch).start(
+        SharedAccounts(engine) if shared.enrolment is not None else None
+    )
 
 
 class _Service:
@@ -118,7 +124,7 @@ class _Service:
         self.waits = Waits(state, outbox, self.answers, self.waits_key)
         self.late = Late()
         self.approvals = Approvals(state, outbox, names)
-        takeovers = Takeovers(state, journal, self.events)
+        self.takeovers = takeovers = Takeovers(state, journal, self.events)
         self.closings_key = names.own(SERVICE, "closings")
         self.closings = Closings(
             state, self.approvals, self.waits, takeovers, journal, outbox, names, self.closings_key
@@ -141,8 +147,8 @@ class _Service:
         self.feed.on_progress = self.liquidator.on_progress
         self.sentinel = Sentinel(state, self.liquidator, told, *_limits(life.settings))
 
-    async def start(self) -> None:
-        """The books first, then the order service's word, then commands."""
+    async def start(self, shared: SharedAccounts | None) -> None:
+        """The books and what the JS application changed meanwhile, then the order service's word, then commands."""
         life, names = self.life, self.names
         approved_streams = (names.requests("orders"), names.urgent("orders"))
         start = Start(self.state, self.store, self.bus, approved_streams)
@@ -152,6 +158,10 @@ class _Service:
         await start.resume_waits(self.waits, self.waits_key)
         self.liquidator.restore(await self.bus.redis.hvals(self.liquidator.key))
 
+        tools = (self.journal, self.events, self.takeovers, self.clearing, self.liquidator, self.caches)
+        administration = Administration(self.state, shared, *tools) if shared is not None else None
+        if administration is not None:
+            await administration.open()
         life.spawn(self.late.run(), "late")
         heard = {
             names.updates("orders"): self.orders_updates.on_entry,
@@ -168,6 +178,8 @@ class _Service:
         self.closings.restore(await self.bus.redis.hvals(self.closings_key))
         life.ready("orders", True)
 
+        if administration is not None:
+            life.spawn(administration.run(), "administration")
         self.liquidator.resume()
         life.spawn(self.sentinel.run(), "sentinel")
         life.spawn(_every(life, sentinel.TEND_S, self.sentinel.tend), "changes")
@@ -243,11 +255,13 @@ def _limits(settings: Settings) -> tuple[Tiers, Guards]:
     return tiers, Guards(settings.liquidation_hold_ms, cooldown_ms, settings.liquidation_max_spread_pct / 100)
 
 
-def _journal(life: Lifecycle, bus: Bus, epoch: int) -> Journal:
+def _journal(life: Lifecycle, bus: Bus, epoch: int, shared: SharedWrites) -> Journal:
     url = life.settings.database_url
-    commit = GroupCommit(url, SERVICE, epoch, ALL, lambda ok, why: life.ready("journal", ok, why))
+    commit = GroupCommit(
+        url, SERVICE, epoch, (*ALL, *shared.statements), lambda ok, why: life.ready("journal", ok, why)
+    )
     life.spawn(commit.run(), "commit")
-    journal = Journal(commit, bus.outbox)
+    journal = Journal(commit, bus.outbox, shared)
     life.on_stop(journal.close)
     life.spawn(journal.run(), "journal")
     return journal

@@ -1,34 +1,20 @@
 """`pending_orders` of the JS application: our rows in it, in any of its generations, read as Prisma reads them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests import prisma
 from tests.integration.pms_orders.rig import Rig
 from tests.unit.pms_orders.orders import NOW, report, trade
 
-from pms_cli import migrate
 from pms_common.db import connect
-from pms_common.names import Names
 from pms_orders.domain.table import Kind
 
-OLD = """
-    CREATE TABLE "users" ("id" TEXT NOT NULL, CONSTRAINT "users_pkey" PRIMARY KEY ("id"));
-    CREATE TABLE "sub_accounts" ("id" TEXT NOT NULL, CONSTRAINT "sub_accounts_pkey" PRIMARY KEY ("id"));
-    CREATE TABLE "pending_orders" (
-        "id" TEXT NOT NULL, "sub_account_id" TEXT NOT NULL, "symbol" TEXT NOT NULL, "side" TEXT NOT NULL,
-        "type" TEXT NOT NULL DEFAULT 'LIMIT', "price" DOUBLE PRECISION NOT NULL,
-        "quantity" DOUBLE PRECISION NOT NULL, "leverage" DOUBLE PRECISION NOT NULL, "exchange_order_id" TEXT,
-        "status" TEXT NOT NULL DEFAULT 'PENDING', "created_at" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-        "filled_at" TIMESTAMP(3), "cancelled_at" TIMESTAMP(3),
-        CONSTRAINT "pending_orders_pkey" PRIMARY KEY ("id"));
-    ALTER TABLE "pending_orders" ADD CONSTRAINT "pending_orders_sub_account_id_fkey"
-        FOREIGN KEY ("sub_account_id") REFERENCES "sub_accounts"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
-    INSERT INTO "sub_accounts" VALUES ('a');
-"""
-"""The table as the application's first PostgreSQL migration makes it."""
+ACCOUNT = (
+    "INSERT INTO sub_accounts (id, name, initial_balance, current_balance, updated_at) VALUES ('a', '', 0, 0, now())"
+)
 OPEN = (
     'SELECT "public"."pending_orders"."id", "public"."pending_orders"."symbol", "public"."pending_orders"."side",'
     ' "public"."pending_orders"."type", "public"."pending_orders"."price", "public"."pending_orders"."quantity",'
@@ -60,21 +46,29 @@ async def pending(rig: Rig) -> list[Any]:
     return await rows(rig, OPEN, "a", "PENDING", 0)
 
 
+@pytest.fixture(autouse=True)
+async def _account(rig: Rig) -> AsyncIterator[None]:
+    """The account of the orders: rows of others are not written."""
+    await execute(rig.database, ACCOUNT)
+    yield
+    await execute(rig.database, "TRUNCATE sub_accounts CASCADE")
+
+
 @pytest.fixture(params=["new", "old"])
 async def shared(request: pytest.FixtureRequest, rig: Rig) -> AsyncIterator[Rig]:
     """The service on the newest generation of the table, made by us, and on the oldest, made by Prisma."""
-    if request.param == "old":
-        await rig.kill()
-        await execute(rig.database, "CREATE SCHEMA away; ALTER TABLE pending_orders SET SCHEMA away; " + OLD)
-        await rig.start()
+    if request.param == "new":
+        yield rig
+        return
+    away = "; ".join(f"ALTER TABLE {table} SET SCHEMA away" for table in prisma.TABLES)
+    back = "; ".join(
+        f"DROP TABLE {table} CASCADE; ALTER TABLE away.{table} SET SCHEMA public" for table in prisma.TABLES
+    )
+    await rig.kill()
+    await execute(rig.database, f"CREATE SCHEMA away; {away}; {prisma.tables('first')}; {ACCOUNT}")
+    await rig.start()
     yield rig
-    if request.param == "old":
-        await execute(
-            rig.database,
-            "DROP TABLE pending_orders, sub_accounts, users;"
-            " ALTER TABLE away.pending_orders SET SCHEMA public; DROP SCHEMA away",
-        )
-    await execute(rig.database, "DELETE FROM pending_orders")
+    await execute(rig.database, f"{back}; DROP SCHEMA away")
 
 
 async def test_a_limit_order_has_a_row_while_it_rests_and_after_its_end(shared: Rig) -> None:
@@ -106,10 +100,9 @@ async def test_an_order_that_cannot_rest_has_no_row(shared: Rig) -> None:
 
 
 async def test_an_account_that_js_does_not_know_does_not_stop_the_journal(shared: Rig) -> None:
-    has_accounts = (await rows(shared, "SELECT to_regclass('sub_accounts')"))[0][0] is not None
     await shared.accepted("PMS_b_LMT_1", account_id="b")
     shared.manager.report([report(Kind.NEW, client_order_id="PMS_b_LMT_1")])
-    assert len(await rows(shared, "SELECT id FROM pending_orders")) == (0 if has_accounts else 1)
+    assert await rows(shared, "SELECT id FROM pending_orders") == []
     assert await rows(shared, "SELECT status FROM pms_orders.orders") == [("active",)]
 
 
@@ -118,7 +111,6 @@ async def test_words_of_the_newest_generation(rig: Rig) -> None:
     rig.manager.report([report(Kind.NEW)])
     found = await rows(rig, "SELECT client_order_id, origin, parent_id, type, side FROM pending_orders")
     assert found == [("PMS_a_LMT_1", "CHASE", "chase_1", "CHASE_LIMIT", "SHORT")]
-    await execute(rig.database, "DELETE FROM pending_orders")
 
 
 async def test_a_table_that_wants_what_is_not_known_is_left_alone(rig: Rig) -> None:
@@ -154,26 +146,4 @@ async def test_a_table_that_takes_none_of_our_rows_does_not_stop_the_journal(
         await execute(rig.database, f"ALTER TABLE pending_orders {restore}")
     rig.manager.report([trade(1, "1", "1"), report(Kind.CANCELLED)])
     assert await rows(rig, "SELECT id, status FROM pending_orders") == [("PMS_a_LMT_1", "CANCELLED")]
-    await execute(rig.database, "DELETE FROM pending_orders; ALTER TABLE pending_orders ALTER leverage SET NOT NULL")
-
-
-async def test_a_prisma_table_is_adopted_as_it_is_and_survives_a_downgrade(database: str, names: Names) -> None:
-    columns = (
-        "SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns"
-        " WHERE table_name = 'pending_orders' ORDER BY ordinal_position"
-    )
-    await asyncio.to_thread(migrate.downgrade, database)
-    connection = await connect(database)
-    try:
-        assert await connection.fetchval("SELECT to_regclass('pending_orders')") is None
-        await connection.execute(OLD)
-        before = await connection.fetch(columns)
-        await asyncio.to_thread(migrate.upgrade, database)
-        assert await connection.fetch(columns) == before
-        await asyncio.to_thread(migrate.downgrade, database)
-        assert await connection.fetch(columns) == before
-        await connection.execute("DROP TABLE pending_orders, sub_accounts, users")
-        await asyncio.to_thread(migrate.upgrade, database)
-        assert len(await connection.fetch(columns)) == 16
-    finally:
-        await connection.close()
+    await execute(rig.database, "ALTER TABLE pending_orders ALTER leverage SET NOT NULL")

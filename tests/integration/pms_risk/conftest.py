@@ -14,8 +14,9 @@ from pms_common.names import Names
 async def rig(names: Names, redis_url: str, database: str, tmp_path: Path) -> AsyncIterator[Rig]:
     """A ready risk service with empty books, on a market of 60,000.0 to 60,000.1."""
     connection = await connect(database)
-    tables = "accounts, rules, positions, liquidations, fills, ledger, house_ledger, gates, cursors"
-    await connection.execute(f"TRUNCATE {', '.join(f'pms_risk.{table}' for table in tables.split(', '))}")
+    tables = "accounts, rules, administered, positions, liquidations, fills, ledger, house_ledger, gates, cursors"
+    own = ", ".join(f"pms_risk.{table}" for table in tables.split(", "))
+    await connection.execute(f"TRUNCATE {own}, sub_accounts, risk_rules CASCADE")
     await connection.close()
     made = Rig(names, redis_url, database, tmp_path / "risk.log")
     try:

@@ -21,7 +21,7 @@ from pms_common.contracts.base import (
     Wire,
 )
 
-AccountStatus = Literal["ACTIVE", "FROZEN", "LIQUIDATED"]
+AccountStatus = Literal["ACTIVE", "FROZEN", "LIQUIDATED", "CLOSED"]
 
 
 class SnapshotPosition(Wire, frozen=True, kw_only=True):

@@ -16,6 +16,8 @@ from pms_common.contracts.bus.orders import OrderView
 from pms_common.contracts.bus.risk import AccountState, TradingState
 
 Rank = tuple[int, int]
+CLOSED = "CLOSED"
+"""Status of an account that is no more."""
 
 
 class _Order(msgspec.Struct):
@@ -91,7 +93,9 @@ class ReadModel:
         """An account after a change."""
         self._name("risk", state.account_id)
         known = self.accounts.get(state.account_id)
-        if known is None or (known.epoch, known.version) < (state.epoch, state.version):
+        if state.status == CLOSED:
+            self.accounts.pop(state.account_id, None)
+        elif known is None or (known.epoch, known.version) < (state.epoch, state.version):
             self.accounts[state.account_id] = state
 
     def order(self, update: bytes) -> None:

@@ -9,8 +9,13 @@ closes        close, limit_close, close_all; closings: every close under way, wh
               algos stopped and orders cancelled before all of an account is closed; algos_updates: the algos' answers
 waits         requests that risk ends itself; wait: the form of one; results: what their answers say
 accounts      the operators' account commands; trading_states: the operators' gates
+<<<<<<< HEAD
 order_feed    order updates: fills booked, reservations moved; late: what is older than memory
 foreign_fills forced closes by the exchange, executions of others; cash_flows: funding and other payments
+=======
+administration  what the JS application does to accounts and rules in its own tables
+order_feed    order updates: fills booked, reservations moved; late_fills: those older than memory
+>>>>>>> 1dcbe9a (wip2)
 events        public events of orders and positions; takeovers: positions that the house takes from accounts
 sentinel      watches every account's margin ratio; liquidator: carries out what it decides; liquidation_events
 exchange      facts of the exchange account, reconciliation

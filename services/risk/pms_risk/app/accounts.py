@@ -118,6 +118,7 @@ class Accounts:
         self._journal.rules(account)
         if command.balance:
             self._transfer(account, command.balance, request)
+        self._journal.enrol(account)
         return account
 
     def _deposit(self, request: Request, command: AccountCommand) -> Account:

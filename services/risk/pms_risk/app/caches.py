@@ -46,8 +46,9 @@ class Caches:
         fresh = {account.id for account in changed}
         for _ in range(min(ceil(len(accounts) / _TURNS), len(self._round))):
             account_id = self._round.popleft()
-            if account_id not in fresh:
-                self._cache(accounts[account_id])
+            known = accounts.get(account_id)
+            if known is not None and account_id not in fresh:
+                self._cache(known)
 
     def write(self, account: Account) -> None:
         """Write the cache and tell the state of one account."""
@@ -61,6 +62,12 @@ class Caches:
             snapshot=msgspec.Raw(body),
         )
         self._written[account.id] = account.version
+
+    def close(self, account: Account) -> None:
+        """Tell the last state of an account that is no more."""
+        self.write(account)
+        self._outbox.command("DEL", self._names.risk(account.id))
+        del self._written[account.id]
 
     def _cache(self, account: Account) -> bytes:
         body = encode(risk_snapshot(account, self._state.prices.mark, self._state.brackets, self._state.now_ms()))

@@ -138,7 +138,8 @@ class Closings:
         if final:
             self._asked.pop(order_id, None)
         elif update.cause == "amend_failed" and self._asked.get(order_id):
-            live = self._state.books.accounts[view.account_id].orders.get(order_id)
+            account = self._state.books.accounts.get(view.account_id)
+            live = account.orders.get(order_id) if account is not None else None
             if live is not None:
                 self.cancel(live)  # it cannot be made smaller
         place = (view.account_id, view.symbol, view.position_side)

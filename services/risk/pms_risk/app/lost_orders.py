@@ -58,8 +58,8 @@ class LostOrders:
             return
         await self._updates.hear()
         for order in silent:
-            account = self._state.books.accounts[order.account_id]
-            if order.view is None and account.orders.get(order.client_order_id) is order:
+            account = self._state.books.accounts.get(order.account_id)
+            if account is not None and order.view is None and account.orders.get(order.client_order_id) is order:
                 log.warning("reservation_released", client_order_id=order.client_order_id)
                 account.drop_order(order.client_order_id)
 

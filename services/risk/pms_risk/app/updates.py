@@ -163,6 +163,8 @@ class OrdersUpdates:
             return
         for account_id, client_order_id in self._unmentioned or ():
             log.warning("order_ended_unseen", client_order_id=client_order_id)
-            self._state.books.accounts[account_id].drop_order(client_order_id)
+            account = self._state.books.accounts.get(account_id)
+            if account is not None:
+                account.drop_order(client_order_id)
         self._unmentioned = None
         self.completed.set()

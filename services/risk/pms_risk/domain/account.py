@@ -21,7 +21,8 @@ from pms_risk.domain.orders import LiveOrder
 from pms_risk.domain.position import Position
 from pms_risk.domain.rules import Rules
 
-Status = Literal["ACTIVE", "FROZEN", "LIQUIDATED"]
+Status = Literal["ACTIVE", "FROZEN", "LIQUIDATED", "CLOSED"]
+"""CLOSED: it is no more, and kept for its history only."""
 Key = tuple[str, PositionSide]
 SETTLEMENT_ASSET = "USDT"
 Marks = Callable[[str], Decimal | None]

@@ -232,13 +232,17 @@ class Books:
 
     # -- transfers and the first look at the exchange
 
-    def transfer(self, account: Account, amount: Decimal, reference: str, at_ms: int) -> tuple[Entry, Entry]:
+    def transfer(
+        self, account: Account, amount: Decimal, reference: str, at_ms: int, cause: Cause | None = None
+    ) -> tuple[Entry, Entry]:
         """Move cash from the house's capital to an account (negative: back); the account's and the house's entry.
+
+        Without a cause it is a deposit or a withdrawal.
 
         `at_ms` is part of their key: a reference is unique for as long as its sender's requests are remembered, the
         ledger is kept for ever.
         """
-        cause: Cause = "deposit" if amount > 0 else "withdrawal"
+        cause = cause or ("deposit" if amount > 0 else "withdrawal")
         key = f"{account.id}:{reference}:{cause}:{at_ms}"
         credit = account.book_cash(amount, key=key, cause=cause, reference=reference, at_ms=at_ms)
         debit = self.house.book(CAPITAL, -amount, key=key, cause=cause, reference=reference, at_ms=at_ms)

@@ -13,6 +13,8 @@ Cause = Literal[
     "commission",  # paid for an execution
     "deposit",  # house → account
     "withdrawal",  # account → house
+    "admin_set",  # house → account: the JS application has set the balance
+    "account_closed",  # account → house: what a deleted account still had
     "opening_wallet",  # the exchange's wallet when it was first seen
     "bad_debt",  # an account without a position owed more than it had: the house bears it
     "funding",  # paid or got for a position at a funding instant, by its rate

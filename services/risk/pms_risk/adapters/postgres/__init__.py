@@ -1,1 +1,2 @@
-"""Risk's tables in PostgreSQL (schema `pms_risk`): `statements` and `journal` write them, `store` reads them."""
+"""Risk's tables in PostgreSQL (schema `pms_risk`): `statements` and `journal` write them, `store` reads them; and those
+of the JS application: `shared_writes` are projections of the journal, `shared_accounts` compares both sides."""

@@ -18,7 +18,9 @@ from pms_common.contracts.bus.orders import Fill, OrderView
 from pms_common.db import GroupCommit, Statement
 from pms_common.decimals import ZERO
 from pms_risk.adapters.postgres import statements as sql
+from pms_risk.adapters.postgres.shared_writes import Made, SharedWrites
 from pms_risk.domain.account import Account
+from pms_risk.domain.administration import Terms, terms_of
 from pms_risk.domain.booking import Booking
 from pms_risk.domain.books import fill_key
 from pms_risk.domain.forced import foreign_key
@@ -31,10 +33,11 @@ from pms_risk.domain.position import Position
 class Journal:
     """Typed rows for the group commit. Spawn `run`."""
 
-    def __init__(self, commit: GroupCommit, outbox: Outbox) -> None:
+    def __init__(self, commit: GroupCommit, outbox: Outbox, shared: SharedWrites | None = None) -> None:
         self._commit = commit
         self.has_room, self.on_room = commit.has_room, commit.on_room
         self._outbox = outbox
+        self._shared = shared or SharedWrites()
         self._waiting: list[tuple[Statement, tuple[Any, ...]] | Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._since = 0.0
@@ -52,6 +55,17 @@ class Journal:
         modes = (account.maintenance_mode, account.liquidation_mode)
         self._add(sql.ACCOUNT, (*row, *modes, account.created_ms, account.created_by))
 
+    def enrol(self, account: Account, theirs: Terms | None = None) -> None:
+        """An account that the JS application has from now on, or has made, with `theirs`; after its row and rules."""
+        if self._shared.enrolment is not None:
+            made_there = theirs is not None
+            row = self._shared.enrolled(account, theirs or terms_of(account), made_there)
+            self._add(self._shared.enrolment, row)
+
+    def forget(self, account: Account) -> None:
+        """An account that the JS application has no more."""
+        self._add(sql.FORGOTTEN, (account.id,))
+
     def rules(self, account: Account) -> None:
         """The account's limits."""
         rules = account.rules
@@ -60,11 +74,11 @@ class Journal:
         activity = (rules.max_daily_loss, rules.max_orders_per_minute)
         self._add(sql.RULES, (*row, rules.liquidation_threshold, symbols, rules.max_open_orders, *activity))
 
-    def position(self, position: Position, owner: str, at_ms: int) -> None:
-        """A position as it is now; one without quantity is closed."""
+    def position(self, position: Position, owner: str, at_ms: int, ended: str = "CLOSED") -> None:
+        """A position as it is now; one without quantity is closed, `ended` says how."""
         row = (position.id, owner, position.symbol, position.leg, position.leverage, position.quantity, position.cost)
-        closed_ms = None if position.quantity else at_ms
-        self._add(sql.POSITION, (*row, position.realized, position.opened_ms, closed_ms))
+        end = (None, None) if position.quantity else (at_ms, ended)
+        self._add(sql.POSITION, (*row, position.realized, position.opened_ms, *end))
 
     def fill(self, order: OrderView, fill: Fill, booking: Booking, entry_id: str) -> None:
         """An execution with all that it changed; the account's own row is added by the caller."""
@@ -79,7 +93,7 @@ class Journal:
         )
         paid = (fill.commission, fill.commission_asset, fill.realized_pnl, booking.profit, booking.excess)
         self._add(sql.FILL, (*row, *paid, fill.trade_ms, entry_id))
-        self._booking(booking, fill.trade_ms)
+        self._booking(booking, fill.trade_ms, Made.by_order(order, fill))
 
     def foreign_fill(self, told: ForeignOrder, fill: Fill, bookings: Sequence[Booking], entry_id: str) -> None:
         """An execution of an order that nobody here placed, with all that it changed but the accounts' own rows."""
@@ -88,26 +102,35 @@ class Journal:
         profit = sum((booking.profit for booking in bookings), ZERO)
         paid = (fill.commission, fill.commission_asset, fill.realized_pnl, profit, ZERO)
         self._add(sql.FILL, (*row, fill.price, fill.quantity, *paid, fill.trade_ms, entry_id))
+        made = Made.by_others(told, fill)
         for booking in bookings:
-            self.booking(booking, fill.trade_ms, moves=owner == POOL)
+            if owner == POOL:
+                self._move(booking)
+            self._booking(booking, fill.trade_ms, made)
 
-    def booking(self, booking: Booking, at_ms: int, *, moves: bool = True) -> None:
-        """What a deal has changed that no row of its own tells, without the account's own row."""
-        for move in booking.moves if moves else ():
-            what = (move.owner, move.symbol, move.leg, move.quantity, move.price, move.at_ms, move.liquidation)
-            self._add(sql.MOVE, (booking.reference, *what))
-        self._booking(booking, at_ms)
+    def booking(self, booking: Booking, at_ms: int) -> None:
+        """What a takeover or a payment has changed, of which no row of its own tells, without the account's own row."""
+        self._move(booking)
+        self._booking(booking, at_ms, Made(booking.moves[0].price) if booking.moves else None)
 
     def flow(self, flow: CashFlow) -> None:
         """A line of the exchange's income list."""
         row = (flow.kind, flow.flow_id, flow.asset, flow.symbol, flow.amount, flow.info, flow.time_ms)
         self._add(sql.FLOW, row)
 
-    def _booking(self, booking: Booking, at_ms: int) -> None:
+    def _move(self, booking: Booking) -> None:
+        for move in booking.moves:
+            what = (move.owner, move.symbol, move.leg, move.quantity, move.price, move.at_ms, move.liquidation)
+            self._add(sql.MOVE, (booking.reference, *what))
+
+    def _booking(self, booking: Booking, at_ms: int, made: Made | None) -> None:
         for step in booking.steps:
-            self.position(step.position, step.owner, at_ms)
+            self.position(step.position, step.owner, at_ms, made.ended if made is not None else "CLOSED")
         for funding in booking.fundings:
             self._add(sql.FUNDING, (funding.symbol, funding.at_ms, funding.rate, funding.mark))
+        if made is not None and self._shared.trade is not None and booking.owner != HOUSE:
+            for row in self._shared.traded(booking, made, at_ms):
+                self._add(self._shared.trade, row)
         for entry in booking.account_entries:
             self.ledger(entry)
         for entry in booking.house_entries:
@@ -136,6 +159,12 @@ class Journal:
             return
         for stream, entry_id in cursors.items():
             self._add(sql.CURSOR, (reader, stream, entry_id))
+
+    async def committed(self) -> None:
+        """Return when all that was added before is committed."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.then(lambda: None if done.done() else done.set_result(None))
+        await done
 
     def then(self, callback: Callable[[], None]) -> None:
         """Call `callback` when all that was added before is committed."""

@@ -51,10 +51,10 @@ RULES = Statement(
     latest_by=("account_id",),
 )
 POSITION = Statement(
-    "INSERT INTO pms_risk.positions (id, owner, symbol, leg, leverage, quantity, cost, realized, opened_ms, closed_ms)"
-    " SELECT id, owner, symbol, leg, leverage, quantity, cost, realized, opened_ms, closed_ms FROM :rows"
+    "INSERT INTO pms_risk.positions (id, owner, symbol, leg, leverage, quantity, cost, realized, opened_ms, closed_ms,"
+    " ended) SELECT id, owner, symbol, leg, leverage, quantity, cost, realized, opened_ms, closed_ms, ended FROM :rows"
     " ON CONFLICT (id) DO UPDATE SET leverage = excluded.leverage, quantity = excluded.quantity,"
-    " cost = excluded.cost, realized = excluded.realized, closed_ms = excluded.closed_ms",
+    " cost = excluded.cost, realized = excluded.realized, closed_ms = excluded.closed_ms, ended = excluded.ended",
     {
         "id": "text",
         "owner": "text",
@@ -66,6 +66,7 @@ POSITION = Statement(
         "realized": "numeric",
         "opened_ms": "bigint",
         "closed_ms": "bigint",
+        "ended": "text",
     },
     latest_by=("id",),
 )
@@ -146,6 +147,9 @@ GATE = Statement(
     {"account_id": "text", "symbol": "text", "state": "text"},
     latest_by=("account_id", "symbol"),
 )
+FORGOTTEN = Statement(
+    "DELETE FROM pms_risk.administered AS w USING :rows WHERE w.account_id = r.account_id", {"account_id": "text"}
+)
 CURSOR = Statement(
     "INSERT INTO pms_risk.cursors (reader, stream, entry) SELECT reader, stream, entry FROM :rows"
     " ON CONFLICT (reader, stream) DO UPDATE SET entry = excluded.entry",
@@ -157,4 +161,4 @@ LIQUIDATION = Statement(
     " SELECT id, account_id, at_ms, kind, decision::jsonb, facts::jsonb FROM :rows",
     {"id": "text", "account_id": "text", "at_ms": "bigint", "kind": "text", "decision": "text", "facts": "text"},
 )
-ALL = (ACCOUNT, RULES, POSITION, FILL, MOVE, FUNDING, FLOW, LEDGER, HOUSE_LEDGER, GATE, LIQUIDATION, CURSOR)
+ALL = (ACCOUNT, RULES, POSITION, FILL, MOVE, FUNDING, FLOW, LEDGER, HOUSE_LEDGER, GATE, LIQUIDATION, FORGOTTEN, CURSOR)

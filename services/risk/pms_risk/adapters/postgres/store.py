@@ -50,7 +50,7 @@ class Store:
     async def load_books(self, books: Books) -> None:
         """Accounts with rules, open positions, house cash, and the newest fill keys."""
         rules = {row["account_id"]: _rules(row) for row in await self._rows("SELECT * FROM pms_risk.rules")}
-        for row in await self._rows("SELECT * FROM pms_risk.accounts"):
+        for row in await self._rows("SELECT * FROM pms_risk.accounts WHERE status <> 'CLOSED'"):
             books.accounts[row["id"]] = _account(row, rules.get(row["id"], Rules()))
         for row in await self._rows("SELECT * FROM pms_risk.positions WHERE closed_ms IS NULL"):
             _take_position(books, row)
@@ -102,7 +102,9 @@ class Store:
         )
         rows = await self._rows(query, since=day_start_ms, asset=SETTLEMENT_ASSET, transfers=list(TRANSFERS))
         for row in rows:
-            books.accounts[row["account_id"]].activity.book("result", row["amount"], row["at_ms"])
+            account = books.accounts.get(row["account_id"])
+            if account is not None:
+                account.activity.book("result", row["amount"], row["at_ms"])
 
     async def load_gates(self, gates: Gates) -> None:
         """Trading states."""
