@@ -26,6 +26,8 @@ from pms_risk.domain.rules import Rules
 from pms_risk.domain.validator.registry import validate
 from pms_risk.domain.validator.trial import Trial
 
+from .scenarios import check_close_by_price, check_isolation, check_probe, check_reconcile, check_scenario
+
 Json = dict[str, Any]
 
 
@@ -397,6 +399,11 @@ CHECKS: dict[str, Callable[[Json], None]] = {
     "effective_full_threshold": check_full_threshold,
     "compare": check_compare,
     "validate_trade": check_validate,
+    "scenario": check_scenario,
+    "isolation": check_isolation,
+    "reconcile": check_reconcile,
+    "close_by_price": check_close_by_price,
+    "probe": check_probe,
 }
 
 

@@ -9,7 +9,7 @@ from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, OrderView, PlaceOrder, order_work
 
 from .desk import Desk, update
-from .world import D, Exchange
+from .world import ZERO, D, Exchange
 
 
 class Venue:
@@ -78,14 +78,15 @@ class Venue:
         """It rests."""
         self._tell("active", self._after(name, state="active"))
 
-    def fill(self, name: str, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
+    def fill(
+        self, name: str, quantity: Decimal | None = None, price: Decimal | None = None, fee: Decimal = ZERO
+    ) -> None:
         """An execution, of all that is left by default."""
         view = self.orders[name]
         left = view.quantity - view.executed_quantity
         quantity, price = quantity if quantity is not None else left, price if price is not None else self.price
-        _, fill = self.exchange.execute(
-            view.account_id, view.symbol, view.side, quantity, price, leg=view.position_side, leverage=view.leverage
-        )
+        terms: dict[str, Any] = {"leg": view.position_side, "leverage": view.leverage, "commission": fee}
+        _, fill = self.exchange.execute(view.account_id, view.symbol, view.side, quantity, price, **terms)
         executed = view.executed_quantity + quantity
         view = self._after(
             name,

@@ -80,6 +80,8 @@ class Closes:
     def _position(self, position_id: str, given_account: str | None) -> tuple[Account, Position]:
         account = self._state.books.owners.get(position_id)
         position = account.position(position_id) if account is not None else None
+        if position_id in self._state.books.closed:
+            raise CommandError(ErrorCode.POSITION_CLOSED, field="positionId")
         if account is None or position is None:
             raise CommandError(ErrorCode.POSITION_NOT_FOUND, f"No open position {position_id}", field="positionId")
         if given_account and given_account != account.id:

@@ -5,6 +5,7 @@ position quantities add up to what was executed. Pure and synchronous; every dec
 the caller's. Used by the application handlers and by the property tests.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -28,6 +29,8 @@ PositionId = Callable[[str, str, str], str]
 """(owner, leg, fill reference) → id of the position that the fill opens."""
 
 ONE = Decimal(1)
+MAX_CLOSED = 10_000
+"""Ids of closed positions that are remembered, so that who closes one again learns that it was."""
 UNSURE_MS = 60_000
 """How much older than the newest booked execution a missing one may be: executions of different symbols and orders
 reach risk within seconds of each other, and Redis loses at most its last second."""
@@ -39,13 +42,15 @@ def fill_key(order: OrderView, fill: Fill) -> FillKey:
 
 
 class Books:
-    """Accounts and house; `fills` remembers what was booked, `owners` whose each open position of an account is."""
+    """Accounts and house. `fills` remembers what was booked, `owners` whose each open position of an account is,
+    `closed` which positions were closed of late."""
 
     def __init__(self, position_id: PositionId, fee_value: FeeValue = at_rate) -> None:
         """`fee_value` tells what a commission in another asset is worth in the settlement asset."""
         self.fee_value = fee_value
         self.accounts: dict[str, Account] = {}
         self.owners: dict[str, Account] = {}
+        self.closed: OrderedDict[str, None] = OrderedDict()
         self.house = House()
         self.fills = FillMemory()
         self.traded_ms: dict[str, int] = {}
@@ -54,6 +59,12 @@ class Books:
         self.fundings = Fundings()
         self.moves = Moves()
         self._position_id = position_id
+
+    def remember_closed(self, position_id: str) -> None:
+        """A position has been closed."""
+        self.closed[position_id] = None
+        if len(self.closed) > MAX_CLOSED:
+            self.closed.popitem(last=False)
 
     def take_position(self, account: Account, position: Position) -> None:
         """Give an account a position, as loaded or opened."""
@@ -138,6 +149,7 @@ class Books:
         if before is not None and moved.position is not before:
             account.remove_position(holding)
             del self.owners[before.id]
+            self.remember_closed(before.id)
         if moved.position is not None:
             self.take_position(account, moved.position)
         else:

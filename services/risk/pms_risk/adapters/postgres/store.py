@@ -15,7 +15,7 @@ from pms_common.contracts.bus.exchange import CashFlow
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.domain.account import SETTLEMENT_ASSET, Account
 from pms_risk.domain.activity import TRANSFERS
-from pms_risk.domain.books import Books
+from pms_risk.domain.books import MAX_CLOSED, Books
 from pms_risk.domain.fills import MAX_KEYS, FillKey
 from pms_risk.domain.funding import MAX_SETTLED, Funding
 from pms_risk.domain.gates import Gates
@@ -54,6 +54,9 @@ class Store:
             books.accounts[row["id"]] = _account(row, rules.get(row["id"], Rules()))
         for row in await self._rows("SELECT * FROM pms_risk.positions WHERE closed_ms IS NULL"):
             _take_position(books, row)
+        newest = "SELECT id FROM pms_risk.positions WHERE closed_ms IS NOT NULL ORDER BY closed_ms DESC LIMIT :most"
+        for row in reversed(await self._rows(newest, most=MAX_CLOSED)):
+            books.remember_closed(row["id"])
         sums = "SELECT book, asset, sum(amount) AS cash FROM pms_risk.house_ledger GROUP BY book, asset"
         for row in await self._rows(sums):
             books.house.cash[row["book"], row["asset"]] = row["cash"]
