@@ -57,26 +57,27 @@ class DeadMan:
         self._key = key
         self._healthy = healthy
         self._until_ms: dict[str, int] = {}
-        self._asked_until_ms: dict[str, int] = {}
-        """Of countdowns that the exchange was asked to set and has not confirmed: they may run."""
+        self._asked_until_ms: dict[str, tuple[int, int]] = {}
+        """Of those that the exchange was asked for and has not confirmed, the first and the last: any may run."""
         self._foreign_until_ms: dict[str, int] = {}
 
     async def load(self, redis: Redis) -> None:
         """What a predecessor has set."""
         kept = await cast("asyncio.Future[dict[bytes, bytes]]", redis.hgetall(self._key))
         for symbol, ends in kept.items():
-            confirmed, _, asked = ends.decode().partition(" ")
-            if int(confirmed):
-                self._until_ms[symbol.decode()] = int(confirmed)
+            confirmed, *asked = map(int, ends.split())
+            if confirmed:
+                self._until_ms[symbol.decode()] = confirmed
             if asked:
-                self._asked_until_ms[symbol.decode()] = int(asked)
+                self._asked_until_ms[symbol.decode()] = (asked[0], asked[-1])
 
     def explain(self, report: Report) -> None:
         """Give the end of an order its reason, where a countdown was it."""
         if report.kind not in _ENDED:
             return
-        ends = (self._until_ms.get(report.symbol), self._asked_until_ms.get(report.symbol))
-        if any(until_ms is not None and explains(until_ms, report.event_ms) for until_ms in ends):
+        until_ms = self._until_ms.get(report.symbol)
+        spans = ((until_ms, until_ms) if until_ms else None, self._asked_until_ms.get(report.symbol))
+        if any(span is not None and explains(*span, report.event_ms) for span in spans):
             report.reason = REASON
             _tripped.inc()
             log.error("dead_man_cancelled", symbol=report.symbol, client_order_id=report.client_order_id)
@@ -108,7 +109,7 @@ class DeadMan:
         now_ms = self._clock.now_ms()
         foreign = {symbol for symbol, until_ms in self._foreign_until_ms.items() if until_ms > now_ms}
         due_ms = now_ms + self._countdown_ms * 2 // 3
-        unconfirmed = {symbol: min(until_ms, due_ms) for symbol, until_ms in self._asked_until_ms.items()}
+        unconfirmed = {symbol: min(until_ms, due_ms) for symbol, (_, until_ms) in self._asked_until_ms.items()}
         return decide(own, foreign, unconfirmed | self._until_ms, now_ms, self._countdown_ms)
 
     async def _look(self, symbol: str) -> None:
@@ -123,8 +124,10 @@ class DeadMan:
     async def _set(self, countdown: Countdown) -> None:
         symbol, countdown_ms = countdown
         if countdown_ms:
-            until_ms = self._asked_until_ms[symbol] = self._clock.now_ms() + countdown_ms
-            self._outbox.command("HSET", self._key, symbol, f"{self._until_ms.get(symbol, 0)} {until_ms}")
+            until_ms = self._clock.now_ms() + countdown_ms
+            first_ms, _ = self._asked_until_ms.get(symbol, (until_ms, until_ms))
+            self._asked_until_ms[symbol] = (first_ms, until_ms)
+            self._outbox.command("HSET", self._key, symbol, f"{self._until_ms.get(symbol, 0)} {first_ms} {until_ms}")
             await self._outbox.flush()
             if not self._healthy():
                 return

@@ -44,6 +44,6 @@ def decide(
     return disarm + [Countdown(symbol, countdown_ms) for symbol in wanted if armed_until_ms.get(symbol, 0) <= due_ms]
 
 
-def explains(until_ms: int, event_ms: int) -> bool:
-    """Whether a countdown that ended then has cancelled an order whose end the exchange dates so."""
-    return until_ms - EARLY_MS <= event_ms <= until_ms + LATE_MS
+def explains(first_ms: int, last_ms: int, event_ms: int) -> bool:
+    """Whether a countdown that ended within that time has cancelled an order whose end the exchange dates so."""
+    return first_ms - EARLY_MS <= event_ms <= last_ms + LATE_MS
