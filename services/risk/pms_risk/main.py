@@ -134,7 +134,7 @@ class _Service:
         self.feed = OrderFeed(*tools, self.waits, self.closings, self.late.ask, store.is_booked)
         self.closes = Closes(*(self.state, self.approvals, self.waits, self.closings), self.clearing, self.answers)
         self.amends = Amends(*(state, self.approvals, self.waits, self.closings, self.feed.has_ended, outbox, names))
-        self.exchange = Exchange(state, journal, self.events)
+        self.exchange = Exchange(state, outbox, journal, self.events)
         foreign = ForeignFills(*tools, self.closings, self.late.ask, store.is_booked)
         cash = CashBook(*tools, self.late.ask, store.is_flow_booked)
         self.orders_updates = OrdersUpdates(

@@ -128,7 +128,7 @@ class Desk:
             *(self.state, outbox, self.journal, self.events, self.waits, self.closings),
             *(self.doubts.append, no_answer),
         )
-        self.exchange = Exchange(self.state, self.journal, self.events)
+        self.exchange = Exchange(self.state, outbox, self.journal, self.events)
         tools = (self.state, outbox, self.journal, self.events, self.doubts.append)
         self.foreign = ForeignFills(*tools[:4], self.closings, *tools[4:], no_answer)
         self.cash = CashBook(*tools, no_answer)

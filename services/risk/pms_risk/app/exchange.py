@@ -7,7 +7,9 @@ make it fit. Used by `updates` and by the periodic check.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from pms_common.bus import Entry, Outbox
 from pms_common.contracts.bus.orders import ExchangeAccount
 from pms_common.contracts.events import ALL_ACCOUNTS
 from pms_common.contracts.events.system import ReconciliationDrift
@@ -43,18 +45,22 @@ Doubt = Callable[[Sequence[str], int], None]
 class Exchange:
     """Takes the exchange's facts and holds the books against them."""
 
-    def __init__(self, state: RiskState, journal: Journal, events: Events) -> None:
+    def __init__(self, state: RiskState, outbox: Outbox, journal: Journal, events: Events) -> None:
         self._state = state
+        self._outbox = outbox
         self._journal = journal
         self._events = events
         self._shown: dict[str, Drift] = {}
         self._asked_ms: dict[str, int] = {}
 
-    def on_facts(self, facts: ExchangeAccount) -> None:
-        """What changed at the exchange, or everything."""
+    def on_facts(self, facts: ExchangeAccount, entry: Entry) -> None:
+        """What changed at the exchange, or everything. The first look is taken once, whatever crashes."""
         self._state.reconciliation.take(facts, self._state.now_ms())
         if facts.complete and self._state.books.house.opened_ms is None:
             self._open_house(facts)
+            self._journal.then(partial(self._outbox.ack, entry))
+        else:
+            self._outbox.ack(entry)
 
     def _open_house(self, facts: ExchangeAccount) -> None:
         entries, positions = self._state.books.open_house(facts)

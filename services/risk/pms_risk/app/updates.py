@@ -51,8 +51,8 @@ class OrdersUpdates:
         self._queries = names.queries("orders")
         self._marks = marks
         self._feed = feed
-        self._exchange = exchange
         self._books: dict[type, Callable[[Any, Entry], None]] = {
+            ExchangeAccount: exchange.on_facts,
             ForeignOrder: foreign.on_foreign,
             CashFlows: cash.on_flows,
             FundingRates: cash.on_rates,
@@ -125,8 +125,6 @@ class OrdersUpdates:
         if isinstance(update, RequestDone):
             if update.command not in ORDERS_COMMANDS:  # a cancel may bear the request id of a trade that has not ended
                 self._marks.end(update.account_id, update.request_id, bytes(update.body))
-        elif isinstance(update, ExchangeAccount):
-            self._exchange.on_facts(update)
         elif isinstance(update, Reference):
             self._state.learn(update)
         elif isinstance(update, Brackets):

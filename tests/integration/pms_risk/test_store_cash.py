@@ -1,0 +1,54 @@
+"""Cash flows, forced closes and takeovers in PostgreSQL: written once, and read back as they were."""
+
+from tests.integration.pms_risk.test_store import committed, tools
+from tests.unit.pms_risk.test_forced import foreign
+from tests.unit.pms_risk.world import D, Exchange, account, position_id
+
+from pms_common.contracts.bus.exchange import CashFlow
+from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.adapters.postgres.store import Store
+from pms_risk.domain.books import Books
+from pms_risk.domain.cashflows import book_flow, book_funding, flow_key
+from pms_risk.domain.fills import Seen
+from pms_risk.domain.forced import book_foreign, foreign_key
+from pms_risk.domain.funding import Funding
+from pms_risk.domain.takeover import take_over
+
+__all__ = ["tools"]
+
+
+async def test_forced_closes_takeovers_and_cash_flows_come_back(tools: tuple[Journal, Store]) -> None:
+    """R-08, R-20: what was booked is known again, and who held what and when."""
+    journal, store = tools
+    exchange, books = Exchange(), Books(position_id)
+    for entry in books.open_house(exchange.facts())[0]:
+        journal.house(entry)
+    owners = [account(books, name) for name in "ab"]
+    for owner in owners:
+        order, fill = exchange.execute(owner.id, "BTCUSDT", "BUY", D(2), D(100))
+        journal.fill(order, fill, books.book(order, fill), "1-1")
+    told, closed = foreign(exchange, "liquidation", "SELL", 1, 90, commission=D("0.01"))
+    journal.foreign_fill(told, closed, book_foreign(books, told, closed, D("0.001")), "1-2")
+    position = next(owners[0].open_positions())
+    journal.booking(take_over(books, owners[0], position, D(1), D(95), "request", 50), 50)
+    funding = Funding("BTCUSDT", D("0.001"), D(95), 40)
+    assert books.fundings.settle(funding)
+    paid = CashFlow(flow_id=1, kind="INSURANCE_CLEAR", amount=D(-2), asset="USDT", symbol="BTCUSDT", time_ms=45)
+    journal.flow(paid)
+    for booking in (*book_funding(books, funding), *book_flow(books, paid)):
+        journal.booking(booking, 45)
+    for owner in owners:
+        journal.account(owner)
+    await committed(journal)
+
+    again = Books(position_id)
+    await store.load_books(again)
+    for moment in (0, 2, 30, 49, 50):
+        assert again.held_at("BTCUSDT", moment) == books.held_at("BTCUSDT", moment)
+    assert again.held_at("BTCUSDT", 49) == {("a", "BOTH"): D("1.5"), ("b", "BOTH"): D("1.5")}
+    assert again.moves.liquidated("BTCUSDT", 45, 100) == books.moves.liquidated("BTCUSDT", 45, 100) != {}
+    assert {name: one.cash for name, one in again.accounts.items()} == {owner.id: owner.cash for owner in owners}
+    assert again.house.cash == books.house.cash and again.house.positions == books.house.positions
+    assert not again.fundings.settle(funding), "once"
+    assert again.flows.look(flow_key(paid), paid.time_ms) is Seen.BOOKED and await store.is_flow_booked(paid)
+    assert again.fills.look(foreign_key(told, closed), closed.trade_ms) is Seen.BOOKED
