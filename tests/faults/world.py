@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 from redis.asyncio import Redis
-from tests.faults.plan import MIDDLES, STEPS, TICKS
+from tests.faults.plan import ACCOUNTS, MIDDLES, STEPS, TICKS
 
 from pms_common.db import connect
 from pms_simulator.app import views
@@ -31,6 +31,11 @@ TABLES = (
     "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
     " WHERE schemaname = 'pms_orders' OR tablename = 'pending_orders'"
 )
+KNOWN = (
+    "INSERT INTO sub_accounts (id, name, initial_balance, current_balance, updated_at)"
+    " SELECT id, '', 0, 0, now() FROM unnest($1::text[]) AS id"
+)
+"""`pending_orders` has rows of accounts only that the JS application knows."""
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
@@ -52,6 +57,7 @@ class World:
         self._database = await connect(self.database_url, "faults")
         self._http = aiohttp.ClientSession()
         await self._database.execute("SET session_replication_role = replica")  # history is append-only by triggers
+        await self._database.execute(KNOWN, list(ACCOUNTS))
         self._empty = "; ".join(f"DELETE FROM {row[0]}" for row in await self._database.fetch(TABLES))
 
     async def close(self) -> None:
