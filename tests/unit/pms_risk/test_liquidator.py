@@ -381,6 +381,26 @@ async def test_a_successor_goes_on_where_a_killed_one_stood_and_closes_nothing_t
     assert told["positions"][0]["closedQty"] == 100
 
 
+async def test_the_end_of_a_full_liquidation_is_forgotten_only_when_the_database_has_it() -> None:
+    """Killed between what it told and its commit, the successor must know that the account is liquidated."""
+    floor = Floor()
+    await liquidated_to(floor, INSOLVENT)
+    floor.executed(floor.sent()[0])
+    assert floor.account.status == "LIQUIDATED"
+    next_ = Floor()
+    next_.now_ms = floor.now_ms
+    position = next(iter(next_.account.open_positions()))
+    next_.liquidator.restore(floor.paper.hashes[floor.liquidator.key].values())
+    next_.account.remove_position(next_.account.positions[position.id])
+    next_.account.refresh("BTCUSDT", "BOTH")
+    next_.liquidator.resume()
+    assert next_.account.status == "LIQUIDATED"
+    for desk in (floor, next_):
+        desk.commit()
+        assert not desk.paper.hashes[desk.liquidator.key]
+        assert not desk.state.courses
+
+
 async def test_an_execution_after_the_end_puts_the_account_under_watch_again() -> None:
     floor = Floor()
     await liquidated_to(floor, INSOLVENT)

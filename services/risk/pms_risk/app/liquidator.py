@@ -7,6 +7,7 @@ sentinel. Used by it, by the order feed and by the algos' updates.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -115,9 +116,10 @@ class Liquidator:
         self._resumed = True
         for course in list(self._state.courses.values()):
             account = self._state.books.accounts[course.account_id]
-            if course.done:
+            if course.done and not course.full:
                 self.on_end(account, course)
                 continue
+            course.done = False  # of a full one the database may not know
             log.warning("liquidation_resumed", account_id=account.id, course=course.id)
             self._clear(account, course)
             self._advance(account, course)
@@ -195,8 +197,8 @@ class Liquidator:
         seen = self._positions.get(target.position_id)
         if seen is not None:
             target.moved(seen)
-        elif position is None:
-            target.left = ZERO  # closed while nobody ran, and told by the one who closed it
+        if position is None:
+            target.left = ZERO
 
     def _close(self, account: Account, course: Course, target: Target, number: int) -> None:
         """See to it that one position is being closed."""
@@ -269,11 +271,17 @@ class Liquidator:
                 self._clearing.control(account.id, symbol, "resume", course.id)
         self._events.ended(account, course, self._state.now_ms())
         log.warning("liquidation_done", account_id=account.id, course=course.id, attempts=_attempts(course))
-        if course.decision.tier == 3:
-            self._store(course)  # what comes next depends on it
-        else:
+        self._store(course)
+        if course.full:
+            self._journal.then(partial(self._forget_course, course))
+        elif course.decision.tier != 3:  # after that one, what comes next depends on it
             self.forget(account.id)
         self.on_end(account, course)
+
+    def _forget_course(self, course: Course) -> None:
+        """The database has its outcome."""
+        if self._state.courses.get(course.account_id) is course:
+            self.forget(course.account_id)
 
     def _store(self, course: Course) -> None:
         value = encode(course)
