@@ -24,7 +24,7 @@ from pms_common.names import Names
 
 READY_WITHIN_S = 60.0
 """Real seconds; so are the following two."""
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 HASTE_S = 10.0
 """A life that is not ready by then, or a truth that is not told, may have too little of the machine for its haste."""
 LOOK_MS = 400
