@@ -110,7 +110,7 @@ class Marks:
             _forgotten.inc()
 
     def _write(self, mark: _Mark) -> None:
-        self._bus.outbox.add(self._stream, _encode(mark), maxlen=MAX_MARKS * 2)
+        self._bus.outbox.add(self._stream, _encode(mark), maxlen=MAX_MARKS * 2, late=True)
 
 
 @lru_cache(maxsize=1_024)

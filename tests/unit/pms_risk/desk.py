@@ -68,7 +68,7 @@ class Paper:
     def register(self, numbered: Any) -> None:
         """Nothing is rolled back here."""
 
-    def add(self, stream: str, data: bytes, *, maxlen: int | None = None) -> None:
+    def add(self, stream: str, data: bytes, *, maxlen: int | None = None, late: bool = False) -> None:
         self.streams.setdefault(stream, []).append(data)
 
     tell = add

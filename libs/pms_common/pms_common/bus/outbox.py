@@ -24,10 +24,11 @@ log = get_logger(__name__)
 
 MAX_WRITE = 500
 """Commands in one MULTI: at about 3 µs each Redis serves the others again after 1.5 ms."""
-LATE_ACKS_S = 0.02
-MAX_LATE_ACKS = 200
-"""Acknowledgements alone wait this long, or until so many wait, for a write to go with: nobody waits for them, and a
-write of their own would wake Redis and us for nothing. A crash meanwhile only has them delivered again."""
+LATE_S = 0.02
+MAX_LATE = 200
+"""Acknowledgements and what is added as late wait this long, or until there are so many, for a write to go with: nobody
+waits for them, and a write of their own would wake Redis and us for nothing, and hold up what comes while it is in
+flight. A crash meanwhile only has their entries delivered again."""
 MAX_COMMANDS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
 HARD_FACTOR = 8
@@ -68,7 +69,7 @@ class Outbox:
         self._line: Connection | None = None
         self._open = Stretch()
         self._scheduled = False
-        self._late_acks: list[Entry] = []
+        self._late = Stretch()
         self._late_timer: asyncio.TimerHandle | None = None
         self._gathered: deque[Stretch] = deque()
         self._inflight: Write | None = None
@@ -86,9 +87,9 @@ class Outbox:
 
     # -- adding
 
-    def add(self, stream: str, data: bytes, *, maxlen: int | None = None) -> None:
-        """Append an entry with one field, `data`."""
-        self._append(xadd(stream, data, maxlen), repeatable=False)
+    def add(self, stream: str, data: bytes, *, maxlen: int | None = None, late: bool = False) -> None:
+        """Append an entry with one field, `data`; a `late` one is waited for by nobody."""
+        self._append(xadd(stream, data, maxlen), late=late)
 
     def tell(self, stream: str, update: bytes) -> None:
         """Append an update; those that leave in one write share entries, in their order."""
@@ -114,8 +115,8 @@ class Outbox:
         if not self._scheduled:
             self._schedule()
 
-    def _append(self, packed: bytes, *, repeatable: bool) -> None:
-        self._open.add(packed, repeatable=repeatable)
+    def _append(self, packed: bytes, *, repeatable: bool = False, late: bool = False) -> None:
+        self._open.add(packed, repeatable=repeatable, late=late)
         if not self._scheduled:
             self._schedule()
 
@@ -131,6 +132,13 @@ class Outbox:
             self.end_stretch()
         self._scheduled = True
 
+    def let_go(self) -> None:
+        """Have what was added leave now, where the line is idle: what follows in this turn need not hold it up."""
+        if self._inflight is None and self._open.urgent:
+            scheduled = self._scheduled
+            self.end_stretch()
+            self._scheduled = scheduled
+
     def end_stretch(self) -> None:
         """End the current stretch and send it, if the line is idle."""
         self._scheduled = False
@@ -140,17 +148,13 @@ class Outbox:
         stretch = self._open
         if stretch.acks:
             stretch.acks = [entry for entry in stretch.acks if entry.settled()]
-        if stretch.count:
+        if stretch.count or stretch.acks:
             self._open = Stretch()
-            stretch.acks += self._take_late()
-            self._gather(stretch)
-        elif stretch.acks:
-            self._late_acks += stretch.acks
-            stretch.acks = []
-            if len(self._late_acks) >= MAX_LATE_ACKS:
-                self._send_late()
+            self._late.absorb(stretch)
+            if stretch.urgent or self._late.count + len(self._late.acks) >= MAX_LATE:
+                self._gather_late()
             elif self._late_timer is None:
-                self._late_timer = self._loop.call_later(LATE_ACKS_S, self._send_late)
+                self._late_timer = self._loop.call_later(LATE_S, self._send_late)
         self._write()
 
     def _gather(self, stretch: Stretch) -> None:
@@ -161,18 +165,17 @@ class Outbox:
         self._ended += 1
         self._gathered.append(stretch)
 
-    def _take_late(self) -> list[Entry]:
+    def _gather_late(self) -> None:
         if self._late_timer is not None:
             self._late_timer.cancel()
             self._late_timer = None
-        late, self._late_acks = self._late_acks, []
-        return late
+        late, self._late = self._late, Stretch()
+        if late.count or late.acks:
+            self._gather(late)
 
     def _send_late(self) -> None:
-        stretch = Stretch()
-        stretch.acks = self._take_late()
-        if stretch.acks and not self.failed.done():
-            self._gather(stretch)
+        if not self.failed.done():
+            self._gather_late()
             self._write()
 
     def savepoint(self) -> Savepoint:
@@ -205,7 +208,7 @@ class Outbox:
     @property
     def pending(self) -> int:
         """Commands added that Redis has not answered."""
-        return self._commands + self._open.count
+        return self._commands + self._late.count + self._open.count
 
     async def room(self) -> None:
         """Wait until the outbox is not full. Raises `OutboxError` if it has failed."""

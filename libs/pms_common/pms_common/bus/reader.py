@@ -253,8 +253,10 @@ class Reader:
         handed: list[Entry] = []
         for raw_id, raw in entries:
             handed += self._opened(tracker, raw_id.decode(), raw)
+        let_go = self._outbox.let_go
         for entry in handed:
             handle(entry)
+            let_go()
         return len(handed)
 
     def _opened(

@@ -91,9 +91,9 @@ _EXEC = pack(("EXEC",))
 
 
 class Stretch:
-    """What was added without an await in between."""
+    """What was added without an await in between. `urgent`: somebody waits for some of it."""
 
-    __slots__ = ("acks", "commands", "repeatable", "size", "updates")
+    __slots__ = ("acks", "commands", "repeatable", "size", "updates", "urgent")
 
     def __init__(self) -> None:
         self.commands: list[bytes] = []
@@ -101,24 +101,36 @@ class Stretch:
         self.acks: list[Entry] = []
         self.size = 0
         self.repeatable = True
+        self.urgent = False
 
     @property
     def count(self) -> int:
         """Commands and updates."""
         return len(self.commands) + len(self.updates)
 
-    def add(self, packed: bytes, *, repeatable: bool = False) -> None:
+    def add(self, packed: bytes, *, repeatable: bool = False, late: bool = False) -> None:
         """Append a packed command."""
         self.commands.append(packed)
         self.size += len(packed)
         if not repeatable:
             self.repeatable = False
+        if not late:
+            self.urgent = True
 
     def tell(self, stream: str, update: bytes) -> None:
         """Append an update to its stream."""
         self.updates.append((stream, update))
         self.size += len(update)
         self.repeatable = False
+        self.urgent = True
+
+    def absorb(self, later: "Stretch") -> None:
+        """Append what was added afterwards; both are executed together."""
+        self.commands += later.commands
+        self.updates += later.updates
+        self.acks += later.acks
+        self.size += later.size
+        self.repeatable = self.repeatable and later.repeatable
 
 
 class Write:

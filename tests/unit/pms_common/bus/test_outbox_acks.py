@@ -37,7 +37,7 @@ def entry_of(number):
 
 
 async def test_acknowledgements_alone_wait_for_a_write_to_go_with(monkeypatch):
-    monkeypatch.setattr("pms_common.bus.outbox.LATE_ACKS_S", 60)
+    monkeypatch.setattr("pms_common.bus.outbox.LATE_S", 60)
     model = Model()
     outbox, running_task = await running(model)
     await outbox.flush()
@@ -58,7 +58,7 @@ async def test_acknowledgements_that_nothing_follows_go_after_a_moment_and_when_
     outbox.ack(entry_of(1))
     await asyncio.sleep(0.06)
     assert model.acked == [b"1-0"]
-    monkeypatch.setattr("pms_common.bus.outbox.LATE_ACKS_S", 60)
+    monkeypatch.setattr("pms_common.bus.outbox.LATE_S", 60)
     for number in range(2, 203):
         outbox.ack(entry_of(number))
     await asyncio.sleep(0.01)
@@ -73,4 +73,22 @@ async def test_flush_waits_for_late_acknowledgements_too():
     await asyncio.sleep(0)
     await outbox.flush()
     assert model.acked == [b"1-0"]
+    running_task.cancel()
+
+
+async def test_what_is_late_waits_for_a_write_to_go_with_and_keeps_its_acknowledgement(monkeypatch):
+    """A mark and the acknowledgement of its entry leave in one MULTI, with the next thing somebody waits for."""
+    monkeypatch.setattr("pms_common.bus.outbox.LATE_S", 60)
+    model = Model()
+    outbox, running_task = await running(model)
+    outbox.add(STREAM, b"mark", late=True)
+    outbox.ack(entry_of(1))
+    await asyncio.sleep(0.005)
+    assert model.writes == 0 and outbox.pending == 1
+    outbox.add(STREAM, b"awaited")
+    await outbox.flush()
+    assert (model.entries, model.acked, model.writes) == ([b"mark", b"awaited"], [b"1-0"], 1)
+    outbox.add(STREAM, b"last", late=True)
+    await outbox.flush()
+    assert model.entries[-1] == b"last" and outbox.pending == 0
     running_task.cancel()

@@ -47,3 +47,20 @@ async def test_a_rollback_takes_updates_back():
     await outbox.flush()
     assert model.entries == [b"kept"]
     task.cancel()
+
+
+async def test_what_is_let_go_leaves_before_the_rest_of_its_turn():
+    model = Model()
+    outbox, running_task = await running(model)
+    outbox.add(STREAM, b"0")
+    await outbox.flush()
+    outbox.begin_stretch()
+    for data in (b"1", b"2", b"3"):
+        outbox.tell(STREAM, data)
+        outbox.let_go()  # the line is idle for the first only
+    outbox.end_stretch()
+    await outbox.flush()
+    assert model.entries == [b"0", b"1", b"2", b"3"]
+    assert model.sizes == [1, 1, 2]
+    assert model.writes == 3
+    running_task.cancel()
