@@ -1,5 +1,6 @@
 """R-16, R-17: the comparison with the exchange loses no object between its piles."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -44,6 +45,29 @@ def test_r17_no_order_is_lost_between_the_piles(ours: list[int], listed: list[in
     assert {report.exchange_order_id for report in found.unknown} == set(listed) - set(ours)
     expected = set(ours) if executed else set(ours) - set(listed)
     assert {order.exchange_order_id for order in found.doubtful} == expected
+
+
+def test_r17_an_open_order_that_is_shown_as_known_needs_no_report() -> None:
+    order = sent("o1")
+    order.exchange_order_id, order.status, order.terms_ms, order.flight = 1, "active", NOW, None
+    order.price = Decimal(5)
+    shown = Report(Kind.FOUND_OPEN, "S", "o1", 1, NOW, order.quantity, order.price, Decimal(0))
+
+    def reports(**changes: Any) -> list[Report]:
+        found = compare_orders([order], [replace(shown, **changes)], lambda *_: order)
+        assert found.matched == 1
+        return found.reports
+
+    assert reports() == reports(event_ms=NOW - 1) == []
+    for change in (
+        {"event_ms": NOW + 1},
+        {"price": Decimal(6)},
+        {"quantity": order.quantity + 1},
+        {"kind": Kind.FOUND_FILLED},
+    ):
+        assert len(reports(**change)) == 1, change
+    order.status = "cancelling"
+    assert len(reports()) == 1
 
 
 pairs = st.lists(st.tuples(ids, ids), unique_by=lambda pair: pair[1])

@@ -22,7 +22,9 @@ OF_TRADES = frozenset({"COMMISSION", "REALIZED_PNL"})
 
 @dataclass(slots=True)
 class OrdersCompared:
-    """`reports` are to be applied, `doubtful` orders to be asked for, `unknown` ones to be looked up."""
+    """`reports` tell something new and are to be applied, `doubtful` orders are to be asked for, `unknown` ones to be
+    looked up; `matched` are all that are ours.
+    """
 
     reports: list[Report] = field(default_factory=list)
     doubtful: list[OrderState] = field(default_factory=list)
@@ -48,9 +50,21 @@ def compare_orders(ours: Iterable[OrderState], listed: Iterable[Report], find: F
         shown = open_orders.pop(order.client_order_id, None)
         if shown is None or (shown.executed or 0) > order.booked:
             found.doubtful.append(order)
-        else:
+        elif not _shows_what_is_known(order, shown):
             found.reports.append(shown)
     return found
+
+
+def _shows_what_is_known(order: OrderState, shown: Report) -> bool:
+    """Whether the report of an open order changes nothing here: true of nearly all, of thousands every few seconds."""
+    return (
+        order.status == "active"
+        and order.flight is None
+        and shown.kind is Kind.FOUND_OPEN
+        and shown.event_ms <= order.terms_ms
+        and shown.executed == order.executed
+        and (shown.price, shown.quantity) == (order.price, order.quantity)
+    )
 
 
 @dataclass(slots=True)

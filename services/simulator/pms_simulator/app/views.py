@@ -5,11 +5,14 @@ Owns shapes only. POST, PUT and DELETE carry neither avgPrice nor cumQuote (remo
 
 from typing import Any
 
+import msgspec
+
 from pms_simulator.domain.events import average_price
 from pms_simulator.domain.orders import BUY, SIDE_NAME, Order, Trade
 from pms_simulator.domain.units import to_text
 
 View = dict[str, Any]
+_encode = msgspec.json.Encoder().encode
 
 
 def placed(order: Order, *, acknowledged: bool = False) -> View:
@@ -54,6 +57,14 @@ def queried(order: Order) -> View:
     view["cumQuote"] = to_text(order.quote, spec.money_places)
     view["time"] = order.time_ms
     return view
+
+
+def listed(order: Order) -> msgspec.Raw:
+    """The same, made again only where the order has changed."""
+    state = (order.update_ms, order.status, order.price, order.quantity, order.executed, order.quote, order.modify_id)
+    if order.listed is None or order.listed[0] != state:
+        order.listed = state, _encode(queried(order))
+    return msgspec.Raw(order.listed[1])
 
 
 def trade(item: Trade) -> View:

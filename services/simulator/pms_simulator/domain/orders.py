@@ -35,6 +35,7 @@ class Order:
         "expiry_reason",
         "forced",
         "good_till_ms",
+        "listed",
         "modify_id",
         "order_id",
         "order_type",
@@ -102,6 +103,8 @@ class Order:
         self.expiry_reason = "0"
         self.forced: Forced = ""
         self.ended_by = ""
+        self.listed: tuple[object, bytes] | None = None
+        """As the list of open orders told it last: of thousands, few have changed since."""
         self.seq = 0
 
     @property

@@ -126,7 +126,7 @@ def open_orders(venue: Venue, request: Request) -> Any:
     symbol = request.params.get("symbol")
     if symbol:
         venue.engine.market(symbol)
-    return [views.queried(order) for order in request.account.open_orders(symbol or None)]
+    return [views.listed(order) for order in request.account.open_orders(symbol or None)]
 
 
 def cancel_all(venue: Venue, request: Request) -> Any:
