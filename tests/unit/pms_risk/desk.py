@@ -89,7 +89,7 @@ class Paper:
     def ack(self, entry: Entry) -> None:
         self.acked.append(entry)
 
-    async def flush(self) -> None:
+    async def flush(self, *, late: bool = True) -> None:
         """All is written."""
 
 

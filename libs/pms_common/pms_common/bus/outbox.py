@@ -215,10 +215,14 @@ class Outbox:
         while self.full:
             await self._wait(self._room.append)
 
-    async def flush(self) -> None:
-        """Wait until all that was added so far is in Redis. Raises `OutboxError` if it has failed."""
+    async def flush(self, *, late: bool = True) -> None:
+        """Wait until all that was added so far is in Redis, with or without what is late.
+
+        Raises `OutboxError` if it has failed.
+        """
         self.end_stretch()
-        self._send_late()
+        if late:
+            self._send_late()
         target = self._ended
         if self._done < target or self.failed.done():
             await self._wait(lambda future: self._flushes.append((target, future)))

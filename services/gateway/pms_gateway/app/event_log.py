@@ -88,7 +88,7 @@ class EventLog:
         self._outbox.publish(self._names.event_channel(event.type), payload)
         self._unsaved[event.account_id] = stamp.seq
         _events_of(event.type).inc()
-        self._written.append(LiveEvent(parse_id(stamp.event_id), payload))
+        self._written.append(LiveEvent(self._sequencer.last_id, payload))
         self._wake.set()
 
     async def run(self) -> None:
@@ -97,7 +97,7 @@ class EventLog:
             await self._wake.wait()
             self._wake.clear()
             written, self._written = self._written, []
-            await self._outbox.flush()
+            await self._outbox.flush(late=False)
             self._hub.add(written)
             self._durable = written[-1].event_id
 

@@ -6,13 +6,12 @@ and falls out of the ring is slow, and its owner closes it. So what a socket may
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 RING = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class LiveEvent:
+class LiveEvent(NamedTuple):
     """An event as it lies in the log."""
 
     event_id: tuple[int, int]

@@ -38,6 +38,7 @@ CHILD_RANGE = Decimal("1.02")
 """Where the highest price an algo declared is not known any more (after a restart): the default range."""
 
 _fills = counter("risk_fills", "Executions by what became of them", ["outcome"])
+_fills_of = {seen: _fills.labels(seen.name.lower()) for seen in Seen}
 _beyond = counter("risk_fills_beyond_position", "Executions beyond the position of their account, booked to the house")
 _unowned = counter("risk_fills_unowned", "Executions of no account, booked to the house")
 
@@ -86,7 +87,7 @@ class OrderFeed:
             self._outbox.ack(entry)
             return
         seen = self._state.books.look(update.order, update.fill)
-        _fills.labels(seen.name.lower()).inc()
+        _fills_of[seen].inc()
         if seen is Seen.OLD:
             key = fill_key(update.order, update.fill)
             book, skip = partial(self.book, update, entry), partial(self.skip, update, entry)

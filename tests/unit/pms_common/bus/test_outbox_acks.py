@@ -85,8 +85,10 @@ async def test_what_is_late_waits_for_a_write_to_go_with_and_keeps_its_acknowled
     outbox.ack(entry_of(1))
     await asyncio.sleep(0.005)
     assert model.writes == 0 and outbox.pending == 1
+    await outbox.flush(late=False)
+    assert model.writes == 0
     outbox.add(STREAM, b"awaited")
-    await outbox.flush()
+    await outbox.flush(late=False)
     assert (model.entries, model.acked, model.writes) == ([b"mark", b"awaited"], [b"1-0"], 1)
     outbox.add(STREAM, b"last", late=True)
     await outbox.flush()

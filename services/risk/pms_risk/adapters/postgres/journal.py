@@ -187,7 +187,7 @@ class Journal:
         self._wake.clear()
         waiting, self._waiting = self._waiting, []
         since = self._since
-        await self._outbox.flush()
+        await self._outbox.flush(late=False)
         together: list[tuple[Statement, tuple[Any, ...]]] = []
         for item in waiting:
             if not callable(item):
