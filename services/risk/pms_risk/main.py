@@ -156,6 +156,7 @@ class _Service:
         await start.load()
         await start.reserve()
         await start.resume_waits(self.waits, self.waits_key)
+        self.closings.restore(await self.bus.redis.hvals(self.closings_key))
         self.liquidator.restore(await self.bus.redis.hvals(self.liquidator.key))
 
         tools = (self.journal, self.events, self.takeovers, self.clearing, self.liquidator, self.caches)
@@ -175,7 +176,7 @@ class _Service:
         life.ready("orders", False, "waiting for the order service's snapshot")
         await self.orders_updates.hear()
         self.amends.restore(await amending(self.bus.redis, approved_streams))
-        self.closings.restore(await self.bus.redis.hvals(self.closings_key))
+        self.closings.resume()
         life.ready("orders", True)
 
         if administration is not None:
@@ -191,7 +192,9 @@ class _Service:
         check = partial(self.exchange.check, self.orders_updates.doubt)
         life.spawn(_every(life, CHECK_S, check), "reconciliation")
         waiting = partial(approved, self.bus.redis, approved_streams)
-        life.spawn(LostOrders(self.state, self.bus.outbox, self.orders_updates, waiting).run(), "lost_orders")
+        life.spawn(
+            LostOrders(self.state, self.bus.outbox, self.orders_updates, self.closings, waiting).run(), "lost_orders"
+        )
 
     def _on_ticks(self, ticks: list[Tick]) -> None:
         self.watching.on_ticks(ticks)

@@ -158,6 +158,18 @@ def test_an_order_that_ends_first_is_told() -> None:
     assert not desk.account.orders
 
 
+def test_an_older_price_does_not_end_the_reservation_for_a_newer_one() -> None:
+    desk, venue, name = resting()
+    amend(desk, name, price=98)
+    amend(desk, name, "m2", price=100)
+    amended(venue, name, "2", "98")
+    assert desk.account.reserved_margin == 20, "2 at 100 may still come"
+    amended(venue, name, "2", "100")
+    amend(desk, name, "m3", price=97)
+    amended(venue, name, "2", "97")
+    assert desk.account.reserved_margin == D("19.4")
+
+
 def test_newer_terms_win() -> None:
     desk, venue, name = resting()
     amend(desk, name, price=98)

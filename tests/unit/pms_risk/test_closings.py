@@ -208,6 +208,7 @@ def test_a_takeover_that_was_told_is_booked_as_told_by_the_next_process() -> Non
     before.price(110.0)  # what the database held, and a price at which it could be sold
     successor = before.new_closings()
     successor.restore([value.replace(position_of_kept(value), position_of(before).encode()) for value in kept.values()])
+    successor.resume()
     assert not before.account.positions
     assert before.account.cash == 10_000
 
@@ -316,7 +317,7 @@ def test_a_close_survives_a_restart_between_its_orders() -> None:
     assert result(desk)["trade"]["quantity"] == 10
 
 
-def restart(desk: Desk) -> None:
+def restart(desk: Desk, *, resume: bool = True) -> None:
     """kill -9: books and reservations come back from elsewhere, closes and waits from what was kept."""
     desk.waits = Waits(desk.state, desk.paper, desk.answers, "waits")  # type: ignore[arg-type]
     desk.closings = desk.new_closings()
@@ -324,6 +325,82 @@ def restart(desk: Desk) -> None:
     desk.closes._waits, desk.closes._closings = desk.waits, desk.closings
     desk.waits.restore(list(desk.paper.hashes.get("waits", {}).values()))
     desk.closings.restore(list(desk.paper.hashes.get("closings", {}).values()))
+    if resume:
+        desk.closings.resume()
+
+
+def test_an_order_proven_absent_while_the_successor_starts_goes_out_again() -> None:
+    """Order service and risk are killed together: the proof comes before risk has heard of everything."""
+    desk, venue = opened()
+    close(desk)
+    (first,) = venue.take()
+    restart(desk, resume=False)
+    venue.end(first, "failed", "EXPIRED_COMMAND")
+    assert venue.take() == []
+    desk.closings.resume()
+    (second,) = venue.take()
+    venue.fill(second)
+    assert result(desk)["trade"]["quantity"] == 10
+
+
+def test_an_order_that_nobody_knows_any_more_goes_out_again() -> None:
+    desk, venue = opened()
+    close(desk)
+    (first,) = venue.take()
+    lost = desk.account.drop_order(first)
+    assert lost is not None
+    desk.closings.lost(lost)
+    (second,) = venue.take()
+    assert venue.orders[second].quantity == 10
+
+
+def test_a_closer_that_the_exchange_would_not_cancel_is_asked_again() -> None:
+    desk, venue = opened()
+    order(desk, "SELL", 10, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    close(desk)
+    venue.take()
+    venue.cancelling.clear()
+    venue._tell("cancel_failed", venue._after(resting))
+    desk.closings.tend()
+    venue.take()
+    assert not venue.cancelling, "not at once"
+    desk.now_ms += 1_000
+    desk.price()
+    desk.closings.tend()
+    venue.take()
+    assert venue.cancelling == {resting}
+
+
+def test_a_closer_that_was_made_smaller_is_its_owners_again() -> None:
+    desk, venue = opened()
+    order(desk, "SELL", 10, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    close(desk, fraction=0.4)
+    venue.take()
+    assert desk.closings.gives_way(resting)
+    venue.amend(resting, D(6))
+    assert not desk.closings.gives_way(resting)
+
+
+def test_orders_that_ended_unheard_are_not_remembered() -> None:
+    desk, venue = opened()
+    order(desk, "SELL", 10, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    close(desk)
+    desk.account.drop_order(resting)
+    desk.closings.tend()
+    assert not desk.closings.gives_way(resting)
+
+
+def test_a_takeover_that_was_committed_is_answered_by_the_next_process() -> None:
+    desk, _ = opened("0.03")
+    close(desk)
+    restart(desk)  # the books have it, the answer was not given
+    assert result(desk)["trade"]["quantity"] == 0.03
 
 
 @pytest.mark.parametrize("mode", ["oneway", "hedge"])

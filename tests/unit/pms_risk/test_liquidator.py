@@ -368,6 +368,7 @@ async def test_a_successor_goes_on_where_a_killed_one_stood_and_closes_nothing_t
     )
     next_.account.put_order(rest)
     next_.closings.restore(floor.paper.hashes["closings"].values())
+    next_.closings.resume()
     next_.liquidator.resume()
     await next_.at(INSOLVENT)
     assert not next_.sent(), "the order is live"

@@ -19,7 +19,9 @@ async def sweep(desk: Desk, *, waiting: list[PlaceOrder], known: list[str]) -> b
     outbox: Any = desk.paper
     questions = desk.paper.streams.setdefault(desk.names.queries("orders"), [])
     questions.clear()
-    looking = asyncio.create_task(LostOrders(desk.state, outbox, desk.orders_updates, unconsumed).sweep())
+    looking = asyncio.create_task(
+        LostOrders(desk.state, outbox, desk.orders_updates, desk.closings, unconsumed).sweep()
+    )
     while not looking.done():
         await asyncio.sleep(0)
         if not questions:

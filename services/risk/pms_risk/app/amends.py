@@ -73,7 +73,7 @@ class Amends:
             account = self._state.books.accounts.get(amend.account_id)
             order = account.orders.get(amend.client_order_id) if account is not None else None
             if account is not None and order is not None and order.parent_id is None:
-                _raise(account, order, amend.quantity, max(order.bound, amend.price))
+                _raise(account, order, amend.price, amend.quantity, max(order.bound, amend.price))
 
     def _find(self, order_id: str, given_account: str | None) -> tuple[Account, LiveOrder]:
         for account in self._state.books.accounts.values():
@@ -122,7 +122,7 @@ class Amends:
                 reserve(account, [replace(order, quantity=quantity, bound=bound)], equity, self._state.taker_fee)
         finally:
             account.put_order(order)
-        _raise(account, order, quantity, bound)
+        _raise(account, order, price, quantity, bound)
 
     def _ask(self, request: Request, order: LiveOrder, price: Decimal, size: Sized) -> None:
         order_id = order.client_order_id
@@ -153,8 +153,8 @@ class Amends:
         self._waits.begin(wait)
 
 
-def _raise(account: Account, order: LiveOrder, quantity: Decimal, bound: Decimal) -> None:
+def _raise(account: Account, order: LiveOrder, price: Decimal, quantity: Decimal, bound: Decimal) -> None:
     """Reserve the larger of what the order has and what is asked for."""
-    order.wished_quantity, order.wished_bound = quantity, bound
+    order.wished_price, order.wished_quantity, order.wished_bound = price, quantity, bound
     quantity, bound = max(order.quantity, quantity), max(order.bound, bound)
     account.change_order(order, quantity=quantity, bound=bound, executed=order.executed)

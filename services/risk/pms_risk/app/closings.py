@@ -8,6 +8,7 @@ Redis hash with the outputs that it made, so that a successor goes on with it. U
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
@@ -27,7 +28,6 @@ from pms_risk.app.state import RiskState
 from pms_risk.app.takeovers import Takeovers
 from pms_risk.app.waits import Waits
 from pms_risk.domain.account import Account
-from pms_risk.domain.booking import Booking
 from pms_risk.domain.closing import Closing, Due, closing_side, cut, due, sendable, trims
 from pms_risk.domain.holding import CLOSING, Holding
 from pms_risk.domain.orders import LiveOrder
@@ -35,6 +35,8 @@ from pms_risk.domain.position import Position
 
 log = get_logger(__name__)
 
+ASK_AGAIN_MS = 1_000
+"""Before an order is cancelled again that the exchange would not cancel."""
 MAX_ATTEMPTS = 5
 """Orders of one close that may end without doing their work: each costs seconds, and something is wrong."""
 GAVE_WAY = "closing"
@@ -46,6 +48,15 @@ Place = tuple[str, str, PositionSide]
 
 _decode = msgspec.json.Decoder(Closing).decode
 _encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Asked:
+    """An order that gives way: what it may still execute, and when it is asked again because it was refused."""
+
+    order: LiveOrder
+    keep: Decimal
+    again_ms: int | None = None
 
 
 class Closings:
@@ -71,8 +82,9 @@ class Closings:
         self._urgent = names.urgent("orders")
         self._key = key
         self._by_place: dict[Place, list[Closing]] = {}
-        self._asked: dict[str, Decimal] = {}
-        """What orders that were asked to give way may still execute, until they end."""
+        self._asked: dict[str, Asked] = {}
+        """Orders that were asked to give way, until they have."""
+        self._paused = False
         self._taking: set[str] = set()
         """Closes of which the house takes the rest, until the database has it."""
         self._kept: dict[str, bytes] = {}
@@ -123,7 +135,7 @@ class Closings:
 
     def cancel(self, order: LiveOrder, reason: str = GAVE_WAY) -> None:
         """Have an order cancelled."""
-        self._asked[order.client_order_id] = ZERO
+        self._asked[order.client_order_id] = Asked(order, ZERO)
         cancel = CancelOrder(
             client_order_id=order.client_order_id, account_id=order.account_id, symbol=order.symbol, reason=reason
         )
@@ -135,13 +147,9 @@ class Closings:
         """An order has changed: somebody may have given way, or one of our own has ended."""
         view = update.order
         order_id, final = view.client_order_id, view.state in FINAL_STATES
-        if final:
-            self._asked.pop(order_id, None)
-        elif update.cause == "amend_failed" and self._asked.get(order_id):
-            account = self._state.books.accounts.get(view.account_id)
-            live = account.orders.get(order_id) if account is not None else None
-            if live is not None:
-                self.cancel(live)  # it cannot be made smaller
+        asked = self._asked.get(order_id)
+        if asked is not None:
+            self._answered(asked, update, final)
         place = (view.account_id, view.symbol, view.position_side)
         closings = self._by_place.get(place)
         if closings is None:
@@ -152,6 +160,25 @@ class Closings:
             if final and order_id in closing.orders:
                 self._ended(closing, update)
         self._advance(place)
+
+    def _answered(self, asked: Asked, update: OrderUpdate, final: bool) -> None:
+        """An order that was asked to give way has, or was refused by the exchange."""
+        if final or (asked.keep and update.cause == "amended"):
+            del self._asked[asked.order.client_order_id]
+        elif asked.keep and update.cause == "amend_failed":
+            self.cancel(asked.order)
+        elif not asked.keep and update.cause == "cancel_failed":
+            asked.again_ms = self._state.now_ms() + ASK_AGAIN_MS
+
+    def lost(self, order: LiveOrder) -> None:
+        """An order is proven never to have reached the order service: if it is one of ours, it is sent anew."""
+        place = (order.account_id, order.symbol, order.leg)
+        for closing in self._by_place.get(place, ()):
+            if order.client_order_id in closing.orders:
+                closing.orders.remove(order.client_order_id)
+                closing.spend(-order.quantity)
+        if place in self._by_place:
+            self._advance(place)
 
     def _ended(self, closing: Closing, update: OrderUpdate) -> None:
         """One of its own orders has ended. Proven absent it goes out again; one that was refused stops the close."""
@@ -170,6 +197,12 @@ class Closings:
     def tend(self) -> None:
         """Give up what has waited too long; look again at the others, because orders also end unheard."""
         now_ms = self._state.now_ms()
+        for order_id, asked in list(self._asked.items()):
+            account = self._state.books.accounts.get(asked.order.account_id)
+            if account is None or account.orders.get(order_id) is not asked.order:
+                del self._asked[order_id]  # it has ended unheard
+            elif asked.again_ms is not None and now_ms >= asked.again_ms:
+                self.cancel(asked.order)
         for place, closings in list(self._by_place.items()):
             for closing in closings:
                 if closing.expires_at_ms is not None and now_ms > closing.expires_at_ms and closing.unsent != ZERO:
@@ -178,11 +211,16 @@ class Closings:
             self._advance(place)
 
     def restore(self, stored: Iterable[bytes | str]) -> None:
-        """Go on after a restart, once the order service has told which orders live."""
+        """Know a predecessor's closes, before anything is heard of their orders. Nothing is done before `resume`."""
+        self._paused = True
         for value in stored:
             closing = _decode(value)
             self._kept[closing.key] = _encode(closing)
             self._by_place.setdefault(_place(closing), []).append(closing)
+
+    def resume(self) -> None:
+        """Go on with them: the order service has told which orders live."""
+        self._paused = False
         for place in list(self._by_place):
             self._advance(place)
 
@@ -192,7 +230,9 @@ class Closings:
         """Do what can be done for the closes of a position, the oldest first."""
         account = self._state.books.accounts.get(place[0])
         for closing in list(self._by_place[place]):
-            if account is None or self._is_over(account, closing):
+            if self._paused:
+                self._keep(closing)
+            elif account is None or self._is_over(account, closing):
                 self._end(closing)
             else:
                 self._keep(closing)
@@ -205,6 +245,8 @@ class Closings:
             self._go_on(account, closing, holding, position)
         if closing.key in self._taking or self._waits_for_orders(account, closing):
             return False
+        if position is None and closing.take_price is not None:
+            self._tell_taken(closing)  # a predecessor did it, and did not live to say so
         return position is None or not due(closing, holding, position).wanted
 
     def _go_on(self, account: Account, closing: Closing, holding: Holding, position: Position) -> None:
@@ -244,14 +286,14 @@ class Closings:
     def _trim(self, orders: Iterable[LiveOrder], allowed: Decimal, symbol: str) -> None:
         for trim in trims(orders, allowed, self._state.spec(symbol)):
             asked = self._asked.get(trim.order.client_order_id)
-            if asked is None or asked > trim.keep:
+            if asked is None or asked.keep > trim.keep:
                 self._ask_way(trim.order, trim.keep)
 
     def _ask_way(self, order: LiveOrder, keep: Decimal) -> None:
         if not keep or order.price is None:
             self.cancel(order)
             return
-        self._asked[order.client_order_id] = keep
+        self._asked[order.client_order_id] = Asked(order, keep)
         amend = AmendOrder(
             client_order_id=order.client_order_id,
             account_id=order.account_id,
@@ -329,15 +371,21 @@ class Closings:
         quantity = abs(position.quantity)
         self._taking.add(closing.key)
         booking = self._takeovers.take(account, position, quantity, closing.take_price, closing.seed, closing.take_ms)
-        self._journal.then(partial(self._taken, closing, booking, quantity))
+        closing.take_quantity, closing.take_profit = quantity, booking.profit
+        self._keep(closing)
+        self._journal.then(partial(self._taken, closing))
 
-    def _taken(self, closing: Closing, booking: Booking, quantity: Decimal) -> None:
+    def _taken(self, closing: Closing) -> None:
         """The takeover is in the database."""
         self._taking.remove(closing.key)
-        assert closing.take_price is not None
-        self._waits.took(closing.wait, closing.item, quantity, closing.take_price, booking.profit)
-        closing.take_price, closing.unsent = None, ZERO
+        self._tell_taken(closing)
+        closing.unsent = ZERO
         self._advance(_place(closing))
+
+    def _tell_taken(self, closing: Closing) -> None:
+        if closing.take_price is not None:
+            self._waits.took(closing.wait, closing.item, closing.take_quantity, closing.take_price, closing.take_profit)
+        closing.take_price = None
 
     # -- kept and forgotten
 

@@ -2,7 +2,7 @@
 
 An order is lost when Redis loses it with its last second, or when it was asked for again after its end and nobody tells
 the end twice. Owns the proof: approved long ago, no word of it, not among the orders that wait to be taken, and not in
-a snapshot that the order service was asked for after all that. Used by `main`.
+a snapshot that the order service was asked for after all that. One of a close goes out anew. Used by `main`.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from pms_common.bus import Outbox
 from pms_common.contracts.bus.orders import PlaceOrder
 from pms_common.logging import get_logger
+from pms_risk.app.closings import Closings
 from pms_risk.app.state import RiskState
 from pms_risk.app.updates import OrdersUpdates
 from pms_risk.domain.orders import LiveOrder
@@ -30,10 +31,13 @@ Waiting = Callable[[], Awaitable[Iterable[PlaceOrder]]]
 class LostOrders:
     """Looks regularly. Spawn `run`."""
 
-    def __init__(self, state: RiskState, outbox: Outbox, updates: OrdersUpdates, waiting: Waiting) -> None:
+    def __init__(
+        self, state: RiskState, outbox: Outbox, updates: OrdersUpdates, closings: Closings, waiting: Waiting
+    ) -> None:
         self._state = state
         self._outbox = outbox
         self._updates = updates
+        self._closings = closings
         self._waiting = waiting
 
     async def run(self) -> None:
@@ -62,6 +66,7 @@ class LostOrders:
             if account is not None and order.view is None and account.orders.get(order.client_order_id) is order:
                 log.warning("reservation_released", client_order_id=order.client_order_id)
                 account.drop_order(order.client_order_id)
+                self._closings.lost(order)
 
     def _silent(self) -> list[LiveOrder]:
         before_ms = self._state.now_ms() - SILENT_MS

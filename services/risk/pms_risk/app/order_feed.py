@@ -274,9 +274,9 @@ class OrderFeed:
 
 def _amend_ended(live: LiveOrder, update: OrderUpdate) -> bool:
     """Whether the newest amendment of an order was carried out or refused."""
-    return update.cause == "amend_failed" or (
-        update.cause == "amended" and update.order.quantity == live.wished_quantity
-    )
+    view = update.order
+    holds = (view.quantity, view.price) == (live.wished_quantity, live.wished_price)
+    return update.cause == "amend_failed" or (holds and view.state != "amending")
 
 
 def _alarm(order: OrderView, booking: Booking) -> None:

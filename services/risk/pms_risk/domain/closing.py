@@ -28,7 +28,7 @@ class Closing:
     `awaited` there come to open. `unsent` is what it still has to send (None: all there is), `leave` what is to remain.
     `price` makes it a resting order; `takes` sends none, and lets the house take the position over. Its orders are
     named by `seed` and their number; `orders` are those it waits for. `wait` is the request that is told of them,
-    `item` their heading there. `take_price` and `take_ms` are set once the house takes over what cannot be sent,
+    `item` their heading there. `take_*` are set once the house takes over what cannot be sent,
     `error` once nothing more is sent.
     """
 
@@ -55,6 +55,8 @@ class Closing:
     awaited: list[str] = field(default_factory=list)
     take_price: Decimal | None = None
     take_ms: int = 0
+    take_quantity: Decimal = ZERO
+    take_profit: Decimal = ZERO
     error_code: str = ""
     error: str = ""
 

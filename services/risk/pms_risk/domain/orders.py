@@ -39,6 +39,7 @@ class LiveOrder:
     epoch: int = 0
     placed: bool = False
     wished_quantity: Decimal = Decimal(0)
+    wished_price: Decimal = Decimal(0)
     wished_bound: Decimal = Decimal(0)
 
     @property
