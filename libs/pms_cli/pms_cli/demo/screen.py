@@ -130,6 +130,13 @@ def summary(books: Books, commands: int) -> RenderableType:
     table.add_row("cash of the house", f"{house:,.8f}", "", "")
     total = books.accounts_cash + house
     table.add_row("together", f"{total:,.8f}", f"{books.wallet:,.8f}", _verdict(books.difference == 0))
+    for asset, other in sorted(books.others.items()):
+        table.add_row(
+            f"{asset} of the house",
+            f"{sum(other.house.values()):f}",
+            f"{other.wallet:f}",
+            _verdict(other.difference == 0),
+        )
     verdict = Text(
         f"\n{commands} commands. The books equal the exchange, to the contract and to the cent."
         if books.equal
