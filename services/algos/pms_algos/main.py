@@ -60,6 +60,9 @@ async def wire(life: Lifecycle) -> None:
         if service == "orders":
             engine.lookup_done()
             looked_up.set()
+        else:
+            engine.accounts_known()
+            commands.told()
 
     snapshots = Snapshots(
         "algos", ("orders", "risk"), outbox=bus.outbox, names=names, report=life.ready, on_ended=snapshot_ended
@@ -79,14 +82,12 @@ async def wire(life: Lifecycle) -> None:
             engine.tick(tick)
         commands.told()
 
-    life.on_stop(journal.close)
-    life.on_stop(told.stop)
-    life.on_stop(asked.stop)
-    life.spawn(told.run(), "updates")
-    life.spawn(take_commands(), "commands")
-    life.spawn(bus.ticks_reader(names.ticks, "algos", on_ticks).run(), "ticks")
-    life.spawn(snapshots.run(), "snapshots")
-    life.spawn(watch.run(), "watch")
+    for close in (journal.close, told.stop, asked.stop):
+        life.on_stop(close)
+    ticks = bus.ticks_reader(names.ticks, "algos", on_ticks)
+    running = {"updates": told.run(), "commands": take_commands(), "ticks": ticks.run(), "snapshots": snapshots.run()}
+    for name, part in {**running, "watch": watch.run()}.items():
+        life.spawn(part, name)
     _keep(life, bus, names, {*handlers, *routes})
 
 

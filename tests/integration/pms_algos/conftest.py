@@ -59,8 +59,13 @@ SPEC = SymbolSpec(
     max_orders=200,
     market_take_bound=D("0.05"),
 )
+AT_MARKET = D(100)
 ACCOUNT = b'{"balance":1000,"equity":1000,"marginUsed":0,"availableMargin":1000,"positions":[],"status":"ACTIVE"}'
 """As risk tells it: more than events carry."""
+HOLDING = ACCOUNT.replace(
+    b"[]",
+    b'[{"id":"pos_1","symbol":"BTCUSDT","side":"LONG","entryPrice":100,"quantity":0.5,"margin":10,"leverage":5}]',
+)
 
 
 @dataclass
@@ -68,7 +73,7 @@ class Child:
     """An order as its owner knows it."""
 
     order: ChildOrder
-    price: Decimal
+    price: Decimal | None
     state: str = "active"
     executed: Decimal = NONE
     version: int = 1
@@ -86,6 +91,7 @@ class World:
         self.children: dict[str, Child] = {}
         self.tombstones: set[str] = set()
         self.refuse: str | None = None
+        self.account = ACCOUNT
         self.silent = False
         self.lookups = 0
         self.stopping = False
@@ -112,7 +118,7 @@ class World:
             account_id=order.account_id,
             symbol=order.symbol,
             side=order.side,
-            order_type="LIMIT",
+            order_type=order.order_type,
             quantity=order.quantity,
             price=child.price,
             leverage=order.leverage,
@@ -120,7 +126,7 @@ class World:
             origin=order.origin,
             state=child.state,  # type: ignore[arg-type]
             executed_quantity=child.executed,
-            average_price=child.price if child.executed else None,
+            average_price=(child.price or AT_MARKET) if child.executed else None,
             version=child.version,
             created_ms=1,
             updated_ms=child.version,
@@ -185,12 +191,16 @@ class World:
             names = {"client_order_id": child_id, "account_id": order.account_id, "parent_id": order.parent_id}
             await self.tell("risk", ChildRefused, **names, error_code=code, error=f"refused: {code}")
         else:
-            assert order.price is not None
             self.children[child_id] = Child(order, order.price)
             if child_id in self.tombstones:
                 await self.cancel(child_id)
-            else:
-                await self.told(child_id, "accepted")
+                return
+            await self.told(child_id, "accepted")
+            if order.order_type == "MARKET":
+                await self.fill(child_id, str(order.quantity))
+                if order.reduce_only:
+                    self.account = ACCOUNT  # all of it is closed
+                    await self.account_is("ACTIVE")
 
     async def _on_change(self, data: bytes) -> None:
         work = order_work.decode(data)
@@ -227,7 +237,7 @@ class World:
 
     async def account_is(self, status: str) -> None:
         facts = {"account_id": "acc", "name": "A", "status": status, "version": self._n["risk"]}
-        await self.tell("risk", AccountState, **facts, snapshot=msgspec.Raw(ACCOUNT))
+        await self.tell("risk", AccountState, **facts, snapshot=msgspec.Raw(self.account))
 
     async def control(self, action: Control, token: str, symbol: str = "") -> None:
         request = ControlAlgos(token=token, account_id="acc", symbol=symbol, action=action)
@@ -281,7 +291,8 @@ class World:
 
 @pytest.fixture
 async def world(redis_url: str, names: Names) -> AsyncIterator[World]:
-    client = redis.asyncio.Redis.from_url(redis_url)
+    # a test blocks this loop while it starts the process, on a busy machine longer than the client's own timeouts
+    client = redis.asyncio.Redis.from_url(redis_url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)
     made = World(client, names)
     running = asyncio.create_task(made.run())
     yield made
@@ -316,7 +327,6 @@ async def market(world: World) -> AsyncIterator[dict[str, float]]:
             await world.tick(prices["bid"], prices["ask"])
             await asyncio.sleep(0.05)
 
-    await world.tick(**prices)  # connected before a test blocks this loop while it starts the process
     task = asyncio.create_task(repeat())
     yield prices
     world.stopping = True  # not a cancel: the Redis client may swallow one that meets a reply

@@ -9,7 +9,6 @@ from tests.services import ServiceProcess
 
 from pms_common.contracts.bus.common import watch_lease
 from pms_common.contracts.bus.risk import ChildOrder
-from pms_common.topology import ALGOS_COMMANDS
 
 D = Decimal
 
@@ -185,26 +184,6 @@ async def test_a_halt_with_cancel_ends_the_chase_without_risk(
     await asyncio.sleep(0.2)
     await world.chase("r5")
     assert (await world.result("r5"))["success"] is True
-
-
-OTHERS = [type_ for type_ in ALGOS_COMMANDS if not type_.startswith("chase")]
-COIN = {"symbol": "BTCUSDT", "leverage": 5}
-BODIES = {
-    "scalper": {**COIN, "startSide": "LONG", "longMaxPrice": 100, "longSizeUsd": 100, "shortSizeUsd": 100},
-    "twap": {**COIN, "side": "BUY", "totalSize": 100, "lots": 10, "durationMinutes": 10},
-    "twap_basket": {"legs": [{**COIN, "side": "BUY", "sizeUsdt": 100}], "lots": 10, "durationMinutes": 10},
-    "trail_stop": {"positionId": "p", "callbackPct": 1},
-}
-
-
-async def test_commands_that_are_not_carried_out_are_answered_at_once(algos: ServiceProcess, world: World) -> None:
-    algos.start()
-    for type_ in OTHERS:
-        ids = dict.fromkeys(("chaseId", "scalperId", "twapId", "twapBasketId", "trailStopId"), "x")
-        await world.send(type_, requestId=type_, subAccountId="acc", **BODIES.get(type_, ids))
-    for type_ in OTHERS:
-        refused = await world.result(type_)
-        assert (refused["success"], refused["errorCode"]) == (False, "NOT_AVAILABLE"), refused
 
 
 async def test_a_live_order_of_a_chase_that_nobody_runs_is_cancelled(

@@ -1,14 +1,16 @@
-"""R-19: a chase survives kill -9 at any point: no second child, Σ children + remainder = parent.
+"""R-19: algos survive kill -9: no second child, Σ children + remainder = parent.
 
-Each test stops the process at one point of a chase's life, lets the world go on without it, and starts it again.
+Each test stops a real process at one point of an algo's life, lets the world go on without it, and starts it again.
+That it holds at every point is tried in tests/unit/pms_algos/test_crashes.py.
 """
 
 import asyncio
+import json
 import random
 from decimal import Decimal
 
 import pytest
-from tests.integration.pms_algos.conftest import SPEC, World
+from tests.integration.pms_algos.conftest import ACCOUNT, HOLDING, SPEC, World
 from tests.services import PATIENCE_S, ServiceProcess
 
 from pms_common.clock import now_ms
@@ -156,6 +158,94 @@ async def test_stopping_the_process_is_not_a_cancel(
     market.update(bid=99.0, ask=99.1)
     await world.until(lambda: world.amends)
     assert len(world.children) == 1
+
+
+async def test_r19_a_twap_killed_between_and_within_lots_executes_each_once(
+    algos: ServiceProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    body = {"symbol": "BTCUSDT", "side": "BUY", "quantity": 20, "lots": 100, "durationMinutes": 1, "leverage": 5}
+    await world.send("twap", requestId="r1", subAccountId="acc", expiresAt=now_ms() + PATIENCE_S * 1000, **body)
+    twap_id = (await world.result("r1"))["twapId"]
+    for lots in (2, 4):
+        await world.until(lambda lots=lots: world.executed >= D("0.2") * lots)
+        algos.kill()
+        algos.start()
+    await world.until(lambda: world.executed >= D("1.2"))
+    await world.send("twap_cancel", requestId="c1", twapId=twap_id)
+    assert (await world.result("c1"))["status"] == "ended"
+    assert world.alive == []
+    (event,) = {event["filledQty"]: event for event in await world.events("twap_cancelled")}.values()
+    assert D(str(event["filledQty"])) == world.executed
+    assert world.most_alive == 1
+    assert len({order.client_order_id for order in world.asked}) == len(world.children)
+
+
+async def test_r19_a_trailing_stop_keeps_its_extreme_and_closes_once_though_killed_as_it_fires(
+    algos: ServiceProcess, world: World, market: dict[str, float]
+) -> None:
+    world.account = HOLDING
+    algos.start()
+    await world.send("trail_stop", requestId="r1", positionId="pos_1", callbackPct=1, subAccountId="acc")
+    assert (await world.result("r1"))["success"] is True
+    market.update(bid=110.0, ask=110.1)
+    await world.until(lambda: _extreme(world, 110.05))
+    algos.kill()
+    market.update(bid=109.5, ask=109.6)
+    algos.start()
+    await world.until(lambda: world.lookups == 2)
+    await asyncio.sleep(0.5)
+    assert world.asked == []
+    world.silent = True
+    market.update(bid=108.8, ask=108.9)  # 1.1 % below the best it has seen, 0.6 % below what it saw since
+    await world.until(lambda: world.asked)
+    algos.kill()
+    world.silent = False
+    algos.start()
+    await world.until(lambda: world.events("trail_stop_triggered"))
+    assert world.executed == D("0.5")
+    assert len(world.children) == 1
+    assert len({order.client_order_id for order in world.asked}) == 1
+
+
+async def _extreme(world: World, price: float) -> bool:
+    shown = await world.client.hvals(world.names.algos("acc"))
+    return any(json.loads(item)["extremePrice"] == price for item in shown)
+
+
+async def test_r19_a_scalper_killed_with_both_legs_at_the_exchange_keeps_its_layers(
+    algos: ServiceProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    body = {"symbol": "BTCUSDT", "startSide": "LONG", "quantity": 0.5, "leverage": 5, "baseOffsetPct": 0.2}
+    await world.send("scalper", requestId="r1", subAccountId="acc", expiresAt=now_ms() + PATIENCE_S * 1000, **body)
+    scalper_id = (await world.result("r1"))["scalperId"]
+    await world.until(lambda: world.alive)
+    world.account = HOLDING
+    await world.fill(world.alive[0], "0.5")
+    await world.account_is("ACTIVE")
+    await world.until(lambda: len(world.alive) == 2)
+    both = set(world.alive)
+    algos.kill()
+    algos.start()
+    await world.until(lambda: world.lookups == 2)
+    await asyncio.sleep(0.5)
+    assert set(world.alive) == both
+    (closer,) = (name for name in both if world.children[name].order.side == "SELL")
+    algos.kill()
+    world.account = ACCOUNT
+    await world.fill(closer, "0.5")
+    algos.start()
+    await world.until(lambda: _fills(world, 2))
+    await world.send("scalper_cancel", requestId="c1", scalperId=scalper_id)
+    assert (await world.result("c1"))["status"] == "ended"
+    assert world.alive == []
+    assert world.executed == D(1)
+    assert len({order.client_order_id for order in world.asked}) == len(world.children)
+
+
+async def _fills(world: World, count: int) -> bool:
+    return len({event["clientOrderId"] for event in await world.events("scalper_filled")}) == count
 
 
 @pytest.mark.slow

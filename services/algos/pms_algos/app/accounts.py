@@ -56,9 +56,12 @@ class Accounts:
         return account.shown
 
     def held(self, account_id: str) -> tuple[Held, ...] | None:
-        """The account's positions; None where they are not known."""
+        """The account's positions; None where they are not known.
+
+        That is before risk has told all accounts: what comes again after a restart may be older than a position.
+        """
         account = self._accounts.get(account_id)
-        if account is None:
+        if account is None or not self.complete:
             return None
         if account.held is None:
             shown = self.shown(account_id)

@@ -20,7 +20,6 @@ from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.ids import object_id
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.names import Names
-from pms_common.topology import ALGOS_COMMANDS
 
 MAX_ACTIVE = 5_000
 """Algos that may run at once, of all accounts: what the service is measured with (docs/performance.md)."""
@@ -45,7 +44,7 @@ class Commands:
 
     def routes(self) -> dict[str, Callable[[Entry], None]]:
         """Stream → handler."""
-        routes = {type_: self._inlet.route(type_, _refuse_unavailable) for type_ in ALGOS_COMMANDS}
+        routes = {}
         for name, kind in KINDS.items():
             routes[name] = self._inlet.route(name, partial(self._start, kind), partial(self._begun, kind))
             routes[f"{name}_cancel"] = self._inlet.route(f"{name}_cancel", partial(self._cancel, kind))
@@ -120,7 +119,7 @@ class Commands:
         decision = kind.begin(begin, request.command)
         claimed = self._engine.algos.claimed(kind, decision[0])
         if claimed is not None and claimed != replaces_id:
-            raise CommandError(ErrorCode.ALGO_ALREADY_EXISTS, details={f"{kind.name}Id": claimed})
+            raise CommandError(ErrorCode.ALGO_ALREADY_EXISTS, details={"runningId": claimed})
         self._engine.start(kind, decision, request.warnings, lambda: self._inlet.acknowledge(request))
 
     def _check_replaced(self, kind: Kind, account_id: str, replaces_id: str | None) -> None:
@@ -229,11 +228,6 @@ class Commands:
             )
             error = CommandError(ErrorCode.AMBIGUOUS_RESULT, text)
             self._answers.refuse(request.request_id, request.account_id, request.type, error)
-
-
-def _refuse_unavailable(request: Request) -> Taken:
-    """Commands of the contract that this version does not carry out: nobody is left without an answer."""
-    raise CommandError(ErrorCode.NOT_AVAILABLE, f"{request.type} is not available in this version")
 
 
 def _field(request: Request, attribute: str) -> str:

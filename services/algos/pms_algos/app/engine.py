@@ -260,6 +260,12 @@ class Engine:
         for one in running:
             self._step(one, AccountChanged(), f"account-{state.epoch}-{state.n}")
 
+    def accounts_known(self) -> None:
+        """Risk has told all accounts since the start: positions count from now on."""
+        self.accounts.complete = True
+        for running in self.algos:
+            self._step(running, AccountChanged(), f"accounts-{self._now_ms()}")
+
     def _follow_status(self, running: Running, status: str) -> None:
         if status == "LIQUIDATED":
             self.cancel(running.id, "risk")

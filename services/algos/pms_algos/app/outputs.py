@@ -23,7 +23,7 @@ from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.events.base import AlgoEvent
 from pms_common.contracts.results_algos import started
 from pms_common.ids import client_order_id
-from pms_common.marks import Marks
+from pms_common.marks import Known, Marks
 from pms_common.names import Names
 
 TAGS: dict[Origin, str] = {"CHASE": "CHS", "TWAP": "TWP", "TRAIL_STOP": "TRL", "SCALPER": "SCP"}
@@ -126,6 +126,7 @@ class Outputs:
         assert kind.notice is not None
         event = kind.notice(algo, notice, self._head(algo, child_id, now_ms))
         self._event(algo, f"{event.__struct_config__.tag}:{notice.key}", event)
+        self.show(kind, algo)
 
     def ended(self, kind: Kind, algo: Algo, child_id: str | None, now_ms: int) -> None:
         """Tell how an algo ended. One whose command was never answered was never shown."""
@@ -189,19 +190,28 @@ class Outputs:
 
     def was_answered(self, algo: Algo) -> bool:
         """Whether the command that started the algo has its answer already."""
-        plan = algo.plan  # a command that names a position may name no account
-        found = (self._marks.find(account_id, plan.request_id) for account_id in (plan.account_id, ""))
-        return any(known is not None and known.result is not None for known in found)
+        known = self._command(algo)
+        return known is not None and known.result is not None
+
+    def _awaits_answer(self, algo: Algo) -> bool:
+        """A command without a mark was not acknowledged: it comes again, and is answered then."""
+        known = self._command(algo)
+        return known is not None and known.result is None
+
+    def _command(self, algo: Algo) -> Known | None:
+        """What is known of the command; one that names a position may have named no account."""
+        plan = algo.plan
+        return self._marks.find(plan.account_id, plan.request_id) or self._marks.find("", plan.request_id)
 
     def started(self, kind: Kind, algo: Algo, warnings: tuple[str, ...]) -> None:
         """Answer the command that started the algo, once."""
-        if not self.was_answered(algo):
+        if self._awaits_answer(algo):
             plan = algo.plan
             body = encode_public(started(self._item(kind, algo), plan.request_id, warnings))
             self._answers.end(plan.request_id, plan.account_id, kind.name, body)
 
     def start_failed(self, kind: Kind, algo: Algo, code: ErrorCode, message: str) -> None:
         """Answer the command with why there is no algo."""
-        if not self.was_answered(algo):
+        if self._awaits_answer(algo):
             plan = algo.plan
             self._answers.fail(plan.request_id, plan.account_id, kind.name, CommandError(code, message))

@@ -102,7 +102,6 @@ class Updates:
         elif isinstance(update, TradingState):
             self._engine.markets.set_gate(update.account_id, update.symbol, cast("Gate", update.state))
         elif isinstance(update, SnapshotEnd):
-            self._engine.accounts.complete = True
             self._snapshots.ended("risk", update)
         self._outbox.ack(entry)
 

@@ -20,7 +20,7 @@ from pms_algos.domain.actions import (
 )
 from pms_algos.domain.chase_child import ASK_LIFE_MS
 from pms_algos.domain.chase_state import Chase, ChasePlan
-from pms_algos.domain.events import Event, Refused, Scene, Told
+from pms_algos.domain.events import Event, Missing, Refused, Scene, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ class Gathered:
         return part
 
     def step(self, part: Chase, event: Event, scene: Scene) -> Chase:
-        """Hand a part what happens."""
+        """Hand a part what happens; what is told of another's child is not its own."""
+        if isinstance(event, Told | Refused | Missing) and event.work != part.plan.algo_id:
+            return part
         if isinstance(event, Refused):
             self.refusal = event.message
         elif isinstance(event, Told) and (event.update.error or event.update.reason):

@@ -18,9 +18,6 @@ from pms_common.contracts.commands import Command
 from pms_common.contracts.events.base import AlgoEvent
 from pms_common.contracts.results import Success
 
-MIN_CHILD_USDT = 5
-"""The least notional of an order where the symbol names none (reference, constants)."""
-
 
 class Plan(Protocol):
     """What every plan says of itself."""

@@ -1,0 +1,153 @@
+"""Trailing stop: from its command to its plan, and from its state to what is shown. The plan is `domain.trail_stop`."""
+
+from decimal import Decimal
+from typing import Any
+
+from pms_algos.app.kinds.base import Begin, Decision, Head, Kind, Quote, status
+from pms_algos.domain import trail_stop as plan_of
+from pms_algos.domain.actions import Notice
+from pms_algos.domain.trail_stop import TrailStop, TrailStopPlan
+from pms_common.contracts.algos import TrailStopItem
+from pms_common.contracts.commands.trail_stop import TrailStop as StartTrailStop
+from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.contracts.events.trail_stop import (
+    TrailStopCancelled,
+    TrailStopEvent,
+    TrailStopProgress,
+    TrailStopTriggered,
+)
+from pms_common.contracts.results_algos import TrailStopChanged
+from pms_common.decimals import from_float
+
+
+def begin(of: Begin, command: StartTrailStop) -> Decision:
+    """A new stop on a position of the account."""
+    held = next((held for held in of.scene.held() or () if held.position_id == command.position_id), None)
+    if held is None:
+        raise CommandError(ErrorCode.POSITION_NOT_FOUND, field="positionId")
+    market = of.scene.market(held.symbol)
+    if market is None:
+        raise CommandError(ErrorCode.NO_PRICE)
+    plan = TrailStopPlan(
+        algo_id=of.algo_id,
+        account_id=of.account_id,
+        request_id=of.request_id,
+        position_id=command.position_id,
+        symbol=held.symbol,
+        side=held.side,
+        callback_pct=command.callback_pct,
+        activation_price=command.activation_price,
+        replaces_id=command.replaces_id,
+        started_ms=of.scene.now_ms,
+    )
+    return plan_of.start(plan, market)
+
+
+# -- what readers are shown
+
+
+def _middle(stop: TrailStop, quote: Quote) -> Decimal | None:
+    bid, ask = quote(stop.plan.symbol)
+    return None if bid is None or ask is None else (from_float(bid) + from_float(ask)) / 2
+
+
+def item(stop: TrailStop, quote: Quote) -> TrailStopItem:
+    """A stop's line of the active list."""
+    plan = stop.plan
+    return TrailStopItem(
+        trail_stop_id=plan.algo_id,
+        position_id=plan.position_id,
+        symbol=plan.symbol,
+        side=plan.side,
+        callback_pct=plan.callback_pct,
+        activation_price=plan.activation_price,
+        activated=stop.extreme is not None,
+        extreme_price=stop.extreme,
+        trigger_price=stop.trigger,
+        current_price=_middle(stop, quote),
+        status=status(stop),
+        started_at_ms=plan.started_ms,
+    )
+
+
+def _common(stop: TrailStop, head: Head) -> dict[str, Any]:
+    plan = stop.plan
+    names = {"trail_stop_id": plan.algo_id, "position_id": plan.position_id, "symbol": plan.symbol, "side": plan.side}
+    return {**head, **names}
+
+
+def progress(stop: TrailStop, quote: Quote, head: Head) -> TrailStopProgress:
+    """The event that tells where a stop stands."""
+    return TrailStopProgress(
+        **_common(stop, head),
+        status=status(stop),
+        callback_pct=stop.plan.callback_pct,
+        activation_price=stop.plan.activation_price,
+        activated=stop.extreme is not None,
+        extreme_price=stop.extreme,
+        trigger_price=stop.trigger,
+        current_price=_middle(stop, quote),
+    )
+
+
+def _triggered(stop: TrailStop, head: Head, error: str | None) -> TrailStopTriggered:
+    assert stop.extreme is not None
+    assert stop.trigger is not None
+    assert stop.triggered is not None
+    return TrailStopTriggered(
+        **_common(stop, head),
+        extreme_price=stop.extreme,
+        trigger_price=stop.trigger,
+        triggered_price=stop.triggered,
+        close_success=error is None,
+        error=error,
+    )
+
+
+def notice(stop: TrailStop, told: Notice, head: Head) -> TrailStopTriggered:
+    """The event of a close that was refused and is tried again."""
+    assert isinstance(told, plan_of.CloseFailed)
+    return _triggered(stop, head, told.error)
+
+
+def end(stop: TrailStop, head: Head) -> TrailStopEvent:
+    """The event that tells how a stop ended."""
+    match stop.outcome:
+        case "filled":
+            return _triggered(stop, head, None)
+        case "cancelled" | "position_closed" | "risk":
+            return TrailStopCancelled(**_common(stop, head), reason=stop.outcome)
+    return TrailStopCancelled(**_common(stop, head), reason="error")
+
+
+def changed(stop: TrailStop, request_id: str, warnings: tuple[str, ...] | None) -> TrailStopChanged:
+    """The answer to a cancel, a pause or a resume."""
+    return TrailStopChanged(
+        request_id=request_id,
+        warnings=warnings,
+        trail_stop_id=stop.plan.algo_id,
+        symbol=stop.plan.symbol,
+        side=stop.plan.side,
+        status=status(stop),
+    )
+
+
+KIND = Kind(
+    name="trail_stop",
+    prefix="ts",
+    most=500,
+    state=TrailStop,
+    step=plan_of.step,
+    chases=lambda stop: () if stop.part is None else (stop.part,),
+    symbols=lambda stop: (stop.plan.symbol,),
+    opens=lambda _: False,
+    begin=begin,
+    wants=lambda _: (),
+    item=item,
+    progress=progress,
+    end=end,
+    changed=changed,
+    notice=notice,
+    claim=lambda stop: stop.plan.position_id,
+    position=lambda command: command.position_id,
+)

@@ -1,0 +1,304 @@
+"""Trailing stop: closes a whole position when the price comes back a given way from its best since activation.
+
+One source of prices: the middle of best bid and ask. The extreme and its trigger move together, from activation on, and
+only in favour of the position. It is kept in PostgreSQL while it moves, so a restart does not loosen it; once the stop
+has fired that is kept before anything is sent, and it closes what the position is then, again and again, until the
+position is gone. With its position it ends, whoever closed that.
+A pure plan, see `events`.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from pms_algos.domain.actions import Ended, EndReason, Market, Notice, Progress, Save, Started
+from pms_algos.domain.chase import resumed
+from pms_algos.domain.chase_child import OVERTAKEN
+from pms_algos.domain.chase_state import Chase, ChasePlan
+from pms_algos.domain.events import (
+    Cancelled,
+    Event,
+    Held,
+    LookedUp,
+    Missing,
+    Paused,
+    PausedBy,
+    PositionSide,
+    Quoted,
+    Refused,
+    Restarted,
+    Resumed,
+    Saved,
+    Scene,
+    Told,
+    Woken,
+)
+from pms_algos.domain.parts import Actions, Gathered, earliest
+from pms_common.contracts.bus.orders import SymbolSpec
+from pms_common.decimals import floor_to
+
+SAVE_MS = 100
+"""How much of a new extreme's time a crash may cost. Each move is worth a row only so often."""
+PROGRESS_MS = 1_000
+RETRY_MS = 500
+MAX_RETRY_MS = 10_000
+SETTLE_MS = 1_000
+"""After its order was filled: how long until a position that is still told must be what came in meanwhile."""
+_HUNDRED = Decimal(100)
+
+
+class TrailStopPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What was ordered. `side` is the position's."""
+
+    algo_id: str
+    account_id: str
+    request_id: str
+    position_id: str
+    symbol: str
+    side: PositionSide
+    callback_pct: Decimal
+    activation_price: Decimal | None = None
+    replaces_id: str | None = None
+    started_ms: int
+
+
+class TrailStop(msgspec.Struct, frozen=True, kw_only=True):
+    """A trailing stop. `extreme` is None until it is activated, `triggered` until it has fired; both are prices.
+
+    `saved_ms`: when the extreme was last written, `told`: the one readers know; `part` the order that closes, `tries`
+    how many of them failed.
+    """
+
+    plan: TrailStopPlan
+    version: int = 0
+    extreme: Decimal | None = None
+    triggered: Decimal | None = None
+    part: Chase | None = None
+    parts: int = 0
+    tries: int = 0
+    retry_ms: int = 0
+    dirty: bool = False
+    saved_ms: int = 0
+    told: Decimal | None = None
+    progress_ms: int = 0
+    wake_ms: int = 0
+    answered: bool = False
+    paused: PausedBy | None = None
+    ending: EndReason | None = None
+    outcome: EndReason | None = None
+
+    @property
+    def trigger(self) -> Decimal | None:
+        """The price at which it fires."""
+        if self.extreme is None:
+            return None
+        way = self.extreme * self.plan.callback_pct / _HUNDRED
+        return self.extreme - way if self.plan.side == "LONG" else self.extreme + way
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFailed(Notice):
+    """It has fired, and its order was refused: it tries again."""
+
+    error: str
+
+
+Decision = tuple[TrailStop, Actions]
+
+
+def start(plan: TrailStopPlan, market: Market) -> Decision:
+    """A new stop, at once active where no activation price has to be reached."""
+    stop = _follow(TrailStop(plan=plan, version=1, saved_ms=plan.started_ms), middle(market))
+    return replace(stop, dirty=False, triggered=None), (Save(),)
+
+
+def middle(market: Market) -> Decimal:
+    """The one price it looks at."""
+    return (market.bid + market.ask) / 2
+
+
+def step(stop: TrailStop, event: Event, scene: Scene) -> Decision:
+    """What an event makes of the stop."""
+    if stop.outcome is not None:
+        return stop, ()
+    if isinstance(event, Restarted):
+        part = resumed(stop.part, stop.part.answered) if stop.part is not None else None
+        return replace(stop, part=part, answered=event.answered, wake_ms=0), ()
+    gathered = Gathered()
+    after = _hear(stop, event, gathered, scene)
+    after = _end(_close(_look(after, event, gathered, scene), event, gathered, scene), gathered, scene)
+    if after is stop and not gathered.changed:
+        return stop, ()
+    return _decided(after, gathered, scene.now_ms)
+
+
+def _hear(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> TrailStop:
+    """The event's own effect, and that on the order that closes."""
+    passed: Event | None = event
+    match event:
+        case Cancelled() if stop.ending is None:
+            stop, gathered.saves = replace(stop, ending=event.reason), True
+        case Paused() if stop.ending is None and stop.paused not in {event.by, "user"}:
+            stop = replace(stop, paused=event.by)
+            gathered.saves = gathered.changed = True
+            passed = Cancelled("cancelled")
+        case Resumed() if stop.paused == event.by:
+            stop = _resume(stop, event.by, scene.market(stop.plan.symbol))
+            gathered.saves = gathered.changed = True
+        case Saved() | LookedUp():
+            if not stop.answered and stop.ending is None:
+                stop = replace(stop, answered=True)
+                gathered.actions.append(Started())
+                gathered.changed = True
+        case Quoted() | Told() | Refused() | Missing():
+            pass
+        case Woken() if stop.part is not None and 0 < stop.part.wake_ms <= scene.now_ms:
+            pass
+        case _:
+            passed = None
+    if stop.part is None or passed is None:
+        return stop
+    part = gathered.step(stop.part, passed, scene)
+    return stop if part is stop.part else replace(stop, part=part)
+
+
+def _resume(stop: TrailStop, by: PausedBy, market: Market | None) -> TrailStop:
+    """The user lets it go on from the present price; what risk held back is as tight as it was."""
+    fresh = by == "user" and market is not None and stop.extreme is not None
+    extreme = middle(market) if fresh and market is not None else stop.extreme
+    return replace(stop, paused=None, extreme=extreme, triggered=None if fresh else stop.triggered)
+
+
+# -- before it has fired
+
+
+def _look(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> TrailStop:
+    """Follow the price, and keep the extreme when that is due."""
+    if stop.paused is not None or stop.ending is not None or not stop.answered or stop.triggered is not None:
+        return stop
+    if isinstance(event, Quoted | Saved | LookedUp | Resumed):
+        market = scene.market(stop.plan.symbol)
+        stop = stop if market is None else _looked(stop, middle(market), gathered, scene.now_ms)
+    if stop.dirty and scene.now_ms >= stop.saved_ms + SAVE_MS:
+        gathered.saves = True
+    return stop
+
+
+def _looked(stop: TrailStop, price: Decimal, gathered: Gathered, now_ms: int) -> TrailStop:
+    after = _follow(stop, price)
+    if after.triggered is not None or (after.extreme is not None and stop.extreme is None):
+        gathered.saves = gathered.changed = True
+    elif after.extreme != after.told and now_ms >= stop.progress_ms + PROGRESS_MS:
+        gathered.changed = True
+    return after
+
+
+def _follow(stop: TrailStop, price: Decimal) -> TrailStop:
+    """Activation, extreme and trigger at a price; the same object where nothing has changed."""
+    plan, long = stop.plan, stop.plan.side == "LONG"
+    if stop.extreme is None:
+        at = plan.activation_price
+        waits = at is not None and (price < at if long else price > at)
+        return stop if waits else replace(stop, extreme=price, dirty=True)
+    if price > stop.extreme if long else price < stop.extreme:
+        return replace(stop, extreme=price, dirty=True)
+    trigger = stop.trigger
+    assert trigger is not None
+    if price <= trigger if long else price >= trigger:
+        return replace(stop, triggered=price)
+    return stop
+
+
+# -- after it has fired
+
+
+def _close(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> TrailStop:
+    """Have the position closed, whatever it is by now."""
+    if stop.part is not None and stop.part.ended:
+        stop = _order_ended(stop, gathered, scene.now_ms)
+    waits = stop.part is not None or stop.paused is not None or stop.ending is not None or not stop.answered
+    if stop.triggered is None or waits or scene.now_ms < stop.retry_ms:
+        return stop
+    held, spec = _position(stop, scene), scene.spec(stop.plan.symbol)
+    if held is None or spec is None:
+        return stop
+    gathered.saves = True
+    return replace(
+        stop, part=gathered.begin(_order(stop, held, spec, scene.now_ms), scene.now_ms), parts=stop.parts + 1
+    )
+
+
+def _order(stop: TrailStop, held: Held, spec: SymbolSpec, now_ms: int) -> ChasePlan:
+    assert stop.triggered is not None
+    most = spec.market_max_quantity
+    quantity = floor_to(held.quantity, spec.market_step_size or spec.step_size)
+    return ChasePlan(
+        algo_id=f"{stop.plan.algo_id}:{stop.parts}",
+        account_id=stop.plan.account_id,
+        request_id="",
+        symbol=stop.plan.symbol,
+        side="SELL" if stop.plan.side == "LONG" else "BUY",
+        quantity=min(quantity, most) if most else quantity,
+        leverage=held.leverage,
+        reduce_only=True,
+        at_market=True,
+        parent_id=stop.plan.algo_id,
+        origin="TRAIL_STOP",
+        anchor=stop.triggered,
+        started_ms=now_ms,
+    )
+
+
+def _order_ended(stop: TrailStop, gathered: Gathered, now_ms: int) -> TrailStop:
+    part = stop.part
+    assert part is not None
+    gathered.saves = True
+    over = replace(stop, part=None)
+    if stop.paused is not None or stop.ending is not None:
+        return over
+    if part.outcome == "filled":
+        return replace(over, tries=0, retry_ms=now_ms + SETTLE_MS)
+    why = gathered.refusal or "The order that closes was not executed"
+    gathered.actions.append(CloseFailed(str(stop.parts), why))
+    pause_ms = min(RETRY_MS << stop.tries, MAX_RETRY_MS)
+    return replace(over, tries=min(stop.tries + 1, 10), retry_ms=now_ms + pause_ms)
+
+
+# -- the end
+
+
+def _position(stop: TrailStop, scene: Scene) -> Held | None:
+    return next((held for held in scene.held() or () if held.position_id == stop.plan.position_id), None)
+
+
+def _end(stop: TrailStop, gathered: Gathered, scene: Scene) -> TrailStop:
+    """Nothing of it may be alive at its end."""
+    gone = scene.held() is not None and _position(stop, scene) is None
+    if stop.ending is None and gone:
+        gathered.saves = True
+        stop = replace(stop, ending="filled" if stop.triggered is not None else "position_closed")
+        if stop.part is not None:
+            stop = replace(stop, part=gathered.step(stop.part, Cancelled("position_closed"), scene))
+    if stop.ending is None or (stop.part is not None and not stop.part.ended):
+        return stop
+    gathered.saves = True
+    return replace(stop, outcome=stop.ending)
+
+
+def _decided(stop: TrailStop, gathered: Gathered, now_ms: int) -> Decision:
+    actions = list(gathered.actions)
+    if gathered.changed and stop.outcome is None and stop.answered:
+        stop = replace(stop, progress_ms=now_ms, told=stop.extreme)
+        actions.append(Progress(changed=True))
+    if gathered.saves:
+        stop = replace(stop, version=stop.version + 1, dirty=False, saved_ms=now_ms)
+        actions.insert(0, Save())
+    if stop.outcome is not None:
+        actions += (Ended(),) if stop.answered else (OVERTAKEN, Ended())
+        return replace(stop, wake_ms=0), tuple(actions)
+    closing_ms = stop.retry_ms if stop.triggered is not None and stop.retry_ms > now_ms else 0
+    keeping_ms = stop.saved_ms + SAVE_MS if stop.dirty else 0
+    part_ms = stop.part.wake_ms if stop.part is not None else 0
+    return replace(stop, wake_ms=earliest(closing_ms, keeping_ms, part_ms)), tuple(actions)

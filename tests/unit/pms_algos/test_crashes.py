@@ -1,0 +1,22 @@
+"""R-19: every algo survives kill -9 at any point: a test that enumerates the points, not a sample of them.
+
+Each effect that outlives the process (a MULTI in Redis, a commit in PostgreSQL) is a point before and a point after it.
+A scenario is run once for each of its points, killed there and started again; in the end no child was placed twice and
+what the algo says of itself is what the venue has: Σ children + remainder = parent.
+"""
+
+import pytest
+from tests.unit.pms_algos.scenarios import SCENARIOS
+
+
+@pytest.mark.parametrize("kind", SCENARIOS)
+def test_r19_invariant_8_killed_at_every_effect_nothing_is_doubled_and_nothing_is_lost(kind: str) -> None:
+    scenario = SCENARIOS[kind]
+    points = scenario.run().effects
+    assert points > 40
+    for point in range(points):
+        try:
+            world = scenario.run(point)
+        except AssertionError as error:
+            raise AssertionError(f"killed at effect {point} of {points}: {error}") from error
+        assert world.kills == 1
