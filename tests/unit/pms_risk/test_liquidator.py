@@ -48,7 +48,7 @@ class Floor(Desk):
         self.sentinel.tend()
         self.sentinel.on_ticks([])
         self.liquidator.tend()
-        while self.sentinel._due:  # noqa: ASYNC110
+        while self.sentinel.busy:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     def price(self, mid: float = 100.0, at_ms: int | None = None, symbol: str = "BTCUSDT") -> None:

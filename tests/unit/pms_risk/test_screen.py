@@ -49,12 +49,12 @@ def test_an_account_at_its_limit_is_always_within_reach(
     screen.put("a", row)
     for symbol, mid in moves:
         market = market | {symbol: mid}
-        screen.move(symbol, mid)
+        looked_at = screen.move(symbol, mid)
         marks: dict[str, Decimal] = {name: from_float(value) for name, value in market.items()}
         exact = evaluate(owner, marks.get, BRACKETS)
         assert min(row.ratio(market) or 0, 10) == pytest.approx(min(float(exact.ratio), 10), rel=1e-6)
-        if exact.ratio >= LIMIT:
-            assert "a" in screen.within()
+        if exact.ratio >= LIMIT and symbol in row.symbols:
+            assert "a" in looked_at
 
 
 @given(accounts(), markets)
@@ -64,23 +64,36 @@ def test_a_calm_market_looks_at_nobody_who_is_safe(owner: Account, market: dict[
     screen.put("a", row)
     ratio = row.ratio(market)
     assert ratio is not None
-    assert ("a" in screen.within()) == (ratio >= float(LIMIT) * (1 - 1e-12))
+    looked_at = [symbol for symbol, mid in market.items() if "a" in screen.move(symbol, mid)]
+    assert set(looked_at) == (row.symbols if ratio >= float(LIMIT) * (1 - 1e-12) else set())
 
 
-def test_the_widest_move_follows_the_market_back() -> None:
+def long(account_id: str, symbol: str = "BTCUSDT", cash: int = 50) -> Row:
+    """Long one at 100; with 50 of cash its ratio is 0.8 after a fall of 49 %."""
+    owner = Account(account_id, account_id, 1)
+    owner.put_position(Position(account_id, symbol, "BOTH", D(10), 1, D(1), D(100)))
+    owner.book_cash(D(cash), key="k", cause="deposit", reference="r", at_ms=1)
+    return Row(owner, {}, 0.8)
+
+
+def test_a_move_of_a_symbol_stirs_only_those_who_hold_it_and_they_stay_stirred() -> None:
     screen = Screen({"BTCUSDT": 100.0, "ETHUSDT": 100.0})
-    screen.move("BTCUSDT", 90.0)
-    screen.move("ETHUSDT", 98.0)
-    screen.move("BTCUSDT", 99.0)
-    assert abs(screen.widest - 0.02) < 1e-12
+    screen.put("a", long("a"))
+    screen.put("b", long("b", "ETHUSDT"))
+    screen.put("c", long("c", cash=500))
+    assert not screen.move("BTCUSDT", 80.0)
+    assert set(screen.move("BTCUSDT", 50.0)) == {"a"}
+    assert not screen.move("ETHUSDT", 90.0)
+    assert set(screen.move("BTCUSDT", 100.0)) == {"a"}
 
 
-def test_an_account_that_is_put_again_or_dropped_is_there_once_or_not_at_all() -> None:
-    owner = Account("a", "a", 1)
-    owner.put_position(Position("p", "BTCUSDT", "BOTH", D(10), 1, D(1), D(100)))
+def test_an_account_that_has_changed_counts_as_it_is_now() -> None:
     screen = Screen({"BTCUSDT": 100.0})
-    for _ in range(3):
-        screen.put("a", Row(owner, {}, 0.8))
-    assert list(screen.within()) == ["a"]
+    screen.move("BTCUSDT", 60.0)
+    screen.put("a", long("a"))
+    screen.put("a", long("a", cash=500))
+    assert not screen.move("BTCUSDT", 40.0), "the entry of what it was is stale"
+    screen.put("a", long("a"))
+    assert set(screen.move("BTCUSDT", 100.0)) == {"a"}, "the price had moved beyond its reach before"
     screen.drop("a")
-    assert not list(screen.within())
+    assert not screen.move("BTCUSDT", 40.0)

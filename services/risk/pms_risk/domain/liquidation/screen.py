@@ -1,13 +1,14 @@
 """Which accounts a moved price can have brought to a limit: the screening of ticks, in floats.
 
 Owns a lower bound that costs next to nothing: from base prices every account has a reach, the relative move that all
-its prices together would have to make against it before it meets its limit. A tick is compared with the reaches, and
-only accounts within it are looked at one by one. Floats decide here who is looked at, never what is done. Pure. Used by
-the application's sentinel, which builds a new screen from the newest prices every second.
+its prices together would have to make against it before it meets its limit. A tick is compared with the reaches of
+those who hold its symbol; only accounts that one of their prices has reached are looked at, at each of their ticks.
+Floats decide here who is looked at, never what is done. Pure. Used by the application's sentinel, which builds a new
+screen from the newest prices every second.
 """
 
-from bisect import bisect_right, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
+from heapq import heapify, heappop, heappush
 
 from pms_risk.domain.account import Account
 from pms_risk.domain.evaluation import lines_of
@@ -81,40 +82,58 @@ class Row:
 
 
 class Screen:
-    """Reaches of accounts from base prices. `widest` is the largest move of any price since."""
+    """Reaches of accounts from base prices. An account is stirred once one of its own prices has moved so far."""
 
     def __init__(self, base: Mapping[str, float]) -> None:
         self.base = dict(base)
-        self.widest = 0.0
         self._moves: dict[str, float] = {}
-        self._reaches: dict[str, float] = {}
-        self._ascending: list[tuple[float, str]] = []
+        self._reaches: dict[str, tuple[float, frozenset[str]]] = {}
+        self._calm: dict[str, list[tuple[float, str]]] = {}
+        """By symbol the accounts that hold it, a heap once its price has moved; entries of another reach than the
+        account's are stale."""
+        self._stirred: dict[str, set[str]] = {}
 
-    def move(self, symbol: str, mid: float) -> None:
-        """A price is another."""
-        base = self.base.setdefault(symbol, mid)
-        move, before = abs(mid / base - 1), self._moves.get(symbol, 0.0)
-        self._moves[symbol] = move
-        if move >= self.widest:
-            self.widest = move
-        elif before == self.widest:
-            self.widest = max(self._moves.values())
+    def move(self, symbol: str, mid: float) -> Collection[str]:
+        """A price is another; the stirred accounts that hold the symbol."""
+        calm = self._calm.get(symbol)
+        if calm and symbol not in self._moves:
+            heapify(calm)
+        move = self._moves[symbol] = abs(mid / self.base.setdefault(symbol, mid) - 1) * (1 + CUSHION)
+        while calm and calm[0][0] <= move:
+            reach, account_id = heappop(calm)
+            known = self._reaches.get(account_id)
+            if known is not None and known[0] == reach:
+                self._stir(account_id, known[1])
+        return self._stirred.get(symbol, ())
 
-    def put(self, account_id: str, row: Row) -> None:
-        """Take an account as it is now. One without positions, or with a price missing, is none of the screen's."""
+    def put(self, account_id: str, row: Row) -> bool:
+        """Take an account as it is now; whether it is stirred, or cannot be told to be calm: a price is missing."""
         self.drop(account_id)
-        reach = row.reach(self.base) if row.legs else None
-        if reach is not None:
-            self._reaches[account_id] = reach
-            insort(self._ascending, (reach, account_id))
-
-    def within(self) -> Iterator[str]:
-        """The accounts that the moves so far may have brought to their limits."""
-        last = bisect_right(self._ascending, (self.widest * (1 + CUSHION), "\U0010ffff"))
-        return (self._ascending[at][1] for at in range(last))
+        if not row.legs:
+            return False
+        reach = row.reach(self.base)
+        if reach is None:
+            return True
+        self._reaches[account_id] = (reach, row.symbols)
+        moves = self._moves
+        if not reach or (moves and reach <= max([moves.get(symbol, 0.0) for symbol in row.symbols])):
+            self._stir(account_id, row.symbols)
+            return True
+        entry = (reach, account_id)
+        for symbol in row.symbols:
+            if symbol in moves:
+                heappush(self._calm.setdefault(symbol, []), entry)
+            else:
+                self._calm.setdefault(symbol, []).append(entry)
+        return False
 
     def drop(self, account_id: str) -> None:
         """Forget an account."""
-        reach = self._reaches.pop(account_id, None)
-        if reach is not None:
-            del self._ascending[bisect_right(self._ascending, (reach, account_id)) - 1]
+        known = self._reaches.pop(account_id, None)
+        for symbol in known[1] if known is not None else ():
+            if symbol in self._stirred:
+                self._stirred[symbol].discard(account_id)
+
+    def _stir(self, account_id: str, symbols: frozenset[str]) -> None:
+        for symbol in symbols:
+            self._stirred.setdefault(symbol, set()).add(account_id)
