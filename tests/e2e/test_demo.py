@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pms_cli.books import Books
+from pms_cli.books import Asset, Books
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +47,9 @@ def books(**changed: object) -> Books:
         "ledger": Decimal("10.50"),
         "house": {"capital": Decimal(2)},
         "wallet": Decimal("12.5"),
+        "others": {"BNB": Asset(house={"capital": Decimal(3), "commission": Decimal(-1)}, wallet=Decimal(2))},
+        "netting": {"netting:ETHUSDT": Decimal("0.00000002")},
+        "executions": 2,
     }
     return Books(**{**same, **changed})  # type: ignore[arg-type]
 
@@ -57,3 +60,5 @@ def test_books_are_equal_only_to_the_contract_and_to_eight_decimals() -> None:
     assert not books(positions={}).equal
     assert not books(wallet=Decimal("12.50000001")).equal
     assert not books(ledger=Decimal("10.49")).equal
+    assert not books(others={"BNB": Asset(house={}, wallet=Decimal("0.00000001"))}).equal
+    assert not books(executions=1).equal, "a netting book of a symbol that nobody holds has rounding only"
