@@ -23,9 +23,9 @@ from tests.faults.world import World
 from pms_common.names import Names
 
 READY_WITHIN_S = 60.0
-"""Real seconds; so are the following two."""
+"""Real seconds; so is the patience."""
 PATIENCE_S = 120.0
-HASTE_S = 10.0
+HASTE_S = 100.0
 """A life that is not ready by then, or a truth that is not told, may have too little of the machine for its haste."""
 LOOK_MS = 400
 QUIET_MS = 300
@@ -195,7 +195,7 @@ class Stage:
 
     def _slow_after(self, waited_s: float) -> None:
         """On a machine that does much else, timers that run faster than it works would end every lease."""
-        if waited_s > HASTE_S and haste.clock.speed > 1:
+        if waited_s * haste.clock.speed > HASTE_S and haste.clock.speed > 1:
             haste.clock.slow()
             self.played.counts["slowed to real time"] += 1
 
