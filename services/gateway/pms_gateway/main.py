@@ -17,6 +17,7 @@ from pms_gateway.app.updates import SOURCES, Updates
 from pms_gateway.app.waiters import Waiters
 from pms_gateway.domain.read_model import ReadModel
 from pms_gateway.door.commands import WAIT_S, Commands
+from pms_gateway.door.history import History
 from pms_gateway.door.reads import Reads
 from pms_gateway.door.server import serve
 from pms_gateway.door.socket import EventSocket
@@ -46,9 +47,10 @@ async def wire(life: Lifecycle) -> None:
     snapshots = Snapshots("gateway", tuple(SOURCES), outbox=bus.outbox, names=names, report=life.ready)
     updates = Updates(bus.outbox, event_log, model, waiters, snapshots)
     commands = Commands(bus.redis, names, waiters, now_ms, WAIT_S)
-    reads = Reads(model, lambda: updates.last_ms, lambda: event_log.epoch)
+    history = History(bus.redis, names, waiters)
+    reads = Reads(model, history, lambda: updates.last_ms, lambda: event_log.epoch)
     socket = EventSocket(hub, store, life.stopping)
-    await serve(life, tokens, [*commands.routes(), *reads.routes(), *socket.routes()])
+    await serve(life, tokens, [*commands.routes(), *reads.routes(), *history.routes(), *socket.routes()])
     await lead(life, bus, "gateway")
     await event_log.open()
     consumer = bus.consumer("gateway", updates.handlers(names), cursors=cursors)

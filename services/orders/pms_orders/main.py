@@ -15,6 +15,7 @@ from pms_common.bus import Bus, Consumer, LagSampler, Trimmer, UpdatesWriter
 from pms_common.clock import monotonic_ms, now_ms
 from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.db.cursors import PgCursorStore
+from pms_common.histories import Histories
 from pms_common.inlet import CommandInlet
 from pms_common.lease import Lease, lead
 from pms_common.marks import Marks
@@ -31,6 +32,7 @@ from pms_orders.adapters.binance.trading_rest import TradingRest
 from pms_orders.adapters.binance.trading_socket import TradingSocket
 from pms_orders.adapters.binance.transport import Transport
 from pms_orders.adapters.binance.user_stream import UserStream
+from pms_orders.adapters.closed_orders import closed_orders
 from pms_orders.adapters.journal import STATEMENTS, Journal
 from pms_orders.adapters.pending_orders import adopt
 from pms_orders.adapters.retention import Retention
@@ -175,7 +177,7 @@ async def wire(life: Lifecycle) -> None:
         {
             names.changes(SERVICE): intake.work,
             names.requests(SERVICE): intake.work,
-            names.queries(SERVICE): snapshots.query,
+            names.queries(SERVICE): _histories(life, engine, bus, updates).beside(snapshots.query),
         },
         cursors=PgCursorStore(engine, SERVICE),
         dead=inlet.bury,
@@ -269,6 +271,12 @@ async def _journal(life: Lifecycle, engine: AsyncEngine, epoch: int) -> Journal:
     life.on_stop(commits.close)
     life.spawn(commits.run(), "journal")
     return Journal(commits, pending)
+
+
+def _histories(life: Lifecycle, engine: AsyncEngine, bus: Bus, updates: UpdatesWriter) -> Histories:
+    histories = Histories(engine, {"orders": closed_orders}, bus.outbox, updates, now_ms)
+    life.spawn(histories.run(), "histories")
+    return histories
 
 
 def _hears(life: Lifecycle) -> bool:

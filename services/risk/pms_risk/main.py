@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from pms_common import ids
 from pms_common.answers import Answers
 from pms_common.bus import Bus, Consumer, LagSampler, Trimmer, UpdatesWriter
@@ -11,6 +13,7 @@ from pms_common.bus.handling import Handler
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.common import Tick
 from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.histories import Histories
 from pms_common.inlet import CommandInlet
 from pms_common.lease import lead
 from pms_common.marks import Marks
@@ -19,6 +22,7 @@ from pms_common.names import Names
 from pms_common.service import Lifecycle, run
 from pms_common.settings import Settings
 from pms_common.topology import RISK_COMMANDS, kept_by, topology
+from pms_risk.adapters.postgres import history
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.shared_accounts import SharedAccounts
 from pms_risk.adapters.postgres.shared_writes import SharedWrites, adopt
@@ -92,9 +96,8 @@ async def wire(life: Lifecycle) -> None:
     )
     state.books.fee_value = state.fee_value
     _accounts.set_function(lambda: len(state.books.accounts))
-    await _Service(life, bus, names, state, journal, Store(engine), epoch).start(
-        SharedAccounts(engine) if shared.enrolment is not None else None
-    )
+    service = _Service(life, bus, names, state, journal, engine, epoch)
+    await service.start(SharedAccounts(engine) if shared.enrolment is not None else None)
 
 
 class _Service:
@@ -107,14 +110,16 @@ class _Service:
         names: Names,
         state: RiskState,
         journal: Journal,
-        store: Store,
+        engine: AsyncEngine,
         epoch: int,
     ) -> None:
-        self.life, self.bus, self.names, self.state, self.store = life, bus, names, state, store
+        self.life, self.bus, self.names, self.state = life, bus, names, state
+        self.store = store = Store(engine)
         outbox = bus.outbox
         self.marks = Marks(bus, names, SERVICE)
         self.updates = UpdatesWriter(outbox, names.updates(SERVICE), epoch)
         self.answers = Answers(names, outbox, self.updates, self.marks)
+        self.histories = Histories(engine, history.KINDS, outbox, self.updates, now_ms)
         required = life.settings.require_account
         self.inlet = CommandInlet(outbox, self.marks, self.answers, now_ms, require_account=required)
         self.journal = journal
@@ -206,9 +211,10 @@ class _Service:
         children = Children(state, self.approvals, self.watching, outbox, self.updates)
         snapshots = Snapshots(state, self.caches, outbox, self.updates)
         self.life.spawn(snapshots.run(), "snapshots")
+        self.life.spawn(self.histories.run(), "histories")
         asked = {
             names.requests(SERVICE): children.on_request,
-            names.queries(SERVICE): snapshots.on_request,
+            names.queries(SERVICE): self.histories.beside(snapshots.on_request),
         }
         operators = await self._operator_routes()
         taken = self.bus.consumer(

@@ -13,7 +13,7 @@ from pms_common.bus import Entry, GapDetector, Outbox, peek
 from pms_common.bus.ids import id_ms
 from pms_common.contracts.bus.algos import AlgoState
 from pms_common.contracts.bus.base import Update
-from pms_common.contracts.bus.common import PublicEvent, RequestDone, SnapshotBegin, SnapshotEnd
+from pms_common.contracts.bus.common import HistoryPage, PublicEvent, RequestDone, SnapshotBegin, SnapshotEnd
 from pms_common.contracts.bus.risk import AccountState, TradingState
 from pms_common.contracts.bus.streams import algos_updates, orders_updates, risk_updates
 from pms_common.logging import get_logger
@@ -50,6 +50,7 @@ class Updates:
             AlgoState: model.algo,
             TradingState: model.trading_state,
             RequestDone: self._request_done,
+            HistoryPage: self._history_page,
         }
 
     @property
@@ -95,6 +96,9 @@ class Updates:
 
     def _request_done(self, done: RequestDone) -> None:
         self._waiters.done(done.request_id, done.account_id, bytes(msgspec.Raw(done.body)))
+
+    def _history_page(self, page: HistoryPage) -> None:
+        self._waiters.done(page.token, "", bytes(msgspec.Raw(page.body)))
 
     def _on_gap(self, service: str, epoch: int, first: int, last: int) -> None:
         log.warning("updates_gap", service=service, epoch=epoch, first=first, last=last)

@@ -17,6 +17,7 @@ from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_gateway.app.updates import SOURCES
 from pms_gateway.domain.read_model import ReadModel
 from pms_gateway.door.answers import json_response, refusal
+from pms_gateway.door.history import History
 
 
 class OrderItem(RiskOrder, frozen=True, kw_only=True):
@@ -37,8 +38,10 @@ _positions = msgspec.json.Decoder(_Positions)
 class Reads:
     """GET routes."""
 
-    def __init__(self, model: ReadModel, last_heard: Callable[[], dict[str, int]], epoch: Callable[[], int]) -> None:
-        self._model, self._last_heard, self._epoch = model, last_heard, epoch
+    def __init__(
+        self, model: ReadModel, history: History, last_heard: Callable[[], dict[str, int]], epoch: Callable[[], int]
+    ) -> None:
+        self._model, self._history, self._last_heard, self._epoch = model, history, last_heard, epoch
 
     def routes(self) -> list[web.RouteDef]:
         """The GET routes."""
@@ -59,6 +62,8 @@ class Reads:
         return json_response(account_json(found)) if found else _no_account(request)
 
     async def _orders(self, request: web.Request) -> web.Response:
+        if request.query.get("state") == "closed" and "account" in request.match_info:
+            return await self._history.read(request, "orders")
         if self._unknown(request):
             return _no_account(request)
         return _list("orders", (encode(order_item(o)) for o in self._model.orders_of(_wanted(request))))

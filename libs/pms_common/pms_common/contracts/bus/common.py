@@ -61,6 +61,29 @@ class SnapshotEnd(Update, frozen=True, kw_only=True, tag="snapshot_end"):
 
 snapshot_request = msgspec.json.Decoder(SnapshotRequest)
 
+HistoryKind = Literal["ledger", "trades", "orders", "statement"]
+
+
+class HistoryRequest(Message, frozen=True, kw_only=True, tag="history"):
+    """Ask the owner of a history for a page of it: at most `limit` items older than the cursor `before`."""
+
+    token: str
+    account_id: str
+    what: HistoryKind
+    before: str = ""
+    limit: int
+
+
+class HistoryPage(Update, frozen=True, kw_only=True, tag="history_page"):
+    """The page that was asked for with that token, or the failure, as it is shown."""
+
+    token: str
+    body: msgspec.Raw
+
+
+question = msgspec.json.Decoder(SnapshotRequest | HistoryRequest)
+"""What a queries stream may carry."""
+
 
 class WatchLease(Message, frozen=True, kw_only=True, tag="watch"):
     """Symbols `owner` wants ticks of until `until_ms`; a later lease of the same owner replaces the earlier."""
