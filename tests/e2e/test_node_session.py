@@ -114,3 +114,21 @@ def test_the_books_equal_the_exchange_after_it(report: Report, market: Place) ->
     books = asyncio.run(settled_books(market))
     assert books.equal, books
     assert books.positions == {}
+
+
+def test_commands_of_several_orders_are_answered_with_what_became_of_each(node: RunNode, market: Place) -> None:
+    results = node("orders.mjs", market)["results"]
+    scale, amend, basket, close = (results[name] for name in ("scale", "amend", "basket", "close"))
+    assert (scale["success"], scale["placed"], scale["failed"], scale["total"]) == (True, 2, 0, 2)
+    assert (amend["success"], amend["quantity"]) == (True, 0.012)
+    assert (basket["basketName"], basket["succeeded"], basket["total"]) == ("one", 1, 1)
+    assert basket["results"][0]["trade"]["position"]["quantity"] == 0.02
+    assert results["limitClose"]["state"] == "active"
+    assert (close["trade"]["quantity"], close["position"]["remainingQty"]) == (0.01, 0.01), (
+        "the resting closer gave way"
+    )
+    everything = results["closeAll"]
+    assert (everything["success"], everything["closed"], everything["total"]) == (True, 1, 1)
+    assert everything["cancelled"] == 3, "two of the scale, one that was closing"
+    assert (results["closeAllAgain"]["total"], results["closeAllAgain"]["results"]) == (0, [])
+    assert results["closeClosed"]["errorCode"] == "POSITION_CLOSED"

@@ -67,8 +67,9 @@ async def test_close_all_stops_algos_cancels_and_closes(rig: Rig) -> None:
     request = await rig.send("close_all", subAccountId=account)
     closing = await rig.order(seen=2)
     await until(lambda: opener.client_order_id in rig.cancels)
-    ((_, fields),) = await rig.redis.xrange(rig.names.requests("algos"))
-    control = algos_work.decode(fields[b"data"])
+    asked: Any = await rig.redis.xrange(rig.names.requests("algos"))
+    assert len(asked) == 1
+    control = algos_work.decode(asked[0][1][b"data"])
     assert (control.action, control.account_id) == ("stop", account)
     answer = AlgosControlled(epoch=1, n=1, token=control.token, account_id=account, action="stop")
     await rig.redis.xadd(rig.names.updates("algos"), {"data": encode(answer)})

@@ -31,8 +31,12 @@ def test_invariant_6_a_stale_price_is_none_for_new_risk() -> None:
     prices.put(tick(1, 2, ts_ms=10_000))
     assert prices.fresh_mark("BTCUSDT", 10_000 + MAX_AGE_MS) == D("1.5")
     assert prices.fresh_mark("BTCUSDT", 10_001 + MAX_AGE_MS) is None
+    assert prices.fresh_marks(10_000 + MAX_AGE_MS)("BTCUSDT") == D("1.5")
+    assert prices.fresh_marks(10_001 + MAX_AGE_MS)("BTCUSDT") is None
+    assert prices.fresh_marks(10_000)("ETHUSDT") is None
     prices.put(tick(1, 2, ts_ms=20_000, state="stale"))
     assert prices.fresh_mark("BTCUSDT", 20_000) is None
+    assert prices.fresh_marks(20_000)("BTCUSDT") is None
     assert prices.mark("BTCUSDT") == D("1.5")
 
 

@@ -6,7 +6,6 @@ Used by the handlers of commands and of algos' children.
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 
 from pms_common import ids
 from pms_common.bus import Outbox
@@ -81,7 +80,7 @@ class Approvals:
         """
         state, account, symbol = self._state, ask.account, ask.spec.symbol
         now_ms = state.now_ms()
-        marks = partial(state.prices.fresh_mark, now_ms=now_ms)
+        marks = state.prices.fresh_marks(now_ms)
         pnl, missing = account.pnl(marks)
         fresh_pnl = pnl if missing is None else None
         trial = Trial(
@@ -92,7 +91,7 @@ class Approvals:
             leverage=ask.leverage,
             price=ask.price,
             reduce_only=ask.reduce_only or ask.lowers,
-            mark=state.prices.fresh_mark(symbol, now_ms),
+            mark=marks(symbol),
             pnl=fresh_pnl,
             marks=marks,
             brackets=state.brackets,

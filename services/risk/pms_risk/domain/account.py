@@ -89,7 +89,10 @@ class Account:
         """Unrealised profit over all positions, and the first symbol without a mark (whose profit is left out)."""
         total = ZERO
         missing = None
-        for position in self.open_positions():
+        for holding in self.positions.values():
+            position = holding.position
+            if position is None:
+                continue
             mark = marks(position.symbol)
             if mark is None:
                 missing = missing or position.symbol

@@ -4,6 +4,7 @@ Owns the newest tick per symbol. A price counts as fresh while its stream was co
 invents a price. Used by the validator, the snapshot and the handlers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -68,3 +69,16 @@ class Prices:
     def fresh_mark(self, symbol: str, now_ms: int) -> Decimal | None:
         """The mid, None where it may not be relied on."""
         return self.mark(symbol) if self.fresh(symbol, now_ms) else None
+
+    def fresh_marks(self, now_ms: int) -> Callable[[str], Decimal | None]:
+        """`fresh_mark` at one instant, for who asks for many: a check looks at every position of its account."""
+        ticks, marks, since_ms = self._ticks, self._marks, now_ms - MAX_AGE_MS
+
+        def fresh_mark(symbol: str) -> Decimal | None:
+            tick = ticks.get(symbol)
+            if tick is None or tick.ts_ms < since_ms or tick.state != "live":
+                return None
+            mark = marks.get(symbol)
+            return mark if mark is not None else self.mark(symbol)
+
+        return fresh_mark
