@@ -8,7 +8,9 @@ decides.
     domain     pure decisions and bookkeeping
       position execution holding account   what one account has, and what its live orders may come to need
       ledger house books reconciliation    cash with causes, the pool's books, and whether they equal the exchange
-      booking takeover fills orders        plain facts: a deal booked, keys seen, live orders
+      booking fills moves orders           plain facts: a deal booked, keys seen, who got what lately, live orders
+      forced funding cashflows fees shares whose the exchange's own doings are: forced closes, payments, commissions
+      takeover assignment                  positions that go to the house, and executions that come from it
       rules gates activity                 limits, states, and what an account did lately
       plan reserve closing barriers validator   a wish, put to the rules, split, reserved; who gives way to a close
       administration                       what the JS application changes in its tables, and how it is read

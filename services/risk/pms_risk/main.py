@@ -35,6 +35,7 @@ from pms_risk.app.administration import Administration
 from pms_risk.app.algos_updates import AlgosUpdates
 from pms_risk.app.amends import Amends
 from pms_risk.app.approvals import Approvals
+from pms_risk.app.assignments import Assignments
 from pms_risk.app.caches import TURN_S, Caches
 from pms_risk.app.cash_flows import CashBook
 from pms_risk.app.children import Children
@@ -128,6 +129,7 @@ class _Service:
         self.waits_key = names.own(SERVICE, "waits")
         self.waits = Waits(state, outbox, self.answers, self.waits_key)
         self.late = Late()
+        self.assignments = Assignments(state, journal, self.events, store.held_by_house, store.is_assigned)
         self.approvals = Approvals(state, outbox, names)
         self.takeovers = takeovers = Takeovers(state, journal, self.events)
         self.closings_key = names.own(SERVICE, "closings")
@@ -169,6 +171,7 @@ class _Service:
         if administration is not None:
             await administration.open()
         life.spawn(self.late.run(), "late")
+        life.spawn(self.assignments.run(), "assignments")
         heard = {
             names.updates("orders"): self.orders_updates.on_entry,
             names.updates("algos"): AlgosUpdates(
@@ -248,7 +251,7 @@ class _Service:
         transferred = await self.store.operator_requests(now_ms())
         tools = (self.state, self.journal, self.events, self.answers, self.inlet)
         decisions = {
-            "account": Accounts(*tools, transferred, self.closes.take_over).decide,
+            "account": Accounts(*tools, transferred, self.closes.take_over, self.assignments.ask).decide,
             "trading_state": TradingStates(*tools, self.updates).decide,
         }
         return {self.names.op(type_): self.inlet.route(type_, decide) for type_, decide in decisions.items()}

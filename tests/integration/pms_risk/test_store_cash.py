@@ -1,5 +1,7 @@
 """Cash flows, forced closes and takeovers in PostgreSQL: written once, and read back as they were."""
 
+from itertools import count
+
 from tests.integration.pms_risk.test_store import committed, tools
 from tests.unit.pms_risk.test_forced import foreign
 from tests.unit.pms_risk.world import D, Exchange, account, position_id
@@ -7,6 +9,7 @@ from tests.unit.pms_risk.world import D, Exchange, account, position_id
 from pms_common.contracts.bus.exchange import CashFlow
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.store import Store
+from pms_risk.domain.assignment import assign
 from pms_risk.domain.books import Books
 from pms_risk.domain.cashflows import book_flow, book_funding, flow_key
 from pms_risk.domain.fills import Seen
@@ -52,3 +55,22 @@ async def test_forced_closes_takeovers_and_cash_flows_come_back(tools: tuple[Jou
     assert not again.fundings.settle(funding), "once"
     assert again.flows.look(flow_key(paid), paid.time_ms) is Seen.BOOKED and await store.is_flow_booked(paid)
     assert again.fills.look(foreign_key(told, closed), closed.trade_ms) is Seen.BOOKED
+
+
+async def test_r17_what_the_house_holds_of_an_order_is_found_until_it_is_assigned(tools: tuple[Journal, Store]) -> None:
+    journal, store = tools
+    exchange, books = Exchange(), Books(position_id)
+    owner = account(books, "keeper")
+    exchange.trades, exchange.orders = count(500), count(500)
+    told, done = foreign(exchange, "orphan", "SELL", 2, 100, commission=D("0.3"))
+    journal.account(owner)
+    journal.foreign_fill(told, done, book_foreign(books, told, done, D("0.001")), "1-1")
+    await committed(journal)
+    (held,) = await store.held_by_house("BTCUSDT", told.exchange_order_id)
+    assert (held.quantity, held.price, held.commission, held.at_ms) == (-2, 100, D("0.3"), done.trade_ms)
+    assert not await store.is_assigned("BTCUSDT", told.exchange_order_id, "keeper")
+    journal.booking(assign(books, owner, held), held.at_ms)
+    journal.account(owner)
+    await committed(journal)
+    assert await store.held_by_house("BTCUSDT", told.exchange_order_id) == []
+    assert await store.is_assigned("BTCUSDT", told.exchange_order_id, "keeper")

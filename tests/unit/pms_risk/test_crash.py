@@ -22,6 +22,7 @@ from pms_common.inlet import CommandInlet, Request, Taken
 from pms_risk.adapters.postgres import statements as sql
 from pms_risk.adapters.postgres.restore import Rows, restore
 from pms_risk.app.accounts import Accounts
+from pms_risk.app.assignments import Wanted
 from pms_risk.app.takeovers import Takeovers
 from pms_risk.domain.books import Books
 from pms_risk.domain.cashflows import flow_key
@@ -90,6 +91,10 @@ def no_takeover(_: Request) -> Taken:
     raise AssertionError("not asked for here")
 
 
+def no_assignment(_: Wanted) -> None:
+    raise AssertionError("not asked for here")
+
+
 class Life:
     """A service from its start to its crash."""
 
@@ -107,7 +112,7 @@ class Life:
         inlet = CommandInlet(outbox, self.desk.marks, self.desk.answers, lambda: self.desk.now_ms)
         tools = (self.desk.state, self.desk.journal, self.desk.events)
         self.takeovers = Takeovers(*tools)
-        self.accounts = Accounts(*tools, self.desk.answers, inlet, self.transferred, no_takeover)
+        self.accounts = Accounts(*tools, self.desk.answers, inlet, self.transferred, no_takeover, no_assignment)
 
     @property
     def books(self) -> Books:

@@ -11,7 +11,8 @@ waits         requests that risk ends itself; wait: the form of one; results: wh
 accounts      the operators' account commands; trading_states: the operators' gates
 <<<<<<< HEAD
 order_feed    order updates: fills booked, reservations moved; late: what is older than memory
-foreign_fills forced closes by the exchange, executions of others; cash_flows: funding and other payments
+foreign_fills forced closes by the exchange, executions of others; assignments: those given to an account later
+cash_flows    funding and other payments
 =======
 administration  what the JS application does to accounts and rules in its own tables
 order_feed    order updates: fills booked, reservations moved; late_fills: those older than memory

@@ -1,4 +1,4 @@
-"""The operators' account commands: create, deposit, withdraw, freeze, unfreeze, set_rules, set_mode.
+"""The operators' account commands: create, deposit, withdraw, freeze, unfreeze, assign, set_rules, set_mode.
 
 Owns their rules and that each is durable before it is answered; `takeover` is handed on to `closes`. Used by the inlet
 of `op:account`.
@@ -18,6 +18,7 @@ from pms_common.contracts.results import AccountDone
 from pms_common.decimals import ZERO
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.app.assignments import Wanted
 from pms_risk.app.events import Events
 from pms_risk.app.state import RiskState
 from pms_risk.domain.account import Account
@@ -45,6 +46,7 @@ class Accounts:
         inlet: CommandInlet,
         transferred: Set[tuple[str, str, str]],
         take_over: Callable[[Request], Taken],
+        assign: Callable[[Wanted], None],
     ) -> None:
         self._state = state
         self._journal = journal
@@ -53,6 +55,7 @@ class Accounts:
         self._inlet = inlet
         self._transferred = transferred
         self._take_over = take_over
+        self._ask_to_assign = assign
         self._actions: dict[str, Callable[[Request, AccountCommand], Account]] = {
             "create": self._create,
             "deposit": self._deposit,
@@ -69,10 +72,24 @@ class Accounts:
         assert isinstance(command, AccountCommand)
         if command.action == "takeover":
             return self._take_over(request)
-        account = self._actions[command.action](request, command)
+        if command.action == "assign":
+            return self._assign(request, command)
+        self._finish(request, command, self._actions[command.action](request, command))
+        return Taken.LATER
+
+    def _finish(self, request: Request, command: AccountCommand, account: Account) -> None:
         self._journal.account(account)
         self._journal.then(partial(self._answer, request, command, account))
+
+    def _assign(self, request: Request, command: AccountCommand) -> Taken:
+        account = self._state.account(command.sub_account_id)
+        done, refuse = partial(self._finish, request, command, account), partial(self._refuse, request)
+        self._ask_to_assign(Wanted(account, command.symbol or "", command.exchange_order_id or 0, done, refuse))
         return Taken.LATER
+
+    def _refuse(self, request: Request, error: CommandError) -> None:
+        self._inlet.acknowledge(request)
+        self._answers.fail(request.request_id, request.account_id, request.type, error)
 
     def _answer(self, request: Request, command: AccountCommand, account: Account) -> None:
         shot = snapshot(account, self._state.prices.mark)

@@ -62,7 +62,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 ALONE = {
     "amount", "allowUnfunded", "balance", "name", "positionId", "maxLeverage", "maxNotionalPerTrade", "maxOpenOrders",
     "maxTotalExposure", "liquidationThreshold", "allowedSymbols", "liquidationMode", "maintenanceMode",
-    "maintenanceRate", "fraction", "stalkOffsetTicks", "baseOffsetPct", "timeInForce", "postOnly",
+    "maintenanceRate", "fraction", "stalkOffsetTicks", "baseOffsetPct", "timeInForce", "postOnly", "exchangeOrderId",
+    "maxDailyLoss", "maxOrdersPerMinute",
 }  # fmt: skip
 
 NOT_A_NUMBER: list[Any] = ["abc", "", "NaN", "Infinity", "-Infinity", "0x10", "1_000", "١", True, [], {}, "1" * 60]
@@ -192,6 +193,7 @@ def test_an_entry_of_a_list_is_named_by_its_place(command: str, path: str, bad: 
         ("twap", {"quantity": 1}, "quantity"),
         ("account", {"action": "freeze"}, "amount"),
         ("account", {"action": "takeover", "amount": None}, "positionId"),
+        ("account", {"action": "assign", "amount": None, "symbol": "BTCUSDT"}, "exchangeOrderId"),
         ("account", {"action": "create", "amount": None}, "name"),
         ("account", {"action": "set_rules", "amount": None}, "action"),
         ("account", {"action": "set_mode", "amount": None, "maxLeverage": 5}, "maxLeverage"),
@@ -225,6 +227,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("account", ACCOUNT | {"action": "set_mode", "liquidationMode": "TAKEOVER", "maintenanceRate": 0.005}),
     ("account", ACCOUNT | {"action": "set_mode", "maintenanceMode": "brackets"}),
     ("account", {"action": "takeover", "positionId": "p-1"}),
+    ("account", ACCOUNT | {"action": "assign", "symbol": "BTCUSDT", "exchangeOrderId": 8389765}),
     ("trading_state", {"state": "reducing", "symbol": "BTCUSDT", "subAccountId": "acc-1", "cancel": True}),
 ]
 
@@ -276,6 +279,7 @@ def bodies(draw: st.DrawFn, command: str) -> dict[str, Any]:
     body = dict(EXAMPLES[command])
     for field in shape_of(COMMANDS[command]).fields:
         optional = field.name not in body and field.name not in ALONE and field.name != "quantity"
+        optional = optional and (command, field.name) != ("account", "symbol")  # of `assign` alone
         if (field.name in body and field.name not in ALONE | {"action"}) or (optional and draw(st.booleans())):
             body[field.name] = draw(values(field.rule))
     if command == "scale":

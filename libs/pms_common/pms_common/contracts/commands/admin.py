@@ -11,7 +11,9 @@ from pms_common.contracts.errors import ErrorCode
 from pms_common.contracts.rules import Bool, Id, Integer, Leverage, Number, OneOf, Report, Symbol, SymbolName, Usdt
 from pms_common.contracts.shapes import ListOf
 
-AccountAction = Literal["create", "deposit", "withdraw", "freeze", "unfreeze", "set_rules", "set_mode", "takeover"]
+AccountAction = Literal[
+    "create", "deposit", "withdraw", "freeze", "unfreeze", "set_rules", "set_mode", "takeover", "assign"
+]
 ALL_SYMBOLS = "*"
 
 _RULES = {
@@ -39,6 +41,7 @@ _FIELDS: dict[str, dict[str, str]] = {
     "set_rules": _RULES,
     "set_mode": _MODES,
     "takeover": {"position_id": "positionId"},
+    "assign": {"symbol": "symbol", "exchange_order_id": "exchangeOrderId"},
 }
 _NAMES = {attribute: name for fields in _FIELDS.values() for attribute, name in fields.items()}
 _REQUIRED: dict[str, tuple[str, ...]] = {
@@ -46,6 +49,7 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "deposit": ("amount",),
     "withdraw": ("amount",),
     "takeover": ("position_id",),
+    "assign": ("symbol", "exchange_order_id"),
 }
 
 
@@ -85,6 +89,8 @@ class Account(Command, frozen=True, kw_only=True):
     maintenance_mode: Annotated[MaintenanceMode | None, OneOf(("flat", "brackets"))] = None
     maintenance_rate: Annotated[Decimal | None, Number(gt=0, le=1)] = None
     position_id: Id | None = None
+    symbol: Symbol | None = None
+    exchange_order_id: Annotated[int | None, Integer(1, 2**63 - 1)] = None
 
     @classmethod
     def settle(cls, given: dict[str, Any], report: Report) -> None:

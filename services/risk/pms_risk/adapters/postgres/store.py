@@ -16,6 +16,7 @@ from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.restore import Rows, restore
 from pms_risk.domain.account import SETTLEMENT_ASSET
 from pms_risk.domain.activity import TRANSFERS
+from pms_risk.domain.assignment import Held
 from pms_risk.domain.books import MAX_CLOSED, Books
 from pms_risk.domain.fills import MAX_KEYS, FillKey
 from pms_risk.domain.funding import MAX_SETTLED
@@ -100,6 +101,39 @@ class Store:
             "SELECT 1 FROM pms_risk.fills WHERE symbol = :symbol AND trade_id = :trade AND exchange_order_id = :order"
         )
         return bool(await self._rows(query, symbol=key[0], trade=key[1], order=key[2]))
+
+    async def held_by_house(self, symbol: str, exchange_order_id: int) -> list[Held]:
+        """The executions of an order that the house holds and that were not assigned."""
+        query = (
+            "SELECT f.*, f.symbol || ':' || trade_id || ':' || exchange_order_id AS name,"
+            " (SELECT coalesce(-sum(amount), 0) FROM pms_risk.house_ledger AS h WHERE h.cause = 'commission'"
+            "  AND asset = 'USDT' AND h.reference = f.symbol || ':' || trade_id || ':' || exchange_order_id) AS paid"
+            " FROM pms_risk.fills AS f WHERE f.symbol = :symbol AND exchange_order_id = :number AND owner = 'house'"
+            " AND NOT EXISTS (SELECT 1 FROM pms_risk.moves AS m"
+            "  WHERE m.reference = 'assigned:' || f.symbol || ':' || trade_id || ':' || exchange_order_id)"
+            " ORDER BY trade_id"
+        )
+        return [
+            Held(
+                reference=row["name"],
+                symbol=symbol,
+                leg=row["leg"],
+                quantity=row["quantity"] if row["side"] == "BUY" else -row["quantity"],
+                price=row["price"],
+                commission=row["paid"],
+                at_ms=row["trade_ms"],
+            )
+            for row in await self._rows(query, symbol=symbol, number=exchange_order_id)
+        ]
+
+    async def is_assigned(self, symbol: str, exchange_order_id: int, account_id: str) -> bool:
+        """Whether executions of an order were assigned to an account."""
+        query = (
+            "SELECT 1 FROM pms_risk.fills AS f JOIN pms_risk.moves AS m"
+            " ON m.reference = 'assigned:' || f.symbol || ':' || trade_id || ':' || exchange_order_id"
+            " WHERE f.symbol = :symbol AND exchange_order_id = :number AND m.owner = :owner LIMIT 1"
+        )
+        return bool(await self._rows(query, symbol=symbol, number=exchange_order_id, owner=account_id))
 
     async def is_flow_booked(self, flow: CashFlow) -> bool:
         """Whether the cash flow is in the table."""
