@@ -16,6 +16,7 @@ decides.
       administration                       what the JS application changes in its tables, and how it is read
       math prices snapshot                 formulas, marks, what is shown
       maintenance evaluation liquidation   maintenance margin, where an account stands, whom to liquidate and how
+      pool                                 the margin of the exchange account behind all of them
     app        handlers: message in → domain → outbox and journal (its map: `pms_risk.app`)
     adapters   PostgreSQL, and what lies unacknowledged in Redis
     main       wiring

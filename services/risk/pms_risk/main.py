@@ -51,6 +51,7 @@ from pms_risk.app.liquidation_events import LiquidationEvents
 from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.lost_orders import LostOrders
 from pms_risk.app.order_feed import OrderFeed
+from pms_risk.app.pool import PoolWatch
 from pms_risk.app.sentinel import Sentinel
 from pms_risk.app.sets import Sets
 from pms_risk.app.snapshots import Snapshots
@@ -96,6 +97,7 @@ async def wire(life: Lifecycle) -> None:
         overloaded=lambda: sampler.overloaded(names.requests("orders")),
     )
     state.books.fee_value = state.fee_value
+    state.set_leverage = settings.exchange_leverage
     _accounts.set_function(lambda: len(state.books.accounts))
     service = _Service(life, bus, names, state, journal, engine, epoch)
     await service.start(SharedAccounts(engine) if shared.enrolment is not None else None)
@@ -152,7 +154,9 @@ class _Service:
         told = LiquidationEvents(state, self.events)
         self.liquidator = Liquidator(state, outbox, journal, told, self.clearing, self.closings, takeovers, names)
         self.feed.on_progress = self.liquidator.on_progress
-        self.sentinel = Sentinel(state, self.liquidator, told, *_limits(life.settings))
+        tiers, guards = _limits(life.settings)
+        self.sentinel = Sentinel(state, self.liquidator, told, tiers, guards)
+        self.pool = PoolWatch(state, self.liquidator, self.events, tiers)
 
     async def start(self, shared: SharedAccounts | None) -> None:
         """The books and what the JS application changed meanwhile, then the order service's word, then commands."""
@@ -191,6 +195,7 @@ class _Service:
             life.spawn(administration.run(), "administration")
         self.liquidator.resume()
         life.spawn(self.sentinel.run(), "sentinel")
+        life.spawn(self.pool.run(), "pool")
         life.spawn(_every(life, sentinel.TEND_S, self.sentinel.tend), "changes")
         life.spawn(_every(life, TEND_S, self.liquidator.tend), "liquidations")
         await self._let_commands_in()

@@ -40,7 +40,7 @@ MEANINGS = {
     "binance_wsapi_url": "instead of the environment's own address",
     "rate_address": "name of the outgoing IP address: processes with the same one share the exchange's weight and bans",
     "position_mode": "must be the exchange account's own",
-    "exchange_leverage": "of every symbol at the exchange, capped by its brackets; unset: not checked",
+    "exchange_leverage": "of every symbol at the exchange, capped by its brackets; unset: not checked, taken for 20",
     "l1_source": "where best bid and ask come from: the depth stream, the ticker, or whichever is newer",
     "liquidation_warning": "in mode ADL_30 a warning is told from the liquidation threshold less this margin ratio",
     "liquidation_escalation": "from the threshold and this margin ratio on, one reduction is followed by a full close",

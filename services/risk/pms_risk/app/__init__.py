@@ -19,6 +19,7 @@ order_feed    order updates: fills booked, reservations moved; late_fills: those
 >>>>>>> 1dcbe9a (wip2)
 events        public events of orders and positions; takeovers: positions that the house takes from accounts
 sentinel      watches every account's margin ratio; liquidator: carries out what it decides; liquidation_events
+pool          watches the exchange account's own margin
 exchange      facts of the exchange account, reconciliation
 watching      which symbols are wanted; requests that wait for a first price
 caches        pms:risk:*, AccountState; snapshots: answers to those who ask for everything

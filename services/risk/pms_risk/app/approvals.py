@@ -97,6 +97,8 @@ class Approvals:
             brackets=state.brackets,
             spec=ask.spec if filters else None,
             state="active" if ask.origin == "LIQUIDATION" else state.trading_state(account.id, symbol),
+            pool_room=state.pool.room,
+            exchange_leverage=state.exchange_leverage(symbol),
             liquidating=ask.origin != "LIQUIDATION" and state.liquidating(account.id, symbol),
             symbol_frozen=symbol in state.reconciliation.frozen_symbols,
             venue_reduces=self.venue_reduces(ask),
@@ -119,6 +121,8 @@ class Approvals:
         now_ms = self._state.now_ms()
         orders = [self._live(ask, part, child, bound, now_ms) for child, part in enumerate(parts)]
         reserve(ask.account, orders, equity, self._state.taker_fee)
+        opened = sum([order.quantity for order, part in zip(orders, parts, strict=True) if not part.closes], ZERO)
+        self._state.pool.spend(opened * bound / self._state.exchange_leverage(ask.spec.symbol))
         return [Approved(order, part.closes) for order, part in zip(orders, parts, strict=True)]
 
     def check(self, ask: Ask) -> Decimal:

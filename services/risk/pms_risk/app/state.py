@@ -18,6 +18,7 @@ from pms_risk.domain.fees import MAKER_FEE, TAKER_FEE, at_mark, at_rate
 from pms_risk.domain.gates import Gates, State
 from pms_risk.domain.liquidation.course import Course
 from pms_risk.domain.plan import PositionMode
+from pms_risk.domain.pool import DEFAULT_LEVERAGE, Pool
 from pms_risk.domain.prices import Prices
 from pms_risk.domain.reconciliation import Reconciliation
 
@@ -42,6 +43,9 @@ class RiskState:
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
     courses: dict[str, Course] = field(default_factory=dict)
     """Liquidations under way, by account."""
+    pool: Pool = field(default_factory=Pool)
+    set_leverage: int | None = None
+    """What is set for every symbol at the exchange; None: nothing is known."""
     specs: dict[str, SymbolSpec] = field(default_factory=dict)
     brackets: dict[str, tuple[LeverageBracket, ...]] = field(default_factory=dict)
     maker_fee: Decimal = MAKER_FEE
@@ -77,11 +81,17 @@ class RiskState:
         return spec
 
     def trading_state(self, account_id: str, symbol: str) -> State:
-        """The state that holds here; a journal that is behind allows reductions only."""
+        """The state that holds here; a journal that is behind, or a pool short of margin, allows reductions only."""
         state = self.gates.state(account_id, symbol)
-        if state == "active" and self.journal_lag_s() > MAX_JOURNAL_LAG_S:
+        if state == "active" and (self.journal_lag_s() > MAX_JOURNAL_LAG_S or self.pool.reducing):
             return "reducing"
         return state
+
+    def exchange_leverage(self, symbol: str) -> int:
+        """The exchange's leverage of a symbol: as set, or the venue's default, where its brackets allow that much."""
+        wanted = self.set_leverage or DEFAULT_LEVERAGE
+        tiers = self.brackets.get(symbol)
+        return min(wanted, tiers[0].leverage) if tiers else wanted
 
     def liquidating(self, account_id: str, symbol: str) -> bool:
         """Whether a liquidation is under way here."""

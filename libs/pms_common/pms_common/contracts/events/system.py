@@ -10,7 +10,13 @@ from pms_common.contracts.base import LiquidationMode, PositionSide, TradingStat
 from pms_common.contracts.events.base import Event
 
 LiquidationKind = Literal[
-    "ADL_30", "ADL_30_ESCALATED", "INSTANT_CLOSE", "INSOLVENCY_GUARD", "INSOLVENCY_TAKEOVER", "VIRTUAL_LIQ"
+    "ADL_30",
+    "ADL_30_ESCALATED",
+    "INSTANT_CLOSE",
+    "INSOLVENCY_GUARD",
+    "INSOLVENCY_TAKEOVER",
+    "VIRTUAL_LIQ",
+    "POOL_GUARD",  # the exchange account itself was near its liquidation
 ]
 
 

@@ -22,6 +22,7 @@ from pms_risk.domain.validator.min_notional import min_notional
 from pms_risk.domain.validator.notional import notional
 from pms_risk.domain.validator.open_orders import open_orders
 from pms_risk.domain.validator.order_rate import order_rate
+from pms_risk.domain.validator.pool_margin import pool_margin
 from pms_risk.domain.validator.price import price
 from pms_risk.domain.validator.quantity import quantity
 from pms_risk.domain.validator.reducible import reducible
@@ -53,6 +54,7 @@ LIMITS: tuple[Callable[[Trial, Account, Computed], FieldError | None], ...] = (
     open_orders,
     daily_loss,
     order_rate,
+    pool_margin,
 )
 """For new risk; all that fail are told."""
 FILTERS: tuple[Callable[[Trial, SymbolSpec], FieldError | None], ...] = (

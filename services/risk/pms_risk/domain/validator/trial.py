@@ -46,6 +46,8 @@ class Trial:
     state: State = "active"
     symbol_frozen: bool = False
     liquidating: bool = False
+    pool_room: Decimal | None = None
+    exchange_leverage: int = 1
     venue_reduces: bool = False
     reduces: bool = False
     now_ms: int = 0
@@ -68,7 +70,7 @@ class Computed:
 
 def compute(trial: Trial, account: Account, mark: Decimal, pnl: Decimal) -> Computed:
     """The values of section 3 of the reference."""
-    opposite = _opposite(account, trial.symbol, trial.side)
+    opposite = opposite_of(account, trial.symbol, trial.side)
     opposite_notional = opposite.notional if opposite is not None else ZERO
     opposite_margin = opposite.margin if opposite is not None else ZERO
     price = trial.price if trial.price is not None else mark
@@ -102,7 +104,8 @@ def refusal(code: ErrorCode, message: str, field: str | None = None) -> FieldErr
     return FieldError(code=code.name, message=message, field=field)
 
 
-def _opposite(account: Account, symbol: str, side: Side) -> Position | None:
+def opposite_of(account: Account, symbol: str, side: Side) -> Position | None:
+    """The position that an order of `side` closes first."""
     position = account.holding(symbol, "BOTH").position
     if position is None:
         return account.holding(symbol, "SHORT" if side == "BUY" else "LONG").position
