@@ -116,6 +116,9 @@ class Paper:
     def register(self, writer: Any) -> None:
         """Nothing is rolled back."""
 
+    def let_go(self) -> None:
+        """The line is never idle."""
+
 
 class Journal:
     """The group-committed journal of one life."""

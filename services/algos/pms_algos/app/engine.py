@@ -94,12 +94,13 @@ class Engine:
 
     def scene(self, account_id: str) -> Scene:
         """What an algo of this account sees now."""
-        return Scene(
+        scene = Scene(
             now_ms=self._now_ms(),
-            market=lambda symbol: self.markets.market(symbol, account_id, self._now_ms()),
+            market=lambda symbol: self.markets.market(symbol, account_id, scene.now_ms),
             spec=self.markets.specs.get,
             held=partial(self.accounts.held, account_id),
         )
+        return scene
 
     # -- after a start
 
@@ -372,6 +373,7 @@ class Engine:
             case Amend():
                 _amends.labels(running.kind.name).inc()
                 self._outputs.amend(plan, action)
+                self._outbox.let_go()
             case Ask():
                 self._outputs.ask(plan, action)
             case CancelChild():

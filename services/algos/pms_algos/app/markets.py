@@ -3,8 +3,7 @@
 Owns the newest L1 by symbol. A price that was not confirmed alive lately is none: no plan acts on it.
 """
 
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 
 from pms_algos.domain.actions import Gate, Market
 from pms_common.contracts.bus.common import Tick
@@ -21,7 +20,8 @@ class _Prices:
     bid: float
     ask: float
     ts_ms: int
-    exact: tuple[Decimal, Decimal] | None = None
+    open: Market | None = None
+    """As whoever no gate concerns sees it; made once a price."""
 
 
 class Markets:
@@ -54,9 +54,11 @@ class Markets:
         prices, spec = self._prices.get(symbol), self.specs.get(symbol)
         if prices is None or spec is None or now_ms - prices.ts_ms > STALE_MS:
             return None
-        if prices.exact is None:
-            prices.exact = from_float(prices.bid), from_float(prices.ask)
-        return Market(*prices.exact, spec, self.gate(account_id, symbol) if self._gates else "active")
+        market = prices.open
+        if market is None or market.spec is not spec:
+            market = prices.open = Market(from_float(prices.bid), from_float(prices.ask), spec)
+        gate = self.gate(account_id, symbol) if self._gates else "active"
+        return market if gate == "active" else replace(market, gate=gate)
 
     def set_gate(self, account_id: str, symbol: str, gate: Gate) -> None:
         """Set the gate of an account and symbol; an empty string means all of them."""

@@ -133,12 +133,12 @@ class Outputs:
         if algo.answered:
             self._event(algo, "end", kind.end(algo, self._head(algo, child_id, now_ms)))
         self._outbox.command("HDEL", self._names.algos(algo.plan.account_id), algo.plan.algo_id)
-        self._state(kind, algo, self._item(kind, algo))
+        self._state(kind, algo, encode_public(self._item(kind, algo)))
 
     def show(self, kind: Kind, algo: Algo) -> None:
         """Put an algo's line into the account's list, and tell the gateway and risk how it stands now."""
-        item = self._item(kind, algo)
-        self._outbox.command("HSET", self._names.algos(algo.plan.account_id), algo.plan.algo_id, encode_public(item))
+        item = encode_public(self._item(kind, algo))
+        self._outbox.command("HSET", self._names.algos(algo.plan.account_id), algo.plan.algo_id, item)
         self._state(kind, algo, item)
 
     def controlled(self, control: ControlAlgos, algos: tuple[str, ...]) -> None:
@@ -155,7 +155,7 @@ class Outputs:
     def _item(self, kind: Kind, algo: Algo) -> AlgoItem:
         return kind.item(algo, self._markets.quote)
 
-    def _state(self, kind: Kind, algo: Algo, item: AlgoItem) -> None:
+    def _state(self, kind: Kind, algo: Algo, item: bytes) -> None:
         symbols = kind.symbols(algo)
         self._updates.add(
             AlgoState,
@@ -165,7 +165,7 @@ class Outputs:
             symbol=symbols[0] if len(symbols) == 1 else "",
             version=algo.version,
             ended=algo.outcome is not None,
-            item=msgspec.Raw(encode_public(item)),
+            item=msgspec.Raw(item),
         )
 
     def _head(self, algo: Algo, child_id: str | None, now_ms: int) -> Head:
