@@ -12,6 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from pms_cli.commands.send import request
+from pms_cli.demo.algos import scalp, spread_over_time, trail
 from pms_cli.demo.falling import FALLS_WITHIN_S, falling_price
 from pms_cli.system.place import Place
 
@@ -170,6 +171,7 @@ async def _falling_price(session: Session) -> None:
 
 
 STEPS: tuple[Step, ...] = (
-    *(_open_accounts, _alice_buys, _bob_sells, _limit_and_cancel, _refusals, _chase, _flip, _close),
+    *(_open_accounts, _alice_buys, _bob_sells, _limit_and_cancel, _refusals, _chase, spread_over_time, _flip),
+    *(trail, scalp, _close),
     _falling_price,
 )
