@@ -61,7 +61,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 # Fields that may stand together with the example's; the others are tried alone.
 ALONE = {
     "amount", "allowUnfunded", "balance", "name", "positionId", "maxLeverage", "maxNotionalPerTrade", "maxOpenOrders",
-    "maxDailyLoss", "maxOrdersPerMinute",
     "maxTotalExposure", "liquidationThreshold", "allowedSymbols", "liquidationMode", "maintenanceMode",
     "maintenanceRate", "fraction", "stalkOffsetTicks", "baseOffsetPct", "timeInForce", "postOnly", "exchangeOrderId",
     "maxDailyLoss", "maxOrdersPerMinute",
