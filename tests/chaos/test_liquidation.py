@@ -90,8 +90,12 @@ async def _closed_once(trading: Trading, account: str, calm: str) -> None:
     assert not [order for order in state["openOrders"] if order["clientOrderId"].startswith(prefix)]
     async with Redis.from_url(trading.place.redis) as client:
         names = trading.place.names
-        snapshot = json.loads(await client.get(names.risk(account)))
-        assert (snapshot["status"], snapshot["positions"]) == ("LIQUIDATED", [])
+        async with asyncio.timeout(WITHIN_S):  # risk may just be starting again
+            while True:
+                snapshot = json.loads(await client.get(names.risk(account)) or b"{}")
+                if (snapshot.get("status"), snapshot.get("positions")) == ("LIQUIDATED", []):
+                    break
+                await asyncio.sleep(0.1)
         other = json.loads(await client.get(names.risk(calm)))
         assert [held["quantity"] for held in other["positions"]] == [0.1]
         assert not await client.hgetall(names.algos(account))
