@@ -116,3 +116,10 @@ def test_a_snapshot_with_a_hole_removes_nothing() -> None:
     model.snapshot_broken("orders")
     model.snapshot_ends("orders")
     assert list(model.orders) == ["o1"]
+
+
+def test_an_account_that_is_no_more_leaves_the_picture() -> None:
+    model = ReadModel()
+    model.account(account(1))
+    model.account(msgspec.structs.replace(account(2), status="CLOSED"))
+    assert model.accounts == {}

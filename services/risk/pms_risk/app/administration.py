@@ -92,7 +92,7 @@ class Administration:
             return
         accounts = self._state.books.accounts
         gone = [difference for difference in found if difference.shared is None and difference.agreed is not None]
-        if len(gone) == len(accounts) > 1:
+        if len(found) == len(gone) == len(accounts) > 1:
             self._say("", f"none of {len(gone)} accounts is in sub_accounts any more", "all_accounts_deleted")
             return
         for number, difference in enumerate(found, 1):
