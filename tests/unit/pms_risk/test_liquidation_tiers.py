@@ -170,6 +170,12 @@ def test_a_reduction_rounds_up_and_leaves_what_can_be_closed_again_or_nothing(
         assert target.keep * mark >= rules.min_notional
 
 
+def test_without_the_symbols_rules_a_reduction_is_still_a_reduction() -> None:
+    position = Position("p", "BTCUSDT", "BOTH", D(10), 1, D(1), D(100))
+    decision = Decision("reduce", D("0.9"), fraction=D("0.3"), tier=2, position_id="p")
+    assert target_of(position, decision, None, None).keep == D("0.7")
+
+
 def whole(held: str = "1") -> Target:
     position = Position("p", "BTCUSDT", "BOTH", D(10), 1, D(held), D(held) * 100)
     return target_of(position, Decision("close", D(1)), spec(), D(100))

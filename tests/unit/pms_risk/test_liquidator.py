@@ -11,6 +11,7 @@ import pytest
 from pms_common.contracts.bus.algos import AlgosControlled, algos_work
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import PublicEvent
+from pms_common.contracts.bus.exchange import LeverageBracket
 from pms_common.contracts.bus.orders import CancelOrder, OrderUpdate, PlaceOrder
 from pms_common.contracts.bus.risk import ChildRefused
 from pms_risk.adapters.postgres import statements as sql
@@ -400,6 +401,66 @@ async def test_the_end_of_a_full_liquidation_is_forgotten_only_when_the_database
         desk.commit()
         assert not desk.paper.hashes[desk.liquidator.key]
         assert not desk.state.courses
+
+
+async def test_insolvency_does_not_wait_for_a_reduction_that_cannot_finish() -> None:
+    floor = Floor()
+    await liquidated_to(floor, SECOND)
+    (cut,) = floor.sent()
+    for _ in range(4):  # its outcome is not known
+        await floor.at(INSOLVENT)
+    (_, rest) = floor.sent()
+    assert (rest.quantity, rest.command) == (D(70), "LIQUIDATE"), "what the cut may still close is left to it"
+    floor.executed(cut)
+    floor.executed(rest)
+    assert floor.account.status == "LIQUIDATED"
+    assert floor.payloads("full_liquidation")[0]["mode"] == "INSOLVENCY_GUARD"
+
+
+async def test_a_price_whose_stream_has_died_is_not_seen_twice() -> None:
+    floor = Floor()
+    floor.open(floor.account, "ETHUSDT", "1")
+    await floor.at(CALM)
+    tick = floor.state.prices._ticks["BTCUSDT"]
+
+    async def eth() -> None:
+        calm = msgspec.structs.replace(tick, symbol="ETHUSDT", bid=99.99, ask=100.01, ts_ms=floor.now_ms)
+        floor.watching.on_ticks([calm])
+        floor.sentinel.on_ticks([calm])
+        await floor.settle()
+
+    await eth()
+    await floor.sentinel.sweep()  # the account has all its prices now
+    await floor.at(INSOLVENT)
+    for _ in range(4):
+        floor.now_ms += 300
+        await eth()
+    assert not floor.sent()
+    await floor.at(INSOLVENT)
+    await eth()
+    assert floor.sent()
+
+
+async def test_tiers_that_change_hold_at_once() -> None:
+    floor = Floor()
+    floor.account.set_mode("ADL_30", "brackets", D("0.005"))
+    tier = LeverageBracket(cap=D(10**9), rate=D("0.005"), cum=D(0), leverage=20)
+    floor.state.learn_brackets({"BTCUSDT": (tier,)})
+    await floor.at(CALM)
+    await floor.at(CALM)
+    assert not floor.sent()
+    dear = msgspec.structs.replace(tier, rate=D("0.06"))
+    floor.state.learn_brackets({"BTCUSDT": (dear,)})
+    await floor.at(CALM)
+    await floor.at(CALM)
+    assert floor.sent()
+
+
+async def test_an_account_called_liquidated_with_open_positions_is_watched() -> None:
+    floor = Floor()
+    floor.account.set_status("LIQUIDATED")
+    await liquidated_to(floor, INSOLVENT)
+    assert [placed.quantity for placed in floor.sent()] == [D(100)]
 
 
 async def test_an_execution_after_the_end_puts_the_account_under_watch_again() -> None:

@@ -176,7 +176,7 @@ class Sentinel:
         """Look at one account in floats, and exactly where there may be something to do."""
         account, row = self._state.books.accounts.get(account_id), self._rows.get(account_id)
         course = self._state.courses.get(account_id)
-        if account is None or row is None or not row.legs or (course is not None and not course.done):
+        if account is None or row is None or not row.legs or (course is not None and course.full and not course.done):
             return
         now_ms = self._state.now_ms()
         watch = self._watches.get(account_id)
@@ -185,13 +185,14 @@ class Sentinel:
             if watch is None:
                 return
             watch.since_ms = {}
-        elif watch is not None and watch.waits(self._seen_ms(row), self._guards):
+        elif watch is not None and watch.waits(self._settled_ms(row), self._guards):
             return
         if self._paused.get(account_id, 0) <= now_ms:
             self._judge(account, row, now_ms)
 
-    def _seen_ms(self, row: Row) -> int:
-        return max([self._state.prices.seen_ms(symbol) for symbol in row.symbols])
+    def _settled_ms(self, row: Row) -> int:
+        """The update that all its prices have had: one whose stream has died does not count as told again."""
+        return min([self._state.prices.seen_ms(symbol) for symbol in row.symbols])
 
     def _judge(self, account: Account, row: Row, now_ms: int) -> None:
         watch = self._watches.get(account.id)
@@ -210,17 +211,19 @@ class Sentinel:
         before = (watch.warned, watch.escalating)
         standing = evaluate(account, self._state.prices.mark, self._state.brackets)
         facts = facts_of(account, standing, self._tiers, watch.escalating)
-        judged = watch.judge(facts, self._seen_ms(row), self._guards)
+        newest_ms = max([self._state.prices.seen_ms(symbol) for symbol in row.symbols])
+        judged = watch.judge(facts, newest_ms, self._guards, self._settled_ms(row))
         if (watch.warned, watch.escalating) != before:
             self._remember(account, watch)
         if judged is None:
-            if not watch.waits(self._seen_ms(row), self._guards):
+            if not watch.waits(self._settled_ms(row), self._guards):
                 self._pause(account, now_ms)
             return
         decision, facts = judged
+        course = self._state.courses.get(account.id)
         if decision.act == "warn":
             self._events.warn(account, decision.ratio, now_ms)
-        else:
+        elif course is None or course.done or decision.act != "reduce":  # a graver step replaces a reduction under way
             self._liquidator.begin(account, decision, facts)
 
     def _sound(self, symbol: str, now_ms: int) -> bool:

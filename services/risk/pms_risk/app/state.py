@@ -4,7 +4,7 @@ Owns no rule: it holds the books, prices, gates and reference data, and answers 
 every handler; made by `main`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -63,6 +63,15 @@ class RiskState:
         """What a commission in another asset is worth in the settlement asset."""
         mark = self.prices.mark(f"{fill.commission_asset}{SETTLEMENT_ASSET}")
         return at_mark(fill, mark) if mark is not None else at_rate(fill, self.maker_fee, self.taker_fee)
+
+    def learn_brackets(self, told: Mapping[str, tuple[LeverageBracket, ...]]) -> None:
+        """Take margin tiers; whoever is reckoned by them counts as changed."""
+        if all(self.brackets.get(symbol) == tiers for symbol, tiers in told.items()):
+            return
+        self.brackets.update(told)
+        for account in self.books.accounts.values():
+            if account.maintenance_mode == "brackets":
+                account.version += 1
 
     def account(self, account_id: str | None) -> Account:
         """The account. Raises ACCOUNT_NOT_FOUND."""

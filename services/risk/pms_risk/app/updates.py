@@ -128,7 +128,7 @@ class OrdersUpdates:
         elif isinstance(update, Reference):
             self._state.learn(update)
         elif isinstance(update, Brackets):
-            self._state.brackets.update(update.symbols)
+            self._state.learn_brackets(update.symbols)
         elif isinstance(update, OrdersReady):
             self._state.orders_ready, self._state.orders_why = update.ready, update.why
         elif isinstance(update, SnapshotBegin | SnapshotEnd) and update.token == self._request.token:

@@ -117,9 +117,10 @@ def target_of(position: Position, decision: Decision, spec: SymbolSpec | None, m
     below what the venue takes."""
     held = abs(position.quantity)
     keep = ZERO
-    if decision.fraction is not None and spec is not None:
-        keep = max(held - ceil_to(held * decision.fraction, step_of(spec)), ZERO)
-        if keep < least(spec, mark):
+    if decision.fraction is not None:
+        step = step_of(spec) if spec is not None else ZERO
+        keep = max(held - ceil_to(held * decision.fraction, step), ZERO)
+        if spec is not None and keep < least(spec, mark):
             keep = ZERO
     return Target(
         position_id=position.id,

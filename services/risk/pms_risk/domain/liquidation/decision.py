@@ -114,10 +114,13 @@ def _kind_of(mode: LiquidationMode, insolvent: bool) -> LiquidationKind:
 
 
 def facts_of(account: Account, standing: Standing, tiers: Tiers, escalating: bool) -> Facts:
-    """The facts about an account, all of whose positions have a mark."""
+    """The facts about an account, all of whose positions have a mark.
+
+    One that is called LIQUIDATED (by whom ever) while it holds positions is watched like a frozen one.
+    """
     rows = zip(standing.positions, standing.marks, standing.legs, strict=True)
     return Facts(
-        status=account.status,
+        status="FROZEN" if account.status == "LIQUIDATED" and standing.positions else account.status,
         mode=account.liquidation_mode,
         threshold=standing.threshold,
         balance=standing.balance,

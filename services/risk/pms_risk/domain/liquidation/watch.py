@@ -36,19 +36,24 @@ class Watch:
     since_ms: dict[int, int] = field(default_factory=dict)
     cool_until_ms: int = 0
 
-    def judge(self, facts: Facts, update_ms: int, guards: Guards) -> tuple[Decision, Facts] | None:
-        """What is to be done now, and the facts that make it so. `update_ms` is the time of the newest price.
+    def judge(
+        self, facts: Facts, update_ms: int, guards: Guards, settled_ms: int | None = None
+    ) -> tuple[Decision, Facts] | None:
+        """What is to be done now, and the facts that make it so.
 
-        While a graver step has not been asked for long enough, a lesser one that has is taken.
+        `update_ms` is the time of the newest price, `settled_ms` of the oldest (one price: the same): what was asked
+        for counts as asked again only when every price has been told again. While a graver step has not been asked for
+        long enough, a lesser one that has is taken.
         """
+        settled_ms = update_ms if settled_ms is None else settled_ms
         decision = decide(facts)
         if decision is None or decision.act == "warn":
             self.since_ms, self.escalating = {}, False
             return self._warn(facts, decision)
         self.since_ms = {level: self.since_ms.get(level, update_ms) for level in range(1, decision.gravity + 1)}
-        if self.waits(update_ms, guards):
+        if self.waits(settled_ms, guards):
             return None
-        held = max(level for level, at_ms in self.since_ms.items() if update_ms - at_ms >= guards.hold_ms)
+        held = max(level for level, at_ms in self.since_ms.items() if settled_ms - at_ms >= guards.hold_ms)
         facts = replace(facts, held=held)
         decision = decide(facts)
         assert decision is not None, "the account is over its threshold"
@@ -57,12 +62,13 @@ class Watch:
         self.since_ms = {}
         return decision, facts
 
-    def waits(self, update_ms: int, guards: Guards) -> bool:
+    def waits(self, settled_ms: int, guards: Guards) -> bool:
         """Whether something is asked for, and nothing for long enough."""
-        return bool(self.since_ms) and update_ms - self.since_ms[1] < guards.hold_ms
+        return bool(self.since_ms) and settled_ms - self.since_ms[1] < guards.hold_ms
 
     def reduced(self, decision: Decision, at_ms: int, guards: Guards) -> None:
-        """A reduction has been carried out."""
+        """A reduction has been carried out; what was asked for before it counts no more."""
+        self.since_ms = {}
         self.escalating = decision.tier == 3
         self.cool_until_ms = at_ms + guards.cooldown_ms
 
