@@ -108,6 +108,13 @@ def test_a_barrier_stops_what_was_approved_before_it() -> None:
     assert not gates.behind_barrier(place(reduce_only=True, order_type="MARKET", price=None))
 
 
+def test_a_barrier_that_comes_late_does_not_lower_a_newer_one() -> None:
+    gates = Gates()
+    gates.raise_barrier("a", "", children=True, at_ms=NOW + 10)
+    gates.raise_barrier("a", "", children=True, at_ms=NOW)
+    assert gates.behind_barrier(place(asked_ms=NOW + 5))
+
+
 def test_r26_ended_orders_and_tombstones_are_bounded() -> None:
     tracker = OrderTracker(max_ended=10)
     for n in range(100):

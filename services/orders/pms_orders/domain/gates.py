@@ -49,7 +49,7 @@ class Gates:
     def raise_barrier(self, account_id: str, symbol: str, children: bool, at_ms: int) -> None:
         """What was approved for the account (and symbol) until now is not to be sent; algo children only if asked."""
         key = (account_id, symbol, children)
-        self._barriers[key] = at_ms
+        self._barriers[key] = max(at_ms, self._barriers.get(key, 0))
         self._barriers.move_to_end(key)
         if len(self._barriers) > MAX_BARRIERS:
             self._barriers.popitem(last=False)
