@@ -1,5 +1,7 @@
 """account takeover: the house takes a position over, once no order of its account can close it any more."""
 
+from pms_risk.adapters.postgres import statements as sql
+
 from .desk import Desk
 from .test_closings import opened, order, position_of, result
 from .world import D
@@ -35,6 +37,25 @@ def test_closers_are_cancelled_first_and_what_they_fill_meanwhile_is_the_account
     desk.commit()
     assert result(desk, "t")["balance"] == 10_001
     assert desk.state.books.house.positions["BTCUSDT", "BOTH"].quantity == 9
+
+
+def test_a_takeover_follows_the_fill_that_lets_it_happen_into_the_journal() -> None:
+    """The ledger is a chain, and a takeover is never in the database without its fill."""
+    desk, venue = opened()
+    order(desk, "SELL", 4, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    take(desk, position_of(desk))
+    desk.commit()
+    desk.price(95.0)
+    venue.fill(resting, price=D(101), fee=D(1))
+    waiting = desk.journal._waiting
+    together = waiting[: next(n for n, item in enumerate(waiting) if callable(item))]
+    rows = [item for item in together if not callable(item)]
+    assert sql.FILL in [statement for statement, _ in rows]
+    entries = [row for statement, row in rows if statement is sql.LEDGER]
+    assert [entry[3] for entry in entries] == ["commission", "realized_pnl", "realized_pnl"]
+    assert [entry[5] for entry in entries[1:]] == [entry[6] for entry in entries[:-1]]
 
 
 def test_without_a_fresh_price_it_waits_for_one() -> None:

@@ -113,15 +113,16 @@ class OrderFeed:
         self._journal.then(partial(self._outbox.ack, entry))
 
     def book(self, update: OrderUpdate, entry: Entry) -> None:
-        """A fill that is in no book: book it, tell it, journal it, and acknowledge it after that."""
+        """A fill that is in no book: book it, journal it, tell it, and acknowledge it after that."""
         fill = update.fill
         assert fill is not None
         booking = self._state.books.book(update.order, fill)
-        self._apply(update, booking)
         account = self._state.books.accounts.get(update.order.account_id)
+        # before anything that the fill sets off: a takeover is never in the database without its fill
         self._journal.fill(update.order, fill, booking, entry.id)
         if account is not None:
             self._journal.account(account)
+        self._apply(update, booking)
         self._journal.then(partial(self._outbox.ack, entry))
         _alarm(update.order, booking)
 
