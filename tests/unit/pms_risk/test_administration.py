@@ -75,6 +75,13 @@ def test_numbers_become_what_people_wrote() -> None:
     }
 
 
+@pytest.mark.parametrize("threshold", [0.0, -0.0, -1.0, 1.1, math.nan])
+def test_a_liquidation_threshold_of_0_or_above_1_is_not_taken(threshold: float) -> None:
+    assert unreadable({"liquidation_threshold": threshold}) == {"liquidation_threshold"}
+    assert unreadable({"liquidation_threshold": 0.01, "max_leverage": 0.0}) == set()
+    assert unreadable({"liquidation_threshold": 1.0}) == set()
+
+
 def test_a_set_balance_has_its_counter_entry_in_the_house() -> None:
     books = Books(position_id)
     one = books.accounts["a"] = account()

@@ -91,7 +91,11 @@ def terms_of(account: Account) -> dict[str, Any]:
 def unreadable(terms: Terms) -> set[str]:
     """Which of these values cannot be taken over."""
     numbers = {name: value for name, value in terms.items() if isinstance(value, float)}
-    return {name for name, value in numbers.items() if not isfinite(value) or value < 0}
+    none = {name for name, value in numbers.items() if not isfinite(value) or value < 0}
+    # At 0 any position at all is over it, and would be reduced again and again; operators may not set such either.
+    if not 0 < numbers.get("liquidation_threshold", 1) <= 1:
+        none.add("liquidation_threshold")
+    return none
 
 
 def apply(account: Account, terms: Terms) -> bool:
