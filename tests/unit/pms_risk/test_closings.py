@@ -214,7 +214,7 @@ def test_a_takeover_that_was_told_is_booked_as_told_by_the_next_process() -> Non
 
 
 def position_of_kept(value: bytes) -> bytes:
-    return str(json.loads(value)["position_id"]).encode()
+    return str(json.loads(value)["take_position"]).encode()
 
 
 def test_what_is_left_too_small_by_a_closer_goes_to_the_house() -> None:
@@ -394,6 +394,40 @@ def test_orders_that_ended_unheard_are_not_remembered() -> None:
     desk.account.drop_order(resting)
     desk.closings.tend()
     assert not desk.closings.gives_way(resting)
+
+
+def close_all(desk: Desk) -> None:
+    desk.send(desk.closes.close_all, "close_all", requestId="c", subAccountId="a")
+
+
+def test_a_takeover_done_again_takes_what_was_told_though_more_is_held_by_then() -> None:
+    desk, _ = opened("0.03")
+    close_all(desk)
+    killed, venue = opened("0.03")  # the takeover was not committed; an order that was on its way fills
+    killed.paper.hashes = {name: dict(kept) for name, kept in desk.paper.hashes.items()}
+    order(killed, "BUY", 10)
+    (bought,) = venue.take()
+    venue.fill(bought)
+    (kept,) = killed.paper.hashes["closings"].values()
+    assert position_of(killed) == position_of_kept(kept).decode()
+    restart(killed)
+    killed.commit()
+    assert killed.account.holding("BTCUSDT", "BOTH").quantity == 10
+    assert killed.state.books.house.positions["BTCUSDT", "BOTH"].quantity == D("0.03")
+    assert killed.paper.hashes == {"closings": {}, "waits": {}}
+
+
+def test_a_takeover_that_was_committed_does_not_take_the_next_position() -> None:
+    desk, venue = opened("0.03")
+    close_all(desk)
+    order(desk, "BUY", 10)
+    (bought,) = venue.take()
+    venue.fill(bought)
+    restart(desk)
+    desk.commit()
+    assert desk.account.holding("BTCUSDT", "BOTH").quantity == 10
+    assert result(desk)["success"]
+    assert desk.paper.hashes == {"closings": {}, "waits": {}}
 
 
 def test_a_takeover_that_was_committed_is_answered_by_the_next_process() -> None:

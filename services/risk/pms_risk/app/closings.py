@@ -240,19 +240,16 @@ class Closings:
     def _is_over(self, account: Account, closing: Closing) -> bool:
         """Do what can be done for one close; whether nothing is left to do."""
         holding = account.holding(closing.symbol, closing.leg)
+        if closing.take_price is not None and closing.key not in self._taking:
+            self._take_again(account, closing, holding.position)
         position = closing.target(holding)
         if position is not None and closing.key not in self._taking:
             self._go_on(account, closing, holding, position)
         if closing.key in self._taking or self._waits_for_orders(account, closing):
             return False
-        if position is None and closing.take_price is not None:
-            self._tell_taken(closing)  # a predecessor did it, and did not live to say so
         return position is None or not due(closing, holding, position).wanted
 
     def _go_on(self, account: Account, closing: Closing, holding: Holding, position: Position) -> None:
-        if closing.take_price is not None:  # a predecessor has told so
-            self._take(account, closing, position)
-            return
         what = due(closing, holding, position)
         if not what.wanted:
             return
@@ -363,16 +360,26 @@ class Closings:
         closing.take_price = self._state.prices.fresh_mark(closing.symbol, self._state.now_ms())
         if closing.take_price is not None:
             closing.take_ms = self._state.now_ms()
-            self._keep(closing)  # a successor takes it at the same price, so that what is told is what is booked
+            closing.take_position, closing.take_quantity = position.id, abs(position.quantity)
             self._take(account, closing, position)
+
+    def _take_again(self, account: Account, closing: Closing, position: Position | None) -> None:
+        """A predecessor has told a takeover: it is committed, or booked now as it was told, whatever is held by now."""
+        if position is not None and position.id == closing.take_position:
+            closing.take_quantity = min(closing.take_quantity, abs(position.quantity))
+            self._take(account, closing, position)
+            return
+        self._tell_taken(closing)
+        closing.unsent = ZERO
 
     def _take(self, account: Account, closing: Closing, position: Position) -> None:
         assert closing.take_price is not None
-        quantity = abs(position.quantity)
         self._taking.add(closing.key)
-        booking = self._takeovers.take(account, position, quantity, closing.take_price, closing.seed, closing.take_ms)
-        closing.take_quantity, closing.take_profit = quantity, booking.profit
-        self._keep(closing)
+        taken, price = closing.take_quantity, closing.take_price
+        closing.take_profit = self._takeovers.take(
+            account, position, taken, price, closing.seed, closing.take_ms
+        ).profit
+        self._keep(closing)  # a successor takes the same at the same price, so that what is told is what is booked
         self._journal.then(partial(self._taken, closing))
 
     def _taken(self, closing: Closing) -> None:

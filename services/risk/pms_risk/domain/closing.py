@@ -55,6 +55,7 @@ class Closing:
     awaited: list[str] = field(default_factory=list)
     take_price: Decimal | None = None
     take_ms: int = 0
+    take_position: str = ""
     take_quantity: Decimal = ZERO
     take_profit: Decimal = ZERO
     error_code: str = ""
