@@ -308,6 +308,25 @@ async def test_positions_of_a_deleted_account_go_to_the_house(rig: Rig) -> None:
     await rig.assert_equal()
 
 
+async def test_a_position_of_a_deleted_account_waits_for_a_fresh_price(rig: Rig) -> None:
+    account_id = await rig.create("one")
+    await rig.create("two")
+    await held(rig, account_id)
+    await rig.committed(1)
+    bid, ask = rig.prices.pop("BTCUSDT")
+    await asyncio.sleep(3.5)  # the price grows old in 3 s
+    await delete(rig, account_id)
+    async with asyncio.timeout(WAIT_S):
+        while "deleted_account_unpriced" not in rig.process.log:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert await rig.rows("SELECT FROM pms_risk.positions WHERE owner = 'house'") == []
+    rig.prices["BTCUSDT"] = (bid - 10_000, ask - 10_000)
+    await soon(rig, "SELECT FROM pms_risk.accounts WHERE status = 'CLOSED' AND cash = 0")
+    taken = await rig.rows("SELECT price FROM pms_risk.moves WHERE owner = 'house' ORDER BY at_ms DESC LIMIT 1")
+    assert [row["price"] for row in taken] == [D("50000.05")]
+    await rig.assert_equal()
+
+
 async def until_cancelled(rig: Rig, client_order_id: str) -> None:
     async with asyncio.timeout(WAIT_S):
         while client_order_id not in rig.cancels:  # noqa: ASYNC110

@@ -24,7 +24,7 @@ from pms_risk.app.state import RiskState
 from pms_risk.app.takeovers import Takeovers
 from pms_risk.domain.account import Account
 from pms_risk.domain.administration import Difference, apply, terms_of, unreadable
-from pms_risk.domain.position import WALLET_UNIT, Position
+from pms_risk.domain.position import Position
 from pms_risk.domain.snapshot import snapshot
 
 log = get_logger(__name__)
@@ -197,10 +197,12 @@ class Administration:
             self._closing.add(account.id)
             self._clearing.clear(account, "", now_ms, "stop", f"deleted:{account.id}:{now_ms}", "account_deleted")
             account.set_status("FROZEN")
-        for position in list(account.open_positions()):
-            self._inherit(account, position, now_ms)
+        unpriced = [p.symbol for p in list(account.open_positions()) if not self._inherit(account, p, now_ms)]
+        if unpriced:
+            why = f"the house takes no position without a fresh price: {sorted(unpriced)}"
+            self._say(account.id, why, "deleted_account_unpriced")
         course = self._state.courses.get(account.id)
-        if account.orders or (course is not None and not course.done):
+        if unpriced or account.orders or (course is not None and not course.done):
             self._journal.account(account)
             return
         if account.cash:
@@ -216,12 +218,16 @@ class Administration:
         self._caches.close(account)
         self._tell(found, account, "deleted")
 
-    def _inherit(self, account: Account, position: Position, now_ms: int) -> None:
+    def _inherit(self, account: Account, position: Position, now_ms: int) -> bool:
+        """Whether the house could take it: at a fresh mid only, which the account's cash is settled by."""
         symbol = position.symbol
-        price = self._state.prices.mark(symbol) or position.entry_price.quantize(WALLET_UNIT)
+        price = self._state.prices.fresh_mark(symbol, now_ms)
+        if price is None:
+            return False
         self._takeovers.take(account, position, abs(position.quantity), price, f"deleted:{now_ms}", now_ms)
         _orphaned.inc()
         log.error("position_of_deleted_account", account_id=account.id, symbol=symbol)
+        return True
 
     def _tell(self, found: Difference, account: Account, reason: str) -> None:
         _changes.labels(reason).inc()
