@@ -349,3 +349,17 @@ def test_fill_guards_do_not_act_on_live_orders() -> None:
     leg = Leg(side="LONG", slots=armed(the_plan, "LONG", D(100), spec()).slots, fill_times=(T0,))
     scalper = Scalper(plan=the_plan, long=leg, short=Leg(side="SHORT"))
     assert judge_live(scalper, leg, leg.slots[0], Sight(T0, D(100), spec(), None)) is None
+
+
+@pytest.mark.parametrize("size", [0, 0.05])
+def test_a_closing_leg_without_a_size_of_its_own_is_dust_and_is_not_scored(size: float) -> None:
+    world = started(shortSizeUsd=size, pnlFeedbackMode="full", childCount=1)
+    for _ in range(4):
+        fill(world, buys(world)[0], "0.3")
+        world.pass_ms(500)
+        (name,) = sells(world)
+        assert world.orders[name].left == world.positions["BTCUSDT"], "dust takes all that is left"
+        fill(world, name)
+        world.pass_ms(500)
+    assert state(world).ending is None
+    assert state(world).short.slots[0].fills == 4

@@ -67,6 +67,7 @@ MAX_ORPHANS = 10_000
 """Live orders without a running algo whose last cancel is remembered, so that not every update cancels again."""
 
 _orphans = counter("algo_orphans", "Cancels of live orders that no running algo owns", ["kind"])
+_failures = counter("algo_failures", "Events that a plan could not carry out; the algo ends with `error`", ["kind"])
 _amends = counter("algo_amends", "Amends asked for", ["kind"])
 
 Done = Callable[[], None]
@@ -246,7 +247,7 @@ class Engine:
             running.quote, running.due_ms = quote, now + PROGRESS_MS
             running.scene.now_ms = now
             algo = running.algo
-            decision = running.kind.step(algo, event, running.scene)
+            decision = self._decide(running, event)
             if decision[0] is not algo:
                 self._apply(running, decision, f"t{now // 1000}")
         return True
@@ -326,7 +327,20 @@ class Engine:
         self, running: Running, event: Event, cause: str, done: Done | None = None, child_id: str | None = None
     ) -> None:
         running.scene.now_ms = self._now_ms()
-        self._apply(running, running.kind.step(running.algo, event, running.scene), cause, done, child_id)
+        self._apply(running, self._decide(running, event), cause, done, child_id)
+
+    def _decide(self, running: Running, event: Event) -> Decision:
+        """What the plan makes of an event. Where it fails, that is the end of this algo, and of no other."""
+        try:
+            return running.kind.step(running.algo, event, running.scene)
+        except Exception:
+            _failures.labels(running.kind.name).inc()
+            if not (running.failed and isinstance(event, Quoted)):
+                log.exception("algo_failed", algo_id=running.id, happened=type(event).__name__)
+        if running.failed:
+            return running.algo, ()
+        running.failed = True
+        return self._decide(running, Cancelled("error"))
 
     def _apply(
         self, running: Running, decision: Decision, cause: str, done: Done | None = None, child_id: str | None = None

@@ -29,7 +29,8 @@ Child = tuple[str, int, int]
 class Running:
     """An algo in memory: its state, what it sees, and what spares looking at it again.
 
-    `after` is the algo that this one replaces, while that has not ended.
+    `after` is the algo that this one replaces, while that has not ended; `failed`: an event could not be carried
+    out.
     """
 
     kind: Kind
@@ -39,6 +40,7 @@ class Running:
     side: Side | None
     warnings: tuple[str, ...] = ()
     after: str = ""
+    failed: bool = False
     quote: float = 0.0
     due_ms: int = 0
     on_end: list[OnEnd] = field(default_factory=list)

@@ -184,9 +184,12 @@ def recent_fills(leg: Leg, now_ms: int) -> tuple[int, ...]:
 
 
 def feedback(scalper: Scalper, slot: Slot, price: Decimal) -> tuple[Decimal, Decimal]:
-    """How much wider and smaller a layer that loses is placed, never tighter: factors of offset and quantity."""
+    """How much wider and smaller a layer that loses is placed, never tighter: factors of offset and quantity.
+
+    A closing layer may have no size of its own: it is dust, and has nothing to be scored against.
+    """
     mode = scalper.plan.pnl_feedback_mode
-    if mode == "off" or slot.fills < FEEDBACK_AFTER:
+    if mode == "off" or slot.fills < FEEDBACK_AFTER or not slot.quantity:
         return Decimal(1), Decimal(1)
     score = float(slot.pnl_sum / slot.fills / (slot.quantity * price) * _BPS)
     if score >= 0:
