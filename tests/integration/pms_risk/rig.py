@@ -47,6 +47,18 @@ from pms_common.names import Names
 
 WAIT_S = 40.0
 D = Decimal
+TABLES = (
+    *("accounts", "rules", "administered", "positions", "liquidations", "fills", "moves", "flows", "fundings"),
+    *("ledger", "house_ledger", "gates", "cursors"),
+)
+
+
+async def empty(database: str) -> None:
+    """Forget what earlier tests of the module have left in risk's tables and in the JS application's."""
+    own = ", ".join(f"pms_risk.{table}" for table in TABLES)
+    connection = await connect(database)
+    await connection.execute(f"TRUNCATE {own}, sub_accounts, risk_rules CASCADE")
+    await connection.close()
 
 
 class Rig:

@@ -6,6 +6,7 @@ from functools import partial
 
 import asyncpg
 import pytest
+from tests.integration.pms_risk.rig import empty
 from tests.unit.pms_risk.world import D, Exchange, account, position_id
 
 from pms_common.bus import Bus
@@ -24,7 +25,8 @@ from pms_risk.domain.rules import Rules
 
 @pytest.fixture
 async def tools(names: Names, redis_url: str, database: str) -> AsyncIterator[tuple[Journal, Store]]:
-    """A running journal, and the store that reads what it wrote."""
+    """A running journal on empty tables, and the store that reads what it wrote."""
+    await empty(database)
     engine = create_engine(database, "risk")
     bus = await Bus.connect(redis_url, "risk", names)
     commit = GroupCommit(database, "risk", await take_epoch(engine, "risk"), ALL)
