@@ -169,6 +169,12 @@ def test_without_a_mark_a_commission_is_worth_what_it_costs_in_usdt() -> None:
     assert_equal(books, exchange)
 
 
+def test_the_first_look_at_an_empty_wallet_is_remembered_too() -> None:
+    books = Books(position_id)
+    entries, _ = books.open_house(Exchange(wallets={}).facts())
+    assert [(entry.asset, entry.cause, entry.amount) for entry in entries] == [("USDT", "opening_wallet", 0)]
+
+
 def test_first_look_at_the_exchange() -> None:
     exchange = Exchange()
     exchange.execute("-", "BTCUSDT", "BUY", D(2), D(100))

@@ -265,18 +265,19 @@ class Books:
         positions beyond what is booked become external ones."""
         self.house.opened_ms = exchange.event_ms
         entries = []
-        for balance in exchange.balances:
-            found = balance.wallet - self.cash(balance.asset)
-            if found:
+        wallets = {SETTLEMENT_ASSET: ZERO} | {balance.asset: balance.wallet for balance in exchange.balances}
+        for asset, wallet in wallets.items():
+            found = wallet - self.cash(asset)
+            if found or asset == SETTLEMENT_ASSET:  # an empty wallet has an entry, too: it tells of the first look
                 entries.append(
                     self.house.book(
                         CAPITAL,
                         found,
-                        key=f"opening_wallet:{balance.asset}",
+                        key=f"opening_wallet:{asset}",
                         cause="opening_wallet",
                         reference="exchange",
                         at_ms=exchange.event_ms,
-                        asset=balance.asset,
+                        asset=asset,
                     )
                 )
         return entries, self._open_external(exchange)
