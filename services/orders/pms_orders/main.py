@@ -121,7 +121,7 @@ async def wire(life: Lifecycle) -> None:
     resolver = Resolver(manager, rest, monotonic_ms, stream.doubt)
     facts = ExchangeFacts(updates, clock.now_ms)
     foreign, fundings = (
-        ForeignOrders(manager, _owners(engine, bus, names), Queries(rest), updates),
+        ForeignOrders(manager, _owners(engine, bus, names), Queries(rest), updates, rules.specs),
         Fundings(Queries(rest), updates, clock.now_ms, lambda: reconciler.known_ms),
     )
     reconciler = Reconciler(

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from tests.unit.pms_orders.orders import NOW, sent
+from tests.unit.pms_orders.orders import NOW, sent, spec
 from tests.unit.pms_orders.others import feed, hear, hears, income, told
 from tests.unit.pms_orders.test_reconciling import NAME, Rig
 from tests.unit.pms_orders.venue import Exchange, queried, traded, venue
@@ -49,7 +49,7 @@ async def test_r20_an_execution_of_others_is_told_once_and_an_order_of_theirs_no
     hear(session, feed("autoclose-1", "CALCULATED", "FILLED", 6))
     first, second = told(rig, ForeignOrder)
     assert (first.key, first.kind, first.side, first.fill.quantity) == ("BTCUSDT:99:5", "liquidation", "SELL", 1)
-    assert second.key == "BTCUSDT:99:6"
+    assert second.key == "BTCUSDT:99:6" and second.step_size == spec().step_size
     assert not rig.told.causes and not rig.owners.asked
 
 

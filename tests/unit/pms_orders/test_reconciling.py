@@ -96,9 +96,9 @@ class Rig:
         self.resolver = Resolver(self.manager, rest, lambda: self.age_ms, self.told.miss)
         self.facts = ExchangeFacts(told, lambda: self.wall_ms)
         self.owners: Any = Journal()
-        self.foreign = ForeignOrders(self.manager, self.owners, Queries(rest), told)
-        self.fundings = Fundings(Queries(rest), told, lambda: self.wall_ms, lambda: NOW)
         specs = {"BTCUSDT": spec()}
+        self.foreign = ForeignOrders(self.manager, self.owners, Queries(rest), told, specs)
+        self.fundings = Fundings(Queries(rest), told, lambda: self.wall_ms, lambda: NOW)
         self.known: list[int] = []
         looking = (self.manager, self.resolver, rest, self.facts, self.foreign)
         self.reconciler = Reconciler(*looking, specs, told, lambda: self.wall_ms, self.known.append)

@@ -20,7 +20,7 @@ from pms_risk.domain.takeover import take_over
 
 from .desk import Desk
 from .test_books import assert_equal, opened, trade
-from .test_forced import STEP, foreign
+from .test_forced import foreign
 from .world import D, Exchange
 
 RATE = D("0.0001")
@@ -201,7 +201,7 @@ def test_r20_the_fee_of_a_liquidation_goes_to_who_was_liquidated() -> None:
     for name, quantity in (("a", 3), ("b", 1)):
         books.book(*exchange.execute(name, "BTCUSDT", "BUY", D(quantity), D(100)))
     told, fill = foreign(exchange, "liquidation", "SELL", 4, 100)
-    book_foreign(books, told, fill, STEP)
+    book_foreign(books, told, fill)
     pay(exchange, books, flow("INSURANCE_CLEAR", "-5", 7, "BTCUSDT", at_ms=fill.trade_ms + 3))
     assert (books.accounts["a"].cash, books.accounts["b"].cash) == (D("996.25"), D("1998.75"))
     pay(exchange, books, flow("INSURANCE_CLEAR", "-5", 8, "ETHUSDT", at_ms=fill.trade_ms + 3))

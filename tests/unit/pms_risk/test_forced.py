@@ -1,5 +1,6 @@
 """Forced closes are shared pro rata by those they concern, others' executions are the house's (R-20, invariant 3)."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,20 +10,28 @@ from hypothesis import strategies as st
 from pms_common.contracts.bus.common import PublicEvent
 from pms_common.contracts.bus.exchange import ForeignOrder
 from pms_common.contracts.bus.orders import Fill
+from pms_risk.adapters.postgres import statements as sql
 from pms_risk.domain.booking import Booking
 from pms_risk.domain.books import Books
 from pms_risk.domain.forced import book_foreign
-from pms_risk.domain.house import BAD_DEBT, COMMISSION, EXTERNAL, HOUSE, netting
+from pms_risk.domain.house import BAD_DEBT, COMMISSION, EXTERNAL, HOUSE, POOL, netting
 
 from .desk import Desk
 from .test_books import assert_equal, opened, trade
-from .world import D, Exchange
+from .world import D, Exchange, account
 
 STEP = D("0.001")
 
 
 def foreign(
-    exchange: Exchange, kind: Any, side: Any, quantity: Any, price: Any, leg: Any = "BOTH", **more: Any
+    exchange: Exchange,
+    kind: Any,
+    side: Any,
+    quantity: Any,
+    price: Any,
+    leg: Any = "BOTH",
+    step: Decimal | None = STEP,
+    **more: Any,
 ) -> tuple[ForeignOrder, Fill]:
     order, fill = exchange.execute("-", "BTCUSDT", side, D(quantity), D(price), leg=leg, **more)
     told = ForeignOrder(
@@ -36,13 +45,14 @@ def foreign(
         side=side,
         position_side=leg,
         fill=fill,
+        step_size=step,
         event_ms=fill.trade_ms,
     )
     return told, fill
 
 
 def force(books: Books, what: tuple[ForeignOrder, Fill]) -> list[Booking]:
-    return book_foreign(books, *what, STEP)
+    return book_foreign(books, *what)
 
 
 def held(books: Books, name: str, leg: Any = "BOTH") -> Any:
@@ -55,7 +65,7 @@ def test_r20_a_forced_close_is_shared_by_the_affected_side_with_its_commission()
     for name, side, quantity in (("a", "BUY", 2), ("b", "BUY", 1), ("c", "SELL", 1)):
         books.book(*exchange.execute(name, "BTCUSDT", side, D(quantity), D(100)))
     told, fill = foreign(exchange, "liquidation", "SELL", 1, 90, commission=D("0.03"))
-    bookings = book_foreign(books, told, fill, STEP)
+    bookings = book_foreign(books, told, fill)
     assert (held(books, "a"), held(books, "b"), held(books, "c")) == (D("1.333"), D("0.667"), -1)
     assert {booking.owner: booking.paid for booking in bookings[:-1]} == {"a": D("0.02001000"), "b": D("0.00999000")}
     assert books.accounts["a"].cash == 1000 - 10 * D("0.667") - D("0.02001")
@@ -71,6 +81,48 @@ def test_r20_the_houses_own_position_takes_part_and_what_is_beyond_all_is_extern
     assert held(books, "a") == 0
     assert books.house.positions["BTCUSDT", "BOTH"].quantity == -3
     assert_equal(books, exchange)
+
+
+@pytest.mark.parametrize("step", [None, D(1), STEP])
+def test_r20_nothing_of_a_forced_close_is_lost_between_its_holders(step: Decimal | None) -> None:
+    """Whatever is known of the step: 10 of 2.5 and 7.5 closes both, and a part of them leaves nobody a surplus."""
+    for sold in (D(10), D("3.5")):
+        exchange = Exchange()
+        books = opened(exchange)
+        for name, quantity in (("a", "2.5"), ("b", "7.5")):
+            books.book(*exchange.execute(name, "BTCUSDT", "BUY", D(quantity), D(100)))
+        force(books, foreign(exchange, "liquidation", "SELL", sold, 90, step=step))
+        assert held(books, "a") + held(books, "b") == 10 - sold
+        assert not books.house.positions
+        assert_equal(books, exchange)
+
+
+def test_r20_a_forced_close_is_divided_alike_before_and_after_a_start() -> None:
+    """Its step comes with it: an entry left over from before is booked before the trading rules are known again."""
+    before, after = Desk(), Desk()
+    after.state.specs.clear()
+    for desk in (before, after):
+        exchange = Exchange()
+        desk.price(100)
+        desk.state.books.house.opened_ms = 0
+        account(desk.state.books, "b")
+        for name, quantity in (("a", 2), ("b", 1)):
+            desk.state.books.book(*exchange.execute(name, "BTCUSDT", "BUY", D(quantity), D(100)))
+        desk.hear(foreign(exchange, "liquidation", "SELL", 1, 90)[0])
+        assert (held(desk.state.books, "a"), held(desk.state.books, "b")) == (D("1.333"), D("0.667"))
+
+
+def test_r20_a_liquidation_of_the_houses_own_position_is_journalled_as_one() -> None:
+    """The liquidation fee that comes after it, perhaps after a start, is the house's by its moves."""
+    desk = Desk()
+    exchange = Exchange()
+    desk.state.books.house.opened_ms = 0
+    desk.state.books.book(*exchange.execute("nobody", "BTCUSDT", "BUY", D(1), D(100)))
+    desk.hear(foreign(exchange, "liquidation", "SELL", 1, 90)[0])
+    rows = [item for item in desk.journal._waiting if not callable(item)]
+    (fill,) = (row for statement, row in rows if statement is sql.FILL)
+    (move,) = (row for statement, row in rows if statement is sql.MOVE)
+    assert fill[3] == POOL and move[1] == HOUSE and move[-1] is True
 
 
 def test_r20_hedge_mode_closes_one_leg_only() -> None:
@@ -137,7 +189,7 @@ def test_r20_invariant_3_forced_closes_between_executions(mode: str, data: st.Da
         before = books.holders("BTCUSDT", leg)
         fee, asset = step["commission"], step["asset"]
         told, fill = foreign(exchange, kind, side, closed, step["price"], leg, commission=fee, asset=asset)
-        book_foreign(books, told, fill, STEP)
+        book_foreign(books, told, fill)
         assert_equal(books, exchange)
         after = books.holders("BTCUSDT", leg)
         for name in before.keys() - {HOUSE}:

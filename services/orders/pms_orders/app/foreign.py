@@ -7,13 +7,14 @@ are told once, for the house's external book. Used by the session (what the feed
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from redis.exceptions import RedisError
 
 from pms_common import metrics
 from pms_common.bus import UpdatesWriter
 from pms_common.contracts.bus.exchange import ForeignKind, ForeignOrder, Tally
+from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.contracts.exchange_codes import Outcome
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance.exchange_client import VenueRefused
@@ -55,11 +56,19 @@ Key = tuple[str, int]
 class ForeignOrders:
     """What others do on the account. Spawn `run`."""
 
-    def __init__(self, manager: OrderManager, owners: Owners, queries: Queries, updates: UpdatesWriter) -> None:
+    def __init__(
+        self,
+        manager: OrderManager,
+        owners: Owners,
+        queries: Queries,
+        updates: UpdatesWriter,
+        specs: Mapping[str, SymbolSpec],
+    ) -> None:
         self._manager = manager
         self._owners = owners
         self._queries = queries
         self._updates = updates
+        self._specs = specs
         self._open: OrderedDict[Key, None] = OrderedDict()
         self._names: OrderedDict[Key, str] = OrderedDict()
         self._told: OrderedDict[str, None] = OrderedDict()
@@ -274,6 +283,7 @@ class ForeignOrders:
         _executions.labels(kind).inc()
         if kind != "other":
             log.warning("foreign_execution", kind=kind, symbol=execution.symbol, client_order_id=client_order_id)
+        spec = self._specs.get(execution.symbol)
         self._updates.publish(
             ForeignOrder(
                 epoch=0,
@@ -286,6 +296,7 @@ class ForeignOrders:
                 client_order_id=client_order_id,
                 exchange_order_id=execution.exchange_order_id,
                 fill=fill,
+                step_size=spec.step_size if spec is not None else None,
                 event_ms=fill.trade_ms,
             )
         )

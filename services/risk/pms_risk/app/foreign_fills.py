@@ -17,7 +17,6 @@ from pms_risk.app.events import Events, Occasion
 from pms_risk.app.late import Doubt
 from pms_risk.app.order_feed import Ask, IsBooked
 from pms_risk.app.state import RiskState
-from pms_risk.domain.books import ONE
 from pms_risk.domain.fills import Seen
 from pms_risk.domain.forced import FORCED, book_foreign, foreign_key
 from pms_risk.domain.snapshot import snapshot
@@ -75,8 +74,7 @@ class ForeignFills:
         self._journal.then(partial(self._outbox.ack, entry))  # the first booking may be on its way to the database
 
     def _book(self, told: ForeignOrder, fill: Fill, entry: Entry) -> None:
-        spec = self._state.specs.get(told.symbol)
-        bookings = book_foreign(self._state.books, told, fill, spec.step_size if spec is not None else ONE)
+        bookings = book_foreign(self._state.books, told, fill)
         self._journal.foreign_fill(told, fill, bookings, entry.id)
         for booking in bookings:
             account = self._state.books.accounts.get(booking.owner)

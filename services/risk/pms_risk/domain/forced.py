@@ -2,11 +2,11 @@
 
 Owns their attribution. A forced close (liquidation, ADL, settlement) of the pooled position is divided among all who
 hold on the side that it closed, the house's external book included, in proportion to their positions and by largest
-remainder to the step, with its commission; each realises by its own entry price. Anything else, and what exceeds their
-positions, is the external book's. Pure. Used by the application's foreign orders.
+remainder to the step that it was told with, its commission, too; each realises by its own entry price. Anything else,
+and what exceeds their positions, is the external book's. Pure. Used by the application's foreign orders.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from pms_common.contracts.bus.exchange import ForeignKind, ForeignOrder
@@ -27,7 +27,7 @@ def foreign_key(told: ForeignOrder, fill: Fill) -> FillKey:
     return told.symbol, fill.trade_id, told.exchange_order_id
 
 
-def book_foreign(books: Books, told: ForeignOrder, fill: Fill, step: Decimal) -> list[Booking]:
+def book_foreign(books: Books, told: ForeignOrder, fill: Fill) -> list[Booking]:
     """Book one execution that was not booked before: the accounts' parts, and last the house's."""
     assert told.side is not None  # an execution is told with its side
     key = foreign_key(told, fill)
@@ -35,7 +35,7 @@ def book_foreign(books: Books, told: ForeignOrder, fill: Fill, step: Decimal) ->
     signed = fill.quantity if told.side == "BUY" else -fill.quantity
     parts: Mapping[str, Decimal] = {}
     if told.kind in FORCED:
-        parts = _parts(books, told, signed, step)
+        parts = _parts(books, told, signed)
     rest = signed - sum(parts.values(), ZERO)
     if rest:
         parts = {**parts, HOUSE: parts.get(HOUSE, ZERO) + rest}
@@ -70,14 +70,20 @@ def _deal(told: ForeignOrder, fill: Fill, reference: str) -> Deal:
     return Deal(reference, told.symbol, told.position_side, fill.price, ONE, fill.trade_ms, liquidation)
 
 
-def _parts(books: Books, told: ForeignOrder, signed: Decimal, step: Decimal) -> dict[str, Decimal]:
-    """Signed quantities by holder on the closed side; never more than a holder has."""
+def _parts(books: Books, told: ForeignOrder, signed: Decimal) -> dict[str, Decimal]:
+    """Signed quantities by holder on the closed side; never more than a holder has, because all are whole units."""
     held = {
         name: abs(quantity)
         for name, quantity in books.holders(told.symbol, told.position_side).items()
         if (quantity > 0) == (signed < 0)
     }
     closing = min(abs(signed), sum(held.values(), ZERO))
-    parts = divide(closing, held, step)
-    sign = 1 if signed > 0 else -1
-    return {name: sign * min(part, held[name]) for name, part in parts.items()}
+    parts = divide(closing, held, _unit(told.step_size, [closing, *held.values()]))
+    return {name: part.copy_sign(signed) for name, part in parts.items()}
+
+
+def _unit(step: Decimal | None, quantities: Sequence[Decimal]) -> Decimal:
+    """The step where all quantities are multiples of it, else the last digit that any of them has."""
+    if step is not None and not any(quantity % step for quantity in quantities):
+        return step
+    return Decimal((0, (1,), min(int(quantity.as_tuple().exponent) for quantity in quantities)))

@@ -22,7 +22,7 @@ from pms_risk.domain.position import Position
 HOUSE = "house"
 """Owner of the house's positions, where an account id would stand."""
 POOL = "pool"
-"""In the place of an owner: an execution that several of them share."""
+"""In the place of an owner: a forced close, whose parts its moves tell."""
 CAPITAL = "capital"
 EXTERNAL = "external"
 COMMISSION = "commission"

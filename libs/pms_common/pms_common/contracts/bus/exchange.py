@@ -25,7 +25,8 @@ class ForeignOrder(Update, frozen=True, kw_only=True, tag="foreign_order"):
     """An order on the exchange account that is not ours, or one execution of it (`fill`).
 
     Never adopted. Executions are always told, with their side; an order without one only where it is an orphan, with
-    its quantity. `key` names the happening as in OrderUpdate: what is told again bears it again.
+    its quantity. `key` names the happening as in OrderUpdate: what is told again bears it again. `step_size` is the
+    symbol's, None where it is not listed: a redelivered forced close is divided as it was.
     """
 
     key: str
@@ -36,6 +37,7 @@ class ForeignOrder(Update, frozen=True, kw_only=True, tag="foreign_order"):
     side: Side | None = None
     position_side: PositionSide = "BOTH"
     fill: Fill | None = None
+    step_size: Decimal | None = None
     quantity: Decimal | None = None
     executed_quantity: Decimal | None = None
     price: Decimal | None = None

@@ -23,7 +23,7 @@ from pms_risk.domain.account import Account
 from pms_risk.domain.administration import Terms, terms_of
 from pms_risk.domain.booking import Booking
 from pms_risk.domain.books import fill_key
-from pms_risk.domain.forced import foreign_key
+from pms_risk.domain.forced import FORCED, foreign_key
 from pms_risk.domain.house import HOUSE, POOL
 from pms_risk.domain.ledger import Entry
 from pms_risk.domain.liquidation.decision import Decision, Facts
@@ -97,7 +97,7 @@ class Journal:
 
     def foreign_fill(self, told: ForeignOrder, fill: Fill, bookings: Sequence[Booking], entry_id: str) -> None:
         """An execution of an order that nobody here placed, with all that it changed but the accounts' own rows."""
-        owner = HOUSE if len(bookings) == 1 else POOL
+        owner = POOL if told.kind in FORCED else HOUSE
         row = (*foreign_key(told, fill), owner, told.client_order_id, told.side, told.position_side)
         profit = sum((booking.profit for booking in bookings), ZERO)
         paid = (fill.commission, fill.commission_asset, fill.realized_pnl, profit, ZERO)
