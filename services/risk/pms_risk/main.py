@@ -168,6 +168,7 @@ class _Service:
         await start.reserve()
         await start.resume_waits(self.waits, self.waits_key)
         self.closings.restore(await self.bus.redis.hvals(self.closings_key))
+        self.clearing.restore(await self.bus.redis.hvals(self.clearing.key))
         self.liquidator.restore(await self.bus.redis.hvals(self.liquidator.key))
 
         tools = (self.journal, self.events, self.takeovers, self.clearing, self.liquidator, self.caches)
@@ -201,6 +202,7 @@ class _Service:
         await self._let_commands_in()
         life.spawn(_every(life, TEND_S, self.waits.expire), "waits")
         life.spawn(_every(life, TEND_S, self.closings.tend), "closings")
+        life.spawn(_every(life, TURN_S, self.clearing.tend), "barriers")
         life.spawn(_every(life, TURN_S, self.caches.turn), "caches")
         check = partial(self.exchange.check, self.orders_updates.doubt)
         life.spawn(_every(life, CHECK_S, check), "reconciliation")

@@ -7,7 +7,8 @@ import pytest
 from pms_common.contracts.bus.algos import AlgosControlled, ControlAlgos, algos_work
 from pms_common.contracts.bus.orders import RaiseBarrier, order_work
 from pms_common.contracts.bus.risk import ChildRefused
-from pms_risk.domain.barriers import HOLD_MS, Barriers
+from pms_risk.app.clearing import TELL_AGAIN_MS
+from pms_risk.domain.barriers import MAX_BARRIERS, Barriers
 
 from .desk import Desk, entry
 from .test_closings import opened, order, position_of, result
@@ -51,7 +52,7 @@ def test_orders_are_cancelled_algos_stopped_and_everything_closed() -> None:
     assert (done["closed"], done["total"], done["cancelled"]) == (1, 1, 1)
     assert done["results"][0]["success"]
     assert not desk.account.holdings
-    assert desk.paper.hashes == {"closings": {}, "waits": {}}
+    assert desk.paper.hashes["closings"] == desk.paper.hashes["waits"] == {}
 
 
 def test_with_nothing_open_it_is_answered_at_once() -> None:
@@ -113,13 +114,63 @@ def test_children_are_held_until_the_algos_have_answered() -> None:
     assert len(desk.told(ChildRefused)) == 2
 
 
-def test_children_are_not_held_for_ever() -> None:
+def test_children_are_held_until_the_algos_answer_and_these_are_told_again() -> None:
+    """They may be down for long, and would place at once when they come back; or what they were told was lost."""
+    desk, _ = opened()
+    close_all(desk)
+    desk.clearing.tend()
+    assert len(sent(desk, desk.names.requests("algos"), algos_work, ControlAlgos)) == 1
+    for again in (2, 3):
+        desk.now_ms += TELL_AGAIN_MS + 1
+        desk.price()
+        desk.clearing.tend()
+        told = sent(desk, desk.names.requests("algos"), algos_work, ControlAlgos)
+        assert told == [told[0]] * again
+    desk.ask(at_ms=desk.now_ms, quantity=D(1))
+    assert [refused.error_code for refused in desk.told(ChildRefused)] == ["CANCELLED_BEFORE_SEND"]
+
+
+def test_a_successor_knows_the_barriers_and_for_whose_answer_children_wait() -> None:
+    desk, _ = opened()
+    close_all(desk)
+    killed = desk.paper.hashes
+    desk = Desk()
+    desk.price()
+    desk.clearing.restore(killed[desk.clearing.key].values())
+    with pytest.raises(Exception, match="CANCELLED_BEFORE_SEND"):
+        order(desk, "BUY", 1, asked_ms=2_000_000)
+    order(desk, "BUY", 1, asked_ms=2_000_001)
+    desk.ask(at_ms=2_000_001, quantity=D(1))
+    assert [refused.error_code for refused in desk.told(ChildRefused)] == ["CANCELLED_BEFORE_SEND"]
+    controlled = AlgosControlled(epoch=1, n=1, token="ca", account_id="a", action="stop")
+    desk.clearing.on_algos(controlled, entry(at_ms=2_000_010))
+    desk.ask(at_ms=2_000_011, client_order_id="K2", quantity=D(1))
+    assert "K2" in desk.account.orders
+    desk.clearing.restore(desk.paper.hashes[desk.clearing.key].values())
+    assert not desk.state.barriers.stops("a", "", 2_000_011, child=True), "the answer is kept, too"
+
+
+def test_algos_that_may_go_on_are_not_told_again_to_pause() -> None:
+    desk, _ = opened()
+    desk.clearing.clear(desk.account, "BTCUSDT", desk.now_ms, "pause", "liq")
+    desk.clearing.let_go_on("a", "BTCUSDT", "liq")
+    desk.now_ms += TELL_AGAIN_MS + 1
+    desk.clearing.tend()
+    told = sent(desk, desk.names.requests("algos"), algos_work, ControlAlgos)
+    assert [control.action for control in told] == ["pause", "resume"]
+
+
+def test_barriers_are_bounded() -> None:
     barriers = Barriers()
-    barriers.hold("a", "", "t", 0)
-    assert barriers.stops("a", "X", 5, 10, child=True)
-    assert not barriers.stops("a", "X", 5, 10, child=False)
-    assert not barriers.stops("b", "X", 5, 10, child=True)
-    assert not barriers.stops("a", "X", 5, HOLD_MS + 1, child=True)
+    for number in range(MAX_BARRIERS):
+        barriers.raise_at(str(number), "", 5)
+    assert barriers.drop_oldest() is None
+    barriers.raise_at("0", "", 6)
+    barriers.raise_at("new", "", 6)
+    assert (oldest := barriers.drop_oldest()) is not None
+    assert oldest.account_id == "1"
+    assert not barriers.stops("1", "X", 5, child=False)
+    assert barriers.stops("0", "X", 5, child=False)
 
 
 def test_another_symbol_is_left_alone() -> None:

@@ -143,9 +143,8 @@ class Approvals:
             self._send(ask, one, alone)
 
     def _refuse_overtaken(self, ask: Ask) -> None:
-        now_ms, child = self._state.now_ms(), ask.parent_id is not None
-        account_id, symbol = ask.account.id, ask.spec.symbol
-        if ask.asked_ms and self._state.barriers.stops(account_id, symbol, ask.asked_ms, now_ms, child=child):
+        account_id, symbol, child = ask.account.id, ask.spec.symbol, ask.parent_id is not None
+        if ask.asked_ms and self._state.barriers.stops(account_id, symbol, ask.asked_ms, child=child):
             raise CommandError(ErrorCode.CANCELLED_BEFORE_SEND)
 
     def venue_reduces(self, ask: Ask) -> bool:

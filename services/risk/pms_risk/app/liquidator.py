@@ -268,7 +268,7 @@ class Liquidator:
             self._journal.account(account)
         else:
             for symbol in course.scopes:
-                self._clearing.control(account.id, symbol, "resume", course.id)
+                self._clearing.let_go_on(account.id, symbol, course.id)
         self._events.ended(account, course, self._state.now_ms())
         log.warning("liquidation_done", account_id=account.id, course=course.id, attempts=_attempts(course))
         self._store(course)
