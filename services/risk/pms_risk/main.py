@@ -44,6 +44,7 @@ from pms_risk.app.closes import Closes
 from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import CHECK_S, Exchange
+from pms_risk.app.fee_values import FeeValues
 from pms_risk.app.first_prices import FirstPrices
 from pms_risk.app.foreign_fills import ForeignFills
 from pms_risk.app.late import Late
@@ -96,7 +97,6 @@ async def wire(life: Lifecycle) -> None:
         journal_lag_s=lambda: journal.lag_s,
         overloaded=lambda: sampler.overloaded(names.requests("orders")),
     )
-    state.books.fee_value = state.fee_value
     state.set_leverage = settings.exchange_leverage
     _accounts.set_function(lambda: len(state.books.accounts))
     service = _Service(life, bus, names, state, journal, engine, epoch)
@@ -131,6 +131,9 @@ class _Service:
         self.waits_key = names.own(SERVICE, "waits")
         self.waits = Waits(state, outbox, self.answers, self.waits_key)
         self.late = Late()
+        self.fees_key = names.own(SERVICE, "fee_values")
+        self.fees = FeeValues(state, outbox, journal, self.fees_key)
+        state.books.fee_value = self.fees.value
         self.assignments = Assignments(state, journal, self.events, store.held_by_house, store.is_assigned)
         self.approvals = Approvals(state, outbox, names)
         self.takeovers = takeovers = Takeovers(state, journal, self.events)
@@ -140,11 +143,11 @@ class _Service:
         )
         self.clearing = Clearing(state, self.closings, outbox, names)
         tools = (state, outbox, journal, self.events)
-        self.feed = OrderFeed(*tools, self.waits, self.closings, self.late.ask, store.is_booked)
+        self.feed = OrderFeed(*tools, self.waits, self.closings, self.late.ask, store.is_booked, self.fees)
         self.closes = Closes(*(self.state, self.approvals, self.waits, self.closings), self.clearing, self.answers)
         self.amends = Amends(*(state, self.approvals, self.waits, self.closings, self.feed.has_ended, outbox, names))
         self.exchange = Exchange(state, outbox, journal, self.events)
-        foreign = ForeignFills(*tools, self.closings, self.late.ask, store.is_booked)
+        foreign = ForeignFills(*tools, self.closings, self.late.ask, store.is_booked, self.fees)
         cash = CashBook(*tools, self.late.ask, store.is_flow_booked)
         self.orders_updates = OrdersUpdates(
             *(state, outbox, names, self.marks, self.feed, self.exchange, foreign, cash)
@@ -165,6 +168,7 @@ class _Service:
         start = Start(self.state, self.store, self.bus, approved_streams)
         await self.marks.load(now_ms())
         await start.load()
+        self.fees.restore(await self.bus.redis.hgetall(self.fees_key))
         await start.reserve()
         await start.resume_waits(self.waits, self.waits_key)
         self.closings.restore(await self.bus.redis.hvals(self.closings_key))

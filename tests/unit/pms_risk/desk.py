@@ -31,6 +31,7 @@ from pms_risk.app.closes import Closes
 from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import Exchange
+from pms_risk.app.fee_values import FeeValues
 from pms_risk.app.first_prices import FirstPrices
 from pms_risk.app.foreign_fills import ForeignFills
 from pms_risk.app.late import Doubt
@@ -124,13 +125,15 @@ class Desk:
         self.waits = Waits(self.state, outbox, self.answers, "waits")
         self.approvals = Approvals(self.state, outbox, names)
         self.closings = self.new_closings()
+        self.fees = FeeValues(self.state, outbox, self.journal, "fees")
+        self.state.books.fee_value = self.fees.value
         self.feed = OrderFeed(
             *(self.state, outbox, self.journal, self.events, self.waits, self.closings),
-            *(self.doubts.append, no_answer),
+            *(self.doubts.append, no_answer, self.fees),
         )
         self.exchange = Exchange(self.state, outbox, self.journal, self.events)
         tools = (self.state, outbox, self.journal, self.events, self.doubts.append)
-        self.foreign = ForeignFills(*tools[:4], self.closings, *tools[4:], no_answer)
+        self.foreign = ForeignFills(*tools[:4], self.closings, *tools[4:], no_answer, self.fees)
         self.cash = CashBook(*tools, no_answer)
         self.orders_updates = OrdersUpdates(
             *(self.state, outbox, names, self.marks, self.feed, self.exchange, self.foreign, self.cash)

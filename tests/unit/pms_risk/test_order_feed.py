@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pms_risk.app.wait import Outcome, Wait
@@ -113,3 +114,18 @@ def test_a_child_asked_for_again_after_its_end_is_released_when_its_end_is_told_
     desk.hear(update("snapshot", ended, 2))
     assert not desk.account.reserved_margin
     assert len(desk.events_told()) == told
+
+
+def test_r16_a_commission_in_another_asset_costs_after_a_crash_what_was_told_of_it() -> None:
+    """The mark has gone, and the account's own rates are not known: the fill is told again before both."""
+    before, after = Desk(), Desk()
+    before.price(600, symbol="BNBUSDT")
+    paid = msgspec.structs.replace(fill(), commission=D("0.0001"), commission_asset="BNB")
+    told = update("fill", view(state="filled"), 1, fill=paid)
+    before.hear(told)
+    kept = before.paper.hashes["fees"]
+    after.fees.restore({name.encode(): value for name, value in kept.items()})
+    after.hear(told, redelivered=True)
+    assert after.account.cash == before.account.cash == 1_000 - D("0.06")
+    before.commit()
+    assert not kept, "the books have it now"

@@ -9,14 +9,10 @@ closes        close, limit_close, close_all; closings: every close under way, wh
               algos stopped and orders cancelled before all of an account is closed; algos_updates: the algos' answers
 waits         requests that risk ends itself; wait: the form of one; results: what their answers say
 accounts      the operators' account commands; trading_states: the operators' gates
-<<<<<<< HEAD
+administration  what the JS application does to accounts and rules in its own tables
 order_feed    order updates: fills booked, reservations moved; late: what is older than memory
 foreign_fills forced closes by the exchange, executions of others; assignments: those given to an account later
-cash_flows    funding and other payments
-=======
-administration  what the JS application does to accounts and rules in its own tables
-order_feed    order updates: fills booked, reservations moved; late_fills: those older than memory
->>>>>>> 1dcbe9a (wip2)
+cash_flows    funding and other payments; fee_values: what commissions in other assets were worth
 events        public events of orders and positions; takeovers: positions that the house takes from accounts
 sentinel      watches every account's margin ratio; liquidator: carries out what it decides; liquidation_events
 pool          watches the exchange account's own margin

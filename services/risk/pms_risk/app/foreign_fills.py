@@ -14,6 +14,7 @@ from pms_common.metrics import counter
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events, Occasion
+from pms_risk.app.fee_values import FeeValues
 from pms_risk.app.late import Doubt
 from pms_risk.app.order_feed import Ask, IsBooked
 from pms_risk.app.state import RiskState
@@ -45,6 +46,7 @@ class ForeignFills:
         closings: Closings,
         ask: Ask,
         is_booked: IsBooked,
+        fees: FeeValues,
     ) -> None:
         self._state = state
         self._outbox = outbox
@@ -53,6 +55,7 @@ class ForeignFills:
         self._closings = closings
         self._ask = ask
         self._is_booked = is_booked
+        self._fees = fees
 
     def on_foreign(self, told: ForeignOrder, entry: Entry) -> None:
         """One order, or one execution of it, new or again. What was executed before the first look is in that."""
@@ -85,6 +88,7 @@ class ForeignFills:
             occasion = Occasion(told.key, REASON[told.kind], fill.price, told.event_ms)
             shot = snapshot(account, self._state.prices.mark)
             self._events.positions(occasion, booking, account, shot)
+        self._fees.booked(fill)
         self._journal.then(partial(self._outbox.ack, entry))
         _executions.labels(told.kind).inc()
         level = log.error if told.kind in FORCED else log.warning

@@ -20,6 +20,7 @@ from pms_common.metrics import counter
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events, occasion_of
+from pms_risk.app.fee_values import FeeValues
 from pms_risk.app.late import Doubt
 from pms_risk.app.state import RiskState
 from pms_risk.app.waits import Waits
@@ -67,6 +68,7 @@ class OrderFeed:
         closings: Closings,
         ask: Ask,
         is_booked: IsBooked,
+        fees: FeeValues,
     ) -> None:
         self._state = state
         self._outbox = outbox
@@ -76,6 +78,7 @@ class OrderFeed:
         self._closings = closings
         self._ask = ask
         self._is_booked = is_booked
+        self._fees = fees
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self.on_progress: Callable[[Account], None] = lambda _: None
         """Hears whose orders have changed, after everything has been applied."""
@@ -123,6 +126,7 @@ class OrderFeed:
         if account is not None:
             self._journal.account(account)
         self._apply(update, booking)
+        self._fees.booked(fill)
         self._journal.then(partial(self._outbox.ack, entry))
         _alarm(update.order, booking)
 
