@@ -386,6 +386,24 @@ async def test_a_row_that_is_locked_for_long_holds_up_no_booking_and_is_written_
     await rig.assert_equal()
 
 
+async def test_a_locked_row_holds_up_neither_other_accounts_nor_a_start(rig: Rig) -> None:
+    locked, other = await rig.create("one"), await rig.create("two")
+    await soon(rig, "SELECT FROM risk_rules HAVING min(max_total_exposure) = 100000000")
+    frozen = "SELECT FROM sub_accounts WHERE status = 'FROZEN' AND id ="
+    async with js(rig) as connection:
+        async with connection.transaction():
+            await connection.execute("SELECT FROM sub_accounts WHERE id = $1 FOR UPDATE", locked)
+            await rig.ask("account", action="freeze", subAccountId=locked)
+            await asyncio.sleep(2)  # it is on its way there
+            await rig.ask("account", action="freeze", subAccountId=other)
+            async with asyncio.timeout(15):  # well below the time limit of a query
+                await soon(rig, f"{frozen} '{other}'")
+            await rig.kill()
+            await rig.start()
+            assert not await rig.rows(f"{frozen} '{locked}'")
+        await soon(rig, f"{frozen} '{locked}'")
+
+
 async def test_blind_updates_among_bookings_end_equal(rig: Rig) -> None:
     chance = random.Random(4)
     account_id = await rig.create("one", 50_000)

@@ -9,7 +9,7 @@ the hot path.
 import asyncio
 from decimal import Decimal
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pms_common.contracts.events.system import AccountUpdated
 from pms_common.logging import get_logger
@@ -70,9 +70,9 @@ class Administration:
         self._said: set[tuple[str, str]] = set()
 
     async def open(self) -> None:
-        """Go on where the books stand, with all that was changed meanwhile."""
+        """Go on where the books stand, with all that was changed meanwhile: the first look will agree on it."""
         self._booked = await self._shared.booked()
-        await self.look()
+        await self._take_over()
 
     async def run(self) -> None:
         """Look regularly, when all live orders are known. A database that does not answer is asked again."""
@@ -86,22 +86,31 @@ class Administration:
                 await asyncio.sleep(1)
 
     async def look(self) -> None:
-        """Take over what differs now, and return when it is committed on both sides."""
+        """Take over what differs now, and return when it is committed on both sides, but for rows that are locked."""
+        for difference in await self._take_over():
+            try:
+                await self._settle(difference)
+            except DBAPIError as error:  # of this account alone: the others go on
+                if error.connection_invalidated:
+                    raise
+                self._say(difference.account_id, str(error.orig)[:300], "account_not_settled")
+
+    async def _take_over(self) -> list[Difference]:
+        """Bring into the books what differs now; it is committed there."""
         found = await self._shared.differences()
         if not found:
-            return
+            return []
         accounts = self._state.books.accounts
         gone = [difference for difference in found if difference.shared is None and difference.agreed is not None]
         if len(found) == len(gone) == len(accounts) > 1:
             self._say("", f"none of {len(gone)} accounts is in sub_accounts any more", "all_accounts_deleted")
-            return
+            return []
         for number, difference in enumerate(found, 1):
             self._take(difference)
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
         await self._journal.committed()
-        for difference in found:
-            await self._settle(difference)
+        return found
 
     def _take(self, found: Difference) -> None:
         account = self._state.books.accounts.get(found.account_id)

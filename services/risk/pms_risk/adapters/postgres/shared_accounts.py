@@ -76,6 +76,8 @@ _AGREE = text(
     f" {', '.join(f'our_{name} = :our_{name}' for name in _NUMBERS)}"
     " WHERE account_id = :account_id"
 )
+_WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '100ms'")
+"""Of another's transaction that holds a row: the other accounts wait meanwhile, and it is tried again at each look."""
 _LOCK = text(f"SELECT {', '.join(_NAMED)} FROM sub_accounts WHERE id = :account_id FOR NO KEY UPDATE")
 _GIVE = text(
     f"UPDATE sub_accounts SET {', '.join(f'{name} = :{name}' for name in _NAMED)},"
@@ -110,6 +112,7 @@ class SharedAccounts:
     async def agree(self, found: Difference, terms: Terms) -> None:
         """Keep that these are the terms on both sides."""
         async with self._engine.begin() as connection:
+            await connection.execute(_WAIT_BRIEFLY)
             await connection.execute(_AGREE, {**terms, **_ours(found), "account_id": found.account_id})
 
     async def give(self, found: Difference, own: Terms) -> None:
@@ -117,6 +120,7 @@ class SharedAccounts:
         seen = found.shared or {}
         values = {**seen, **own, **{f"seen_{name}": seen[name] for name in LIMITS}, "account_id": found.account_id}
         async with self._engine.begin() as connection:
+            await connection.execute(_WAIT_BRIEFLY)
             there = (await connection.execute(_LOCK, values)).one_or_none()
             if there is None or any(getattr(there, name) != seen[name] for name in _NAMED):
                 return
