@@ -187,6 +187,25 @@ async def test_an_account_inserted_there_trades(rig: Rig) -> None:
     assert (event["subAccountId"], event["name"]) == ("acc-1", "from js")
 
 
+async def test_an_account_of_no_date_is_taken_like_any_other(rig: Rig) -> None:
+    async with js(rig) as connection, connection.transaction():
+        await connection.execute(INSERT, "acc-1", "from js", 1_000.0, "ACTIVE")
+        await connection.execute("UPDATE sub_accounts SET created_at = 'infinity'")
+    await cash_becomes(rig, "acc-1", "1000")
+
+
+async def test_an_account_that_the_books_do_not_have_stops_neither_others_nor_a_start(rig: Rig) -> None:
+    lost, other = await rig.create("one"), await rig.create("two")
+    await soon(rig, "SELECT FROM risk_rules HAVING min(max_total_exposure) = 100000000")
+    await rig.kill()
+    await send(rig, "DELETE FROM pms_risk.rules WHERE account_id = $1", lost)
+    await send(rig, "DELETE FROM pms_risk.accounts WHERE id = $1", lost)
+    await rig.start()
+    await send(rig, SET, 7.0, other)
+    await cash_becomes(rig, other, "7")
+    assert rig.process.log.count("account_of_nobody") == 1
+
+
 async def test_two_accounts_there_may_have_one_name(rig: Rig) -> None:
     for account_id in ("acc-1", "acc-2"):
         await send(rig, INSERT, account_id, "the same", 10.0, "ACTIVE")

@@ -49,6 +49,11 @@ def test_what_differs_from_what_was_agreed_is_a_change_of_whose_it_is() -> None:
     assert (found.theirs(), found.own()) == ({"status": "FROZEN"}, {"max_leverage": 5.0})
 
 
+def test_an_account_that_is_not_in_our_tables_has_no_change_of_ours() -> None:
+    terms = terms_of(account())
+    assert Difference("a", terms, terms, None).own() == {}
+
+
 def test_where_both_changed_one_thing_theirs_stands() -> None:
     found = difference({"status": "ACTIVE"}, {"status": "FROZEN"}, {"status": "LIQUIDATED"})
     assert (found.theirs(), found.own()) == ({"status": "ACTIVE"}, {})

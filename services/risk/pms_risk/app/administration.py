@@ -116,12 +116,14 @@ class Administration:
         account = self._state.books.accounts.get(found.account_id)
         if found.shared is None and found.agreed is not None:
             self._close(found, account)
-        elif account is None and found.shared is not None and found.ours is None:
+        elif account is None and found.agreed is None and found.ours is None:
             self._create(found)
         elif account is not None and found.agreed is None:
             self._enrol(account)
         elif account is not None:
             self._change(found, account)
+        else:
+            self._say(found.account_id, "agreed on once, unknown here", "account_of_nobody")
 
     async def _settle(self, found: Difference) -> None:
         """What is committed here becomes what both sides agree on."""

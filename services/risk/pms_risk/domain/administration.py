@@ -76,8 +76,10 @@ class Difference:
 
     def own(self) -> dict[str, Any]:
         """What has changed here alone."""
+        if self.ours is None:
+            return {}
         agreed, theirs = self.agreed or {}, self.theirs()
-        ours = {name: float(v) if isinstance(v, Decimal) else v for name, v in (self.ours or {}).items()}
+        ours = {name: float(v) if isinstance(v, Decimal) else v for name, v in self.ours.items()}
         return {name: ours[name] for name in TERMS if name not in theirs and ours[name] != _plain(name, agreed[name])}
 
 

@@ -59,7 +59,7 @@ _DIFFERENCES = text(
     " SELECT coalesce(s.id, w.account_id, a.id) AS id, s.id IS NOT NULL AS shared, w.account_id IS NOT NULL AS agreed,"
     " a.id IS NOT NULL AS ours, s.version, s.rules_version,"
     f" {_MOVED} AS moved, s.current_balance, w.balance, w.exact, w.found,"
-    " (extract(epoch FROM s.created_at) * 1000)::bigint AS created_ms, "
+    " CASE WHEN isfinite(s.created_at) THEN (extract(epoch FROM s.created_at) * 1000)::bigint END AS created_ms, "
     + ", ".join(f"{table}.{name} AS {table}_{name}" for table in "swa" for name in TERMS)
     + " FROM s FULL JOIN pms_risk.administered AS w ON w.account_id = s.id"
     " FULL JOIN a ON a.id = coalesce(s.id, w.account_id)"
