@@ -222,7 +222,7 @@ class _Service:
     async def _let_commands_in(self) -> None:
         names, state, outbox = self.names, self.state, self.bus.outbox
         public = self._public_routes()
-        children = Children(state, self.approvals, self.watching, outbox, self.updates)
+        children = Children(state, self.approvals, self.closings, self.watching, outbox, self.updates)
         snapshots = Snapshots(state, self.caches, outbox, self.updates)
         self.life.spawn(snapshots.run(), "snapshots")
         self.life.spawn(self.histories.run(), "histories")

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.pms_algos.build import D
 from tests.unit.pms_algos.scenarios import sole
-from tests.unit.pms_algos.world import World
+from tests.unit.pms_algos.world import ACCOUNT, Order, World
+
+from pms_common.contracts.bus.risk import ChildOrder
 
 POSITION = "pos_BTCUSDT_1"
 
@@ -86,6 +88,26 @@ def test_a_close_that_is_refused_is_told_and_tried_until_the_position_is_gone() 
     world.pass_ms(12_000)
     assert world.positions["BTCUSDT"] == 0
     assert world.told("trail_stop_triggered")[-1]["closeSuccess"] is True
+
+
+@pytest.mark.parametrize("claimed", ["0.2", "1"])
+def test_a_resting_closer_of_somebody_else_does_not_switch_it_off(claimed: str) -> None:
+    world = started()
+    terms = {"symbol": "BTCUSDT", "side": "SELL", "order_type": "LIMIT", "price": D(120), "reduce_only": True}
+    take_profit = ChildOrder(
+        client_order_id="TP",
+        account_id=ACCOUNT,
+        parent_id="",
+        quantity=D(claimed),
+        leverage=D(5),
+        origin="MANUAL",
+        **terms,
+    )
+    world.orders["TP"] = Order(take_profit, D(120), "active")
+    world.quote("98", "98.1")
+    world.pass_ms(3_000)
+    assert world.positions["BTCUSDT"] == 0
+    assert [event["closeSuccess"] for event in world.told("trail_stop_triggered")] == [True]
 
 
 def test_what_came_in_while_it_closed_is_closed_too() -> None:

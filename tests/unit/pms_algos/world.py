@@ -471,6 +471,8 @@ class World:
             self.refused[name] = code
             self._refusal(work, code)
             return
+        if work.reduce_only and work.order_type == "MARKET":
+            work = self._made_way(work)
         self.orders[name] = order = Order(work, work.price)
         if name in self.tombstones:
             order.state = "cancelled"
@@ -484,13 +486,23 @@ class World:
     def _verdict(self, child: ChildOrder) -> str | None:
         if (child.expires_at_ms or 0) < self.loop.now_ms:
             return "EXPIRED_COMMAND"
-        if child.reduce_only and child.quantity > self.closable(child.symbol, child.side):
+        closes = child.reduce_only and child.order_type == "MARKET"
+        if child.reduce_only and child.quantity > self.closable(child.symbol, child.side, unclaimed=not closes):
             return "REDUCE_ONLY_REJECTED"
         return self.refuse(child)
 
-    def closable(self, symbol: str, side: str) -> Decimal:
-        """Position less what live closers claim."""
+    def _made_way(self, child: ChildOrder) -> ChildOrder:
+        """A close sends what nobody claims, and what rests in its way is cancelled."""
+        free = self.closable(child.symbol, child.side)
+        for name in [name for name in self.resting if self.orders[name].asked.reduce_only]:
+            self.end(name, "cancelled")
+        return msgspec.structs.replace(child, quantity=min(child.quantity, free or child.quantity))
+
+    def closable(self, symbol: str, side: str, *, unclaimed: bool = True) -> Decimal:
+        """Position, or of that what live closers do not claim."""
         held = self.positions.get(symbol, D(0)) * (1 if side == "SELL" else -1)
+        if not unclaimed:
+            return max(held, D(0))
         closers = [o for o in self.live if o.asked.reduce_only and (o.asked.symbol, o.asked.side) == (symbol, side)]
         claimed = sum((order.left for order in closers), D(0))
         return max(held, D(0)) - claimed

@@ -148,7 +148,7 @@ class Desk:
         first_prices = FirstPrices(self.state, self.watching, self.answers, inlet)
         self.trading = Trading(self.state, self.approvals, self.waits, first_prices, self.answers)
         self.sets = Sets(self.state, self.approvals, self.waits, first_prices)
-        self.children = Children(self.state, self.approvals, self.watching, outbox, self.updates)
+        self.children = Children(self.state, self.approvals, self.closings, self.watching, outbox, self.updates)
         told = LiquidationEvents(self.state, self.events)
         takeovers = Takeovers(self.state, self.journal, self.events)
         self.liquidator = Liquidator(

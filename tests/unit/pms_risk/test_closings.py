@@ -90,6 +90,63 @@ def test_a_close_takes_the_quantity_of_a_resting_closer_and_waits_for_what_that_
     assert desk.paper.hashes == {"closings": {}, "waits": {}}
 
 
+def ask_to_close(desk: Desk, name: str, quantity: int, **changes: Any) -> None:
+    """A trailing stop has fired."""
+    terms = {"side": "SELL", "order_type": "MARKET", "price": None, "reduce_only": True, "origin": "TRAIL_STOP"}
+    life = {"expires_at_ms": desk.now_ms + 10_000}
+    desk.ask(desk.now_ms, **{**terms, **life, "client_order_id": name, "quantity": D(quantity), **changes})
+
+
+def test_a_resting_closer_gives_way_to_the_close_of_an_algo() -> None:
+    desk, venue = opened()
+    order(desk, "SELL", 4, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    ask_to_close(desk, "K", 10)
+    assert venue.take() == ["K"]
+    assert (venue.orders["K"].quantity, venue.orders["K"].parent_id) == (6, "algo"), "what nobody else may fill"
+    assert venue.cancelling == {resting}
+    venue.fill("K")
+    venue.end(resting)
+    assert venue.take() == [], "its algo asks for the rest by another name"
+    ask_to_close(desk, "L", 4)
+    assert venue.take() == ["L"]
+    venue.fill("L")
+    assert not desk.account.holdings
+    assert not desk.paper.hashes.get("closings")
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_close_of_an_algo_waits_for_closers_that_claim_all_and_is_asked_for_once(killed: bool) -> None:
+    desk, venue = opened()
+    order(desk, "SELL", 10, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    ask_to_close(desk, "K", 10)
+    if killed:
+        restart(desk)
+    ask_to_close(desk, "K", 10)
+    assert venue.take() == []
+    assert venue.cancelling == {resting}
+    venue.end(resting)
+    assert venue.take() == ["K"]
+    assert venue.orders["K"].quantity == 10
+    ask_to_close(desk, "K", 10)
+    assert venue.take() == []
+
+
+def test_the_close_of_an_algo_that_has_given_it_up_is_not_sent() -> None:
+    desk, venue = opened()
+    order(desk, "SELL", 10, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    ask_to_close(desk, "K", 10)
+    ask_to_close(desk, "K", 10, expires_at_ms=desk.now_ms - 1)
+    venue.take()
+    venue.end(resting)
+    assert venue.take() == []
+
+
 def test_a_partial_close_leaves_the_closers_what_is_left_and_takes_the_newest_first() -> None:
     desk, venue = opened()
     for price in ("101", "102"):
@@ -323,6 +380,7 @@ def restart(desk: Desk, *, resume: bool = True) -> None:
     desk.closings = desk.new_closings()
     desk.feed._waits, desk.feed._closings = desk.waits, desk.closings
     desk.closes._waits, desk.closes._closings = desk.waits, desk.closings
+    desk.children._closings = desk.closings
     desk.waits.restore(list(desk.paper.hashes.get("waits", {}).values()))
     desk.closings.restore(list(desk.paper.hashes.get("closings", {}).values()))
     if resume:

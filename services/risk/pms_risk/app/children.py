@@ -1,9 +1,9 @@
 """Orders of algos: the same rules and reservation as everything else, then the order service or a refusal.
 
 Owns the approved price range of a child: what the algo declared, or the first price ± 2 %. Within it the algo amends on
-its own; what goes beyond is refused here, because an approval once given is not widened. Owns, too, which names were
-refused: the algo may have gone on to another name, so a late repeat must not place the order after all. Used by the bus
-(`risk:requests`).
+its own; what goes beyond is refused here, because an approval once given is not widened. What closes at market is a
+close: other closers give way to it (`closings`). Owns, too, which names were refused: the algo may have gone on to
+another name, so a late repeat must not place the order after all. Used by the bus (`risk:requests`).
 """
 
 from collections import OrderedDict
@@ -11,11 +11,15 @@ from decimal import Decimal
 from functools import partial
 
 from pms_common.bus import Entry, Outbox, UpdatesWriter
+from pms_common.contracts.bus.base import PositionSide, Side
 from pms_common.contracts.bus.risk import ChildAmend, ChildOrder, ChildRefused, risk_work
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_risk.app.approvals import Approvals, Ask
+from pms_risk.app.approvals import Approvals, Ask, refuse
+from pms_risk.app.closings import Closings
 from pms_risk.app.state import RiskState
 from pms_risk.app.watching import Watching
+from pms_risk.domain.account import Account
+from pms_risk.domain.closing import Closing, leave_of
 
 DEFAULT_RANGE = Decimal("0.02")
 """Range around the first price where an algo declared none (the design's)."""
@@ -31,12 +35,14 @@ class Children:
         self,
         state: RiskState,
         approvals: Approvals,
+        closings: Closings,
         watching: Watching,
         outbox: Outbox,
         updates: UpdatesWriter,
     ) -> None:
         self._state = state
         self._approvals = approvals
+        self._closings = closings
         self._watching = watching
         self._outbox = outbox
         self._updates = updates
@@ -81,12 +87,20 @@ class Children:
         if child.client_order_id in account.orders:
             return  # asked again after a restart of the algo: the order is on its way
         if child.expires_at_ms is not None and self._state.now_ms() > child.expires_at_ms:
+            self._withdraw(account, child)
             raise CommandError(ErrorCode.EXPIRED_COMMAND)
+        ask = self._ask(account, child, asked_ms)
+        if child.reduce_only and child.order_type == "MARKET":
+            self._close(ask)
+        else:
+            self._approvals.approve(ask)
+
+    def _ask(self, account: Account, child: ChildOrder, asked_ms: int) -> Ask:
         lowest, highest = child.lowest, child.highest
         if child.price is not None:
             lowest = lowest if lowest is not None else child.price * (_ONE - DEFAULT_RANGE)
             highest = highest if highest is not None else child.price * (_ONE + DEFAULT_RANGE)
-        ask = Ask(
+        return Ask(
             account=account,
             spec=self._state.spec(child.symbol),
             side=child.side,
@@ -104,7 +118,43 @@ class Children:
             lowest=lowest,
             highest=highest,
         )
-        self._approvals.approve(ask)
+
+    def _close(self, ask: Ask) -> None:
+        """Close like the command does: a resting closer must not keep a stop from closing."""
+        holding = ask.account.holding(ask.spec.symbol, self._leg(ask.side))
+        position = holding.position
+        whole = ask.quantity == holding.closable(ask.side)
+        verdict, _ = self._approvals.judge(ask, filters=not whole)
+        refuse(verdict)
+        if position is None or not holding.closable(ask.side):
+            raise CommandError(ErrorCode.REDUCE_ONLY_REJECTED, field="side")
+        self._closings.begin(
+            Closing(
+                key=ask.client_order_id,
+                account_id=ask.account.id,
+                symbol=ask.spec.symbol,
+                leg=position.leg,
+                position_id=position.id,
+                seed=ask.client_order_id,
+                origin=ask.origin,
+                child=ask.client_order_id,
+                parent_id=ask.parent_id,
+                unsent=ask.quantity,
+                leave=leave_of(holding, ask.quantity, self._closings.promised(ask.account, holding)),
+                expires_at_ms=ask.expires_at_ms,
+                asked_ms=ask.asked_ms,
+            )
+        )
+
+    def _leg(self, side: Side) -> PositionSide:
+        """The leg that an order of this side closes."""
+        return "BOTH" if self._state.mode == "oneway" else "SHORT" if side == "BUY" else "LONG"
+
+    def _withdraw(self, account: Account, child: ChildOrder) -> None:
+        """An algo that asks for a close whose time is over wants it to be over."""
+        for closing in self._closings.under_way(account.id, child.symbol, self._leg(child.side)):
+            if closing.child == child.client_order_id:
+                closing.stop(ErrorCode.EXPIRED_COMMAND.name, ErrorCode.EXPIRED_COMMAND.meaning)
 
     def _refuse(self, work: ChildOrder | ChildAmend, error: CommandError) -> None:
         self._updates.add(

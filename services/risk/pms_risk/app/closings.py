@@ -315,6 +315,9 @@ class Closings:
                 closing.stop(error.code.name, error.message)
                 break
             closing.sent += 1
+            if closing.child:
+                closing.unsent = ZERO
+                return True
             closing.orders.append(ask.client_order_id)
             closing.spend(quantity)
             self._waits.join(closing.wait, ask.client_order_id, closing.item, position)
@@ -335,7 +338,9 @@ class Closings:
             reduce_only=True,
             urgent=True,
             origin=closing.origin,
-            client_order_id=ids.client_order_id(
+            parent_id=closing.parent_id,
+            client_order_id=closing.child
+            or ids.client_order_id(
                 self._state.namespace, account.id, ids.ORDER_TYPES[order_type], closing.seed, closing.sent
             ),
             request_id=closing.request_id,

@@ -28,8 +28,9 @@ class Closing:
     `awaited` there come to open. `unsent` is what it still has to send (None: all there is), `leave` what is to remain.
     `price` makes it a resting order; `takes` sends none, and lets the house take the position over. Its orders are
     named by `seed` and their number; `orders` are those it waits for. `wait` is the request that is told of them,
-    `item` their heading there. `take_*` are set once the house takes over what cannot be sent,
-    `error` once nothing more is sent.
+    `item` their heading there. `child` is the name of the one order that an algo (`parent_id`) asked for: it is sent
+    with what is free by then, and its algo asks for the rest. `take_*` are set once the house takes over what cannot be
+    sent, `error` once nothing more is sent.
     """
 
     key: str
@@ -43,6 +44,8 @@ class Closing:
     wait: str = ""
     item: str = ""
     origin: Origin = "MANUAL"
+    child: str = ""
+    parent_id: str | None = None
     takes: bool = False
     price: Decimal | None = None
     unsent: Decimal | None
