@@ -160,6 +160,16 @@ def test_a_bound_acts_on_live_orders_and_lets_them_come_back() -> None:
     assert len(buys(world)) == 2
 
 
+def test_a_cancel_that_was_lost_is_repeated_while_the_other_layer_rests_quietly() -> None:
+    world = started(childCount=1, neutralMode=True, longMaxPrice=101)
+    world.pass_ms(10_000)
+    world.cancels_lost = 1
+    world.quote("102", "102.1")
+    assert len(buys(world)) == 1
+    world.pass_ms(6_000)
+    assert (buys(world), len(sells(world))) == ([], 1)
+
+
 def test_a_pin_acts_on_live_orders() -> None:
     world = started(pinShortToEntry=True)
     fill(world, buys(world)[0])

@@ -239,3 +239,18 @@ def test_the_legs_of_a_basket_keep_one_schedule() -> None:
     world.pass_ms(70_000)
     (done,) = world.told("twap_basket_completed")
     assert (done["filledLots"], [leg["totalSize"] for leg in done["legs"]]) == (4, [100, 100])
+
+
+def test_a_cancel_that_was_lost_is_repeated_while_another_leg_has_no_price() -> None:
+    world = World(symbols=("BTCUSDT", "ETHUSDT"))
+    world.pass_ms(10)
+    leg = {"side": "BUY", "leverage": 5, "sizeUsdt": 100}
+    legs = [{"symbol": "BTCUSDT", **leg}, {"symbol": "ETHUSDT", **leg}]
+    world.send("twap_basket", legs=legs, lots=4, durationMinutes=1)
+    world.happens(lambda: world.fill(world.resting[0], D(1)))
+    del world.quotes["BTCUSDT"]  # its next lot waits for a price
+    world.pass_ms(20_000)
+    (resting,) = world.resting
+    world.cancels_lost = 1
+    world.pass_ms(12_000)
+    assert (world.cancels_lost, world.orders[resting].alive) == (0, False)

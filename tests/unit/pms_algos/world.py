@@ -208,6 +208,8 @@ class World:
         self.tombstones: set[str] = set()
         self.requests: list[bytes] = []
         self.changes: list[bytes] = []
+        self.cancels_lost = 0
+        """How many of the next cancels nobody carries out."""
         self.refused: dict[str, str] = {}
         self.refuse: Callable[[ChildOrder], str | None] = lambda _: None
         self.crosses = True
@@ -573,6 +575,9 @@ class World:
 
     def _change(self, data: bytes) -> None:
         work = order_work.decode(data)
+        if self.cancels_lost and isinstance(work, CancelOrder):
+            self.cancels_lost -= 1
+            return
         order = self.orders.get(work.client_order_id)
         if isinstance(work, CancelOrder):
             if order is None:

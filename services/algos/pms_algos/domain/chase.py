@@ -160,10 +160,12 @@ def on_resume(chase: Chase, by: PausedBy, now_ms: int) -> Decision:
 
 
 def on_clock(chase: Chase, market: Market | None, now_ms: int) -> Decision:
-    """The time the state asked to be woken at has come."""
+    """The time the state asked to be woken at has come: it is asked for no longer, and hides no other one."""
     child = chase.child
     if chase.ended:
         return chase, ()
+    if chase.wake_ms <= now_ms:
+        chase = replace(chase, wake_ms=0)
     if child.phase == "cancelling":
         return insist_on_cancel(chase, now_ms)
     if child.phase == "asked" and now_ms - child.asked_ms >= ASK_AGAIN_MS:

@@ -62,7 +62,7 @@ def step(scalper: Scalper, event: Event, scene: Scene) -> Decision:
     gathered = Gathered()
     after = _hear(scalper, event, gathered, scene)
     after = _tend(after, gathered, scene)
-    if after is scalper:
+    if after is scalper and not isinstance(event, Woken):
         return scalper, ()
     return _decided(scalper, after, gathered, scene.now_ms)
 

@@ -77,7 +77,7 @@ def step(twap: Twap, event: Event, scene: Scene) -> Decision:
     gathered = Gathered()
     after = _answer(_hear(twap, event, gathered, scene), event, gathered)
     after = _go_on(after, gathered, scene)
-    if after is twap:
+    if after is twap and not isinstance(event, Woken):
         return twap, ()
     return _decided(after, gathered, scene.now_ms)
 
@@ -140,7 +140,8 @@ def _wake_ms(twap: Twap, now_ms: int) -> int:
         return 0
     if twap.next_ms > now_ms:
         return twap.next_ms
-    return twap.skip_ms + twap.plan.interval_ms if twap.skip_ms else 0
+    told_again_ms = twap.skip_ms + twap.plan.interval_ms if twap.skip_ms else 0
+    return told_again_ms if told_again_ms > now_ms else 0
 
 
 def _patience_ms(twap: Twap) -> int:
