@@ -157,7 +157,7 @@ async def wire(life: Lifecycle) -> None:
         now_ms=now_ms,
     )
     intake = Intake(manager, gates, publisher, journal)
-    cancels = Cancels(manager, gates, inlet, answers, journal, marks, engine, life.spawn)
+    cancels = Cancels(manager, gates, inlet, answers, journal, marks, engine, life.spawn, bus.outbox, names)
     commands = {
         names.cmd("cancel"): inlet.route("cancel", cancels.cancel),
         names.cmd("cancel_all"): inlet.route("cancel_all", cancels.cancel_all),

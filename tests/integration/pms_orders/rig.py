@@ -110,8 +110,9 @@ class Rig:
         self.snapshots = self._snapshots()
         intake = Intake(self.manager, self.gates, self.publisher, self.journal)
         self.cancels = Cancels(
-            self.manager, self.gates, self.inlet, self.answers, self.journal, self.marks, self.engine, self.spawn
-        )
+            self.manager, self.gates, self.inlet, self.answers, self.journal, self.marks, self.engine, self.spawn,
+            self.bus.outbox, self.names,
+        )  # fmt: skip
         urgent = {
             self.names.urgent(SERVICE): intake.work,
             self.names.cmd("cancel"): self.inlet.route("cancel", self.cancels.cancel),

@@ -1,9 +1,11 @@
 """Orders from request to end on the running simulator: place, fill, amend, cancel, refusals, journal."""
 
 from decimal import Decimal
+from typing import Any
 
 from tests.integration.pms_orders.desk import ACCOUNT, Desk, place_order
 
+from pms_common.contracts.bus.algos import algos_work
 from pms_common.db import connect
 
 
@@ -152,6 +154,21 @@ async def test_cancel_all_ends_this_accounts_orders_only(desk: Desk) -> None:
     for order in mine:
         await desk.until_state(order, "cancelled")
     assert desk.state(child) == desk.state(other) == "active"
+
+
+async def test_cancel_all_with_algos_has_the_algos_of_its_scope_ended_before_their_orders(desk: Desk) -> None:
+    child = await desk.place("r8", parent_id="chase_1")
+    await desk.until_state(child, "active")
+    body = {"subAccountId": ACCOUNT, "symbol": "BTCUSDT", "includeAlgos": True}
+    answer = await desk.command("cancel_all", requestId="c1", **body)
+    assert answer["success"] and answer["cancelled"] == 1
+    entries: Any = await desk.redis.xrange(desk.names.requests("algos"))
+    ((_, fields),) = entries
+    asked = algos_work.decode(fields[b"data"])
+    assert (asked.account_id, asked.symbol) == (ACCOUNT, "BTCUSDT")
+    assert (asked.action, asked.reason) == ("stop", "cancelled")
+    await desk.command("cancel_all", requestId="c2", subAccountId=ACCOUNT)
+    assert await desk.redis.xlen(desk.names.requests("algos")) == 1
 
 
 async def test_a_halt_refuses_new_orders_and_lets_cancels_pass(desk: Desk) -> None:

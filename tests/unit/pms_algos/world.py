@@ -395,13 +395,16 @@ class World:
             self._send("commands", json.dumps(body).encode(), deliver)
             self._settle()
 
-    def control(self, action: Any, symbol: str = "", token: str = "t", **more: Any) -> None:
-        """What risk asks."""
+    def control(self, action: Any, symbol: str = "", token: str = "t", *, unread: bool = False, **more: Any) -> None:
+        """What risk asks, or orders; `unread`: it waits for the next life."""
         request = ControlAlgos(token=token, account_id=ACCOUNT, symbol=symbol, action=action, **more)
 
         def deliver(life: Life, item: Item) -> None:
             life.engine.control(request, lambda: life.paper.ack(item))
 
+        if unread:
+            self.items.append(self._item("control", b"", deliver))
+            return
         with self.mortal():
             self._send("control", b"", deliver)
             self._settle()

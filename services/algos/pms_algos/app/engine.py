@@ -205,7 +205,7 @@ class Engine:
         self._step(running, event, f"control-{self._now_ms()}", saved)
 
     def control(self, control: ControlAlgos, saved: Done) -> None:
-        """Do what risk asks, and answer at once: from here on nothing more is asked for."""
+        """Do what is asked, and answer at once: from here on nothing more is asked for."""
         concerned = [
             running
             for running in self.algos.of_account(control.account_id)
@@ -215,7 +215,7 @@ class Engine:
         for running in concerned:
             match control.action:
                 case "stop":
-                    self.cancel(running.id, "risk")
+                    self.cancel(running.id, control.reason)
                 case "pause":
                     self.pause(running.id, "risk")
                 case "resume":

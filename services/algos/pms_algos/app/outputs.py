@@ -142,7 +142,7 @@ class Outputs:
         self._state(kind, algo, item)
 
     def controlled(self, control: ControlAlgos, algos: tuple[str, ...]) -> None:
-        """Answer risk."""
+        """Answer who asked."""
         self._updates.add(
             AlgosControlled,
             token=control.token,

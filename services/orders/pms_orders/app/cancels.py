@@ -1,7 +1,7 @@
 """The public commands `cancel` and `cancel_all`.
 
 Owns their answers: the final state as the feed or a query decided it, never the acknowledgement; after 5 s without one,
-AMBIGUITY saying how to ask. Uses the manager for the cancelling itself.
+AMBIGUITY saying how to ask. Uses the manager for the cancelling itself. Asks algos to end theirs.
 """
 
 import asyncio
@@ -13,13 +13,17 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.answers import Answers
+from pms_common.bus import Outbox
 from pms_common.contracts.base import encode
+from pms_common.contracts.bus.algos import ControlAlgos
+from pms_common.contracts.bus.base import encode as encode_message
 from pms_common.contracts.commands.orders import Cancel, CancelAll
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import CancelAllDone, failure
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.logging import get_logger
 from pms_common.marks import Marks
+from pms_common.names import Names
 from pms_orders.adapters.journal import Journal
 from pms_orders.adapters.recall import DATABASE_ERRORS, find_one
 from pms_orders.app.manager import OrderManager
@@ -50,6 +54,8 @@ class Cancels:
         marks: Marks,
         engine: AsyncEngine,
         spawn: Spawn,
+        outbox: Outbox,
+        names: Names,
     ) -> None:
         self._manager = manager
         self._gates = gates
@@ -59,6 +65,8 @@ class Cancels:
         self._marks = marks
         self._engine = engine
         self._spawn = spawn
+        self._outbox = outbox
+        self._algos = names.requests("algos")
         self._loop = asyncio.get_running_loop()
 
     # -- cancel
@@ -165,6 +173,8 @@ class Cancels:
         assert isinstance(command, CancelAll)
         account_id, symbol = request.account_id, command.symbol or ""
         self._gates.raise_barrier(account_id, symbol, command.include_algos, request.entry.ms)
+        if command.include_algos:
+            self._end_algos(request, symbol)
         orders = [
             order
             for order in self._manager.tracker.of_account(account_id)
@@ -172,6 +182,14 @@ class Cancels:
         ]
         self._spawn(self._cancel_them(request, orders), "cancel_all")
         return Taken.LATER
+
+    def _end_algos(self, request: Request, symbol: str) -> None:
+        """Told as work, which waits for algos that are down, and before the ends of their orders."""
+        token = f"cancel_all:{request.request_id}"
+        stop = ControlAlgos(
+            token=token, account_id=request.account_id, symbol=symbol, action="stop", reason="cancelled"
+        )
+        self._outbox.add(self._algos, encode_message(stop))
 
     async def _cancel_them(self, request: Request, orders: list[OrderState]) -> None:
         await self._cancelled([order for order in orders if not order.final])

@@ -1,7 +1,7 @@
 """Messages to and from the algos service.
 
-Owns: what risk asks of an account's algos (risk → algos) and its answer, and the state of an algo for readers
-(algos → gateway, risk). Actions of algos are in `orders` and `risk`.
+Owns: what risk, and orders for a `cancel_all`, ask of an account's algos (→ algos) and its answer, and the state of an
+algo for readers (algos → gateway, risk). Actions of algos are in `orders` and `risk`.
 """
 
 from typing import Literal
@@ -19,7 +19,7 @@ class ControlAlgos(Message, frozen=True, kw_only=True, tag="control"):
     `token` names the request; `AlgosControlled` repeats it. From the answer on nothing more is asked for; what was
     asked for before may still be on its way, and is cancelled. Each action may be repeated, and the newest holds:
     `resume` lifts only what `pause` has done, not a pause of the user. `spare_closing` leaves alone what can only
-    lower a position.
+    lower a position. `reason` is why algos that are stopped end.
     """
 
     token: str
@@ -27,6 +27,7 @@ class ControlAlgos(Message, frozen=True, kw_only=True, tag="control"):
     symbol: str = ""
     action: Control
     spare_closing: bool = False
+    reason: Literal["risk", "cancelled"] = "risk"
 
 
 algos_work = msgspec.json.Decoder(ControlAlgos)

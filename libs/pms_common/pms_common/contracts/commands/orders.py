@@ -151,7 +151,8 @@ class Amend(OneOrder, frozen=True, kw_only=True):
 
 
 class CancelAll(Command, frozen=True, kw_only=True):
-    """Cancel all orders of one account (on one symbol); algo children only with `include_algos`."""
+    """Cancel all orders of one account (on one symbol); algos' orders only with `include_algos`, which ends
+    the algos too."""
 
     TYPE: ClassVar[str] = "cancel_all"
     OWNER: ClassVar[Owner] = "orders"

@@ -1,0 +1,34 @@
+"""The engine around all kinds: what ends them from outside."""
+
+from typing import Any
+
+import pytest
+from tests.unit.pms_algos.scenarios import sole
+from tests.unit.pms_algos.world import World
+
+CHASE = {"symbol": "BTCUSDT", "side": "BUY", "quantity": 1, "leverage": 5}
+TWAP = {**CHASE, "lots": 4, "durationMinutes": 1}
+SCALPER = {"symbol": "BTCUSDT", "startSide": "LONG", "childCount": 2, "longSizeUsd": 100, "leverage": 5}
+
+
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize(("kind", "body"), [("chase", CHASE), ("twap", TWAP), ("scalper", SCALPER)])
+def test_a_cancel_of_all_with_algos_ends_them_and_nothing_is_placed_again(
+    kind: str, body: dict[str, Any], down: bool
+) -> None:
+    world = World()
+    world.pass_ms(10)
+    world.send(kind, **body)
+    names = set(world.orders)
+    assert world.resting
+    if down:  # asked while nobody reads; their orders end unheard
+        world.control("stop", symbol="BTCUSDT", reason="cancelled", unread=True)
+        for order in world.live:
+            order.state = "cancelled"
+        world.kill()
+    else:
+        world.control("stop", symbol="BTCUSDT", reason="cancelled")
+    world.pass_ms(60_000)
+    assert (set(world.orders), world.live) == (names, [])
+    assert world.state(sole(world)).outcome == "cancelled"
+    assert [event["reason"] for event in world.told(f"{kind}_cancelled")] == ["cancelled"]
