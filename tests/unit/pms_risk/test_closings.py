@@ -14,7 +14,8 @@ from pms_risk.app.approvals import Ask
 from pms_risk.app.waits import Waits
 from pms_risk.domain.closing import Closing
 
-from .desk import Desk
+from .desk import Desk, entry
+from .test_forced import foreign
 from .venue import Venue
 from .world import D, account, spec
 
@@ -429,6 +430,53 @@ def test_a_closer_that_the_exchange_would_not_cancel_is_asked_again() -> None:
     desk.closings.tend()
     venue.take()
     assert venue.cancelling == {resting}
+
+
+def reduce_by_adl(desk: Desk, venue: Venue, quantity: int) -> None:
+    desk.state.books.house.opened_ms = 0
+    desk.foreign.on_foreign(foreign(venue.exchange, "adl", "SELL", quantity, 100)[0], entry())
+
+
+def test_what_fills_at_once_is_left_its_part_of_a_position_that_the_exchange_made_smaller() -> None:
+    desk, venue = opened()
+    order(desk, "SELL", 6, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    close(desk, quantity=4)
+    (closing,) = venue.take()
+    reduce_by_adl(desk, venue, 5)
+    venue.take()
+    assert (venue.amending, venue.cancelling) == ({resting: D(1)}, set())
+    venue.amend(resting, D(1))
+    venue.fill(closing)
+    venue.fill(resting)
+    assert not desk.account.holdings
+    assert not desk.state.books.house.positions
+
+
+def test_a_closer_is_cancelled_where_nobody_knows_how_small_it_may_be() -> None:
+    """A forced close may be heard of before a start has learnt the trading rules."""
+    desk, venue = opened()
+    order(desk, "SELL", 6, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    desk.state.specs.clear()
+    reduce_by_adl(desk, venue, 5)
+    venue.take()
+    assert (venue.amending, venue.cancelling) == ({}, {resting})
+
+
+def test_a_close_of_a_symbol_that_is_listed_no_more_ends_with_that_word() -> None:
+    desk, venue = opened()
+    order(desk, "SELL", 10, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    close(desk)
+    restart(desk, resume=False)
+    desk.state.specs = {"ETHUSDT": spec("ETHUSDT")}
+    venue.end(resting)
+    desk.closings.resume()
+    assert result(desk)["errorCode"] == "SYMBOL_UNKNOWN"
 
 
 def test_a_closer_that_was_made_smaller_is_its_owners_again() -> None:

@@ -121,13 +121,14 @@ class Closings:
         return min(total, held)
 
     def fit(self, account_id: str, symbol: str, leg: PositionSide) -> None:
-        """Make resting closers as small as a position that the exchange has made smaller."""
+        """Make resting closers as small as what others leave of a position that the exchange has made smaller."""
         account = self._state.books.accounts[account_id]
         holding = account.holding(symbol, leg)
         for side in SIDES:
             orders = holding.side(side)
             if orders.reduce_only or (orders and side == CLOSING.get(leg)):
-                self._trim(orders, holding.closable(side), symbol)
+                at_once = sum((order.remaining for order in orders if order.order_type != "LIMIT"), ZERO)
+                self._trim(orders, holding.closable(side) - at_once, symbol)
 
     def gives_way(self, client_order_id: str) -> bool:
         """Whether an order was asked to give way to a close."""
@@ -281,7 +282,7 @@ class Closings:
         self._trim(others, closing.leave, closing.symbol)
 
     def _trim(self, orders: Iterable[LiveOrder], allowed: Decimal, symbol: str) -> None:
-        for trim in trims(orders, allowed, self._state.spec(symbol)):
+        for trim in trims(orders, allowed, self._state.specs.get(symbol)):
             asked = self._asked.get(trim.order.client_order_id)
             if asked is None or asked.keep > trim.keep:
                 self._ask_way(trim.order, trim.keep)
@@ -302,7 +303,12 @@ class Closings:
 
     def _send(self, account: Account, closing: Closing, position: Position, what: Due) -> bool:
         """Send what may be sent now; whether anything was."""
-        spec, market = self._state.spec(closing.symbol), closing.price is None
+        try:
+            spec = self._state.spec(closing.symbol)
+        except CommandError as error:  # the exchange lists it no more
+            closing.stop(error.code.name, error.message)
+            return False
+        market = closing.price is None
         price = self._state.prices.mark(closing.symbol) if market else closing.price
         sent = False
         for quantity in cut(what.now, spec, market):

@@ -118,10 +118,11 @@ def due(closing: Closing, holding: Holding, position: Position) -> Due:
     return Due(side, max(ZERO, min(wanted, holding.unreserved(side))), wanted)
 
 
-def trims(orders: Iterable[LiveOrder], allowed: Decimal, spec: SymbolSpec) -> list[Trim]:
+def trims(orders: Iterable[LiveOrder], allowed: Decimal, spec: SymbolSpec | None) -> list[Trim]:
     """Who gives way so that these orders claim no more than `allowed`: the newest first, and no more than necessary.
 
-    An order that can be made smaller keeps what is allowed, where the exchange takes so little; else it is cancelled.
+    An order that can be made smaller keeps what is allowed, where the exchange is known to take so little; else it is
+    cancelled.
     """
     resting = sorted((order for order in orders if order.order_type == "LIMIT"), key=lambda order: -order.approved_ms)
     excess = sum((order.remaining for order in resting), ZERO) - allowed
@@ -130,7 +131,7 @@ def trims(orders: Iterable[LiveOrder], allowed: Decimal, spec: SymbolSpec) -> li
         if excess <= 0:
             break
         keep = max(ZERO, order.remaining - excess)
-        if not keep or not _can_shrink(order, keep, spec):
+        if not keep or spec is None or not _can_shrink(order, keep, spec):
             keep = ZERO
         given.append(Trim(order, keep))
         excess -= order.remaining - keep
