@@ -271,6 +271,21 @@ async def test_mode_rate_and_name_are_taken_and_numbers_that_are_none_are_not(ri
     await cash_becomes(rig, account_id, "0.3")
 
 
+async def test_a_number_that_is_none_neither_keeps_our_changes_back_nor_is_written_for_ever(rig: Rig) -> None:
+    account_id = await rig.create("one")
+    await soon(rig, "SELECT FROM risk_rules WHERE max_total_exposure = 100000000")
+    change = "UPDATE sub_accounts SET maintenance_rate = 'NaN' WHERE id = $1"
+    await send(rig, change, account_id)
+    async with asyncio.timeout(WAIT_S):
+        while "terms_not_taken" not in rig.process.log:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await rig.ask("account", action="freeze", subAccountId=account_id)
+    await soon(rig, "SELECT FROM sub_accounts WHERE status = 'FROZEN' AND maintenance_rate = 'NaN'")
+    before = await rig.rows("SELECT xmin FROM pms_risk.accounts")
+    await asyncio.sleep(1.5)  # several looks
+    assert await rig.rows("SELECT xmin FROM pms_risk.accounts") == before
+
+
 async def test_rules_of_its_own_come_before_global_ones_and_those_before_the_built_in(rig: Rig) -> None:
     await send(rig, INSERT, "acc-1", "from js", 1_000.0, "ACTIVE")
     await soon(rig, "SELECT FROM pms_risk.rules WHERE max_leverage = 100 AND max_notional_per_trade = 200")

@@ -176,7 +176,8 @@ class Administration:
             self._say(account.id, f"{found.balance.value} is nobody's cash", "balance_not_taken")
         booked, _ = self._booked.get(account.id, NOTHING)
         amount = found.balance.found_by_now() - booked
-        self._book(account, amount)
+        if changed or amount or found.behind:  # a term that is not taken is seen again at each look
+            self._book(account, amount)
         if changed or amount:
             self._tell(found, account, "administered")
 

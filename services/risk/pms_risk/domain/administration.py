@@ -56,7 +56,8 @@ class Balance:
 class Difference:
     """One account in which the shared tables, what was agreed, and our own tables are not the same; None: not there.
 
-    `ours` has exact numbers; `moved` says that they are not those of the last time.
+    `ours` has exact numbers; `moved` says that they are not those of the last time, `behind` that the balance there is
+    not the one of our cash.
     """
 
     account_id: str
@@ -65,6 +66,7 @@ class Difference:
     ours: Terms | None
     balance: Balance | None = None
     moved: bool = False
+    behind: bool = False
     created_ms: int = 0
     version: str = ""
     """Names the state of its rows there."""

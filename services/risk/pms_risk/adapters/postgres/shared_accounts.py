@@ -47,6 +47,7 @@ _UNDERSTOOD = _UNDERSTOOD.replace(
 )
 _MOVED = f"({_row('a', _NUMBERS)}) IS DISTINCT FROM ({_row('w', tuple(f'our_{name}' for name in _NUMBERS))})"
 """Numbers of ours are compared as they were, for turning each into a double would cost more than all the rest."""
+_BEHIND = "(s.current_balance, a.cash, w.cash) IS DISTINCT FROM (w.balance, w.cash, w.exact)"
 _LIMITS = ", ".join(f"coalesce(o.{name}, g.{name}, {getattr(Rules(), name)}) AS {name}" for name in LIMITS)
 """An account's own row, else the first global one, else what is built in."""
 _DIFFERENCES = text(
@@ -58,14 +59,14 @@ _DIFFERENCES = text(
     " FROM pms_risk.accounts AS a JOIN pms_risk.rules AS u ON u.account_id = a.id WHERE a.status <> 'CLOSED')"
     " SELECT coalesce(s.id, w.account_id, a.id) AS id, s.id IS NOT NULL AS shared, w.account_id IS NOT NULL AS agreed,"
     " a.id IS NOT NULL AS ours, s.version, s.rules_version,"
-    f" {_MOVED} AS moved, s.current_balance, w.balance, w.exact, w.found,"
+    f" {_MOVED} AS moved, {_BEHIND} AS behind, s.current_balance, w.balance, w.exact, w.found,"
     " CASE WHEN isfinite(s.created_at) THEN (extract(epoch FROM s.created_at) * 1000)::bigint END AS created_ms, "
     + ", ".join(f"{table}.{name} AS {table}_{name}" for table in "swa" for name in TERMS)
     + " FROM s FULL JOIN pms_risk.administered AS w ON w.account_id = s.id"
     " FULL JOIN a ON a.id = coalesce(s.id, w.account_id)"
     " WHERE s.id IS NULL OR w.account_id IS NULL OR a.id IS NULL"
-    f" OR ({_row('s')}, s.current_balance) IS DISTINCT FROM ({_row('w')}, w.balance)"
-    f" OR ({_row('a', _TEXTS)}, a.cash, w.cash) IS DISTINCT FROM ({_UNDERSTOOD}, w.cash, w.exact) OR {_MOVED}"
+    f" OR ({_row('s')}) IS DISTINCT FROM ({_row('w')})"
+    f" OR ({_row('a', _TEXTS)}) IS DISTINCT FROM ({_UNDERSTOOD}) OR {_BEHIND} OR {_MOVED}"
 )
 _BOOKED = text(
     "SELECT account_id, sum(amount) AS amount, count(*) AS times FROM pms_risk.ledger WHERE cause = 'admin_set'"
@@ -78,7 +79,12 @@ _AGREE = text(
 )
 _WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '100ms'")
 """Of another's transaction that holds a row: the other accounts wait meanwhile, and it is tried again at each look."""
-_LOCK = text(f"SELECT {', '.join(_NAMED)} FROM sub_accounts WHERE id = :account_id FOR NO KEY UPDATE")
+_LOCK = text(
+    "SELECT 1 FROM sub_accounts AS s WHERE id = :account_id"
+    f" AND ({_row('s', _NAMED)}) IS NOT DISTINCT FROM ({', '.join(f':seen_{name}' for name in _NAMED)})"
+    " FOR NO KEY UPDATE"
+)
+"""Compared here, where a number that is none equals itself."""
 _GIVE = text(
     f"UPDATE sub_accounts SET {', '.join(f'{name} = :{name}' for name in _NAMED)},"
     " updated_at = timezone('UTC', now()) WHERE id = :account_id"
@@ -118,11 +124,10 @@ class SharedAccounts:
     async def give(self, found: Difference, own: Terms) -> None:
         """Write terms of ours there, unless the application has changed some since they were compared."""
         seen = found.shared or {}
-        values = {**seen, **own, **{f"seen_{name}": seen[name] for name in LIMITS}, "account_id": found.account_id}
+        values = {**seen, **own, **{f"seen_{name}": seen[name] for name in TERMS}, "account_id": found.account_id}
         async with self._engine.begin() as connection:
             await connection.execute(_WAIT_BRIEFLY)
-            there = (await connection.execute(_LOCK, values)).one_or_none()
-            if there is None or any(getattr(there, name) != seen[name] for name in _NAMED):
+            if (await connection.execute(_LOCK, values)).one_or_none() is None:
                 return
             if own.keys() & set(LIMITS):
                 given = await connection.execute(_GIVE_RULES, values)
@@ -151,6 +156,7 @@ def _difference(row: Mapping[Any, Any]) -> Difference:
         ours=terms(row["ours"], "a"),
         balance=balance,
         moved=row["moved"],
+        behind=row["behind"],
         created_ms=row["created_ms"] or 0,
         version=f"{row['version']}:{row['rules_version']}",
     )
