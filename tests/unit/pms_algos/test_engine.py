@@ -32,3 +32,23 @@ def test_a_cancel_of_all_with_algos_ends_them_and_nothing_is_placed_again(
     assert (set(world.orders), world.live) == (names, [])
     assert world.state(sole(world)).outcome == "cancelled"
     assert [event["reason"] for event in world.told(f"{kind}_cancelled")] == ["cancelled"]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_replacement_of_one_that_waits_waits_for_the_first(restarts: bool) -> None:
+    world = World()
+    world.crosses = False
+    world.pass_ms(10)
+    world.send("chase", "a", **CHASE)
+    (first,) = world.table
+    world.cancels_lost = 1  # its end takes its time
+    world.send("chase", "b", replacesId=first, **CHASE)
+    (second,) = set(world.table) - {first}
+    world.send("chase", "c", replacesId=second, **CHASE)
+    if restarts:
+        world.cancels_lost = 1
+        world.kill()
+    assert (len(world.orders), len(world.live)) == (1, 1)
+    assert [world.state(name).outcome for name in (first, second)] == [None, "cancelled"]
+    world.pass_ms(6_000)
+    assert (len(world.orders), len(world.live)) == (2, 1)

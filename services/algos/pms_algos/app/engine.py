@@ -119,10 +119,7 @@ class Engine:
     def lookup_done(self) -> None:
         """Orders has told all it knows: go on with every algo, asking again for children nobody knows."""
         for running in self.algos:
-            replaced = running.algo.plan.replaces_id
-            if replaced is not None and self.algos.get(replaced) is not None:
-                self._await_end(running, replaced, LookedUp())
-            else:
+            if not self._await_end(running, LookedUp()):
                 self._looked_up(running)
 
     def _looked_up(self, running: Running) -> None:
@@ -151,16 +148,19 @@ class Engine:
         algo: Algo = decision[0]
         running = self.algos.add(kind, algo, self.scene(algo.plan.account_id), warnings)
         self.on_symbols()
-        replaced = algo.plan.replaces_id
-        if replaced is not None and self.algos.get(replaced) is not None:
-            self._await_end(running, replaced, Saved())
+        self._await_end(running, Saved())
         self._apply(running, decision, "start", saved)
 
-    def _await_end(self, running: Running, replaced: str, then: Event) -> None:
-        """Nothing happens to an algo before the one that it replaces has ended."""
+    def _await_end(self, running: Running, then: Event) -> bool:
+        """Nothing happens to an algo before the ones have ended that it replaces; whether there is one."""
+        replaced = self._replaced(running.algo)
+        if replaced is None:
+            return False
 
         def go_on(_: Algo) -> None:
             running.after = ""
+            if self._await_end(running, then):
+                return
             if isinstance(then, LookedUp):
                 self._looked_up(running)
             else:
@@ -168,6 +168,15 @@ class Engine:
 
         running.after = replaced
         self.cancel(replaced, "cancelled", on_end=go_on)
+        return True
+
+    def _replaced(self, algo: Algo) -> str | None:
+        """The algo that still runs of those it replaces: one that ended while it waited leaves what it waited for."""
+        replaced = algo.plan.replaces_id
+        while replaced is not None and self.algos.get(replaced) is None:
+            found = self.algos.find(replaced)
+            replaced = found[1].plan.replaces_id if found is not None else None
+        return replaced
 
     def answer_again(self, algo_id: str) -> None:
         """Answer the command that started an algo, if its answer was lost; one still starting is answered later."""
