@@ -151,7 +151,7 @@ async def wire(life: Lifecycle) -> None:
         publisher=publisher,
         outbox=bus.outbox,
         retelling=retelling,
-        fundings=fundings,
+        told_in_vain=session.told_in_vain,
         compare=reconciler.compare,
         spawn=life.spawn,
         now_ms=now_ms,

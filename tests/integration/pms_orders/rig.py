@@ -23,6 +23,7 @@ from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_common.rate.window import Window
 from pms_orders.adapters.binance.clock import VenueClock
+from pms_orders.adapters.binance.exchange_client import VenueUnreachable
 from pms_orders.adapters.binance.signing import Signer
 from pms_orders.adapters.binance.trading_rest import TradingRest
 from pms_orders.adapters.binance.trading_socket import TradingSocket
@@ -31,7 +32,6 @@ from pms_orders.adapters.journal import STATEMENTS, Journal
 from pms_orders.adapters.pending_orders import adopt
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
-from pms_orders.app.fundings import Fundings
 from pms_orders.app.intake import Intake
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.outcomes import Outcomes
@@ -61,6 +61,8 @@ class Rig:
         self.incarnation = "first"
         self.max_rows = MAX_ROWS
         self.lost: list[int] = []
+        self.vain: list[int] = []
+        self.venue_down = False
         self.compared: list[tuple[tuple[str, ...], int]] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._ready: dict[str, bool] = {}
@@ -142,7 +144,6 @@ class Rig:
             hears=lambda: True,
             on_lost=self.lost.append,
         )
-        nothing: Any = None
         return Snapshots(
             tracker=self.tracker,
             specs={"BTCUSDT": spec()},
@@ -154,13 +155,15 @@ class Rig:
             publisher=self.publisher,
             outbox=self.bus.outbox,
             retelling=self.retelling,
-            fundings=Fundings(nothing, self.updates, now_ms, now_ms),
+            told_in_vain=self.vain.append,
             compare=self._compare,
             spawn=self.spawn,
             now_ms=now_ms,
         )
 
     async def _compare(self, symbols: Sequence[str], since_ms: int) -> None:
+        if self.venue_down:
+            raise VenueUnreachable("down")
         if symbols:
             self.compared.append((tuple(symbols), since_ms))
 

@@ -28,8 +28,9 @@ async def ended(rig: Rig, token: str) -> bool:
     return any(isinstance(update, SnapshotEnd) and update.token == token for update in await rig.told())
 
 
-async def ask(rig: Rig, token: str, since_ms: int | None = None) -> None:
-    await rig.ask(rig.names.queries(SERVICE), SnapshotRequest(asker="risk", token=token, fills_since_ms=since_ms))
+async def ask(rig: Rig, token: str, fills_since_ms: int | None = None, **more: Any) -> None:
+    question = SnapshotRequest(asker="risk", token=token, fills_since_ms=fills_since_ms, **more)
+    await rig.ask(rig.names.queries(SERVICE), question)
     async with asyncio.timeout(5):
         while not await ended(rig, token):  # noqa: ASYNC110 (Redis is asked)
             await asyncio.sleep(0.01)
@@ -70,12 +71,25 @@ async def test_fills_of_orders_that_are_forgotten_here_are_told_from_the_journal
 
 
 async def test_who_doubts_a_symbol_has_the_exchange_asked_before_the_end(rig: Rig) -> None:
-    question = SnapshotRequest(asker="risk", token="one", fills_since_ms=7, compare=("BTCUSDT",))
-    await rig.ask(rig.names.queries(SERVICE), question)
-    async with asyncio.timeout(30):
-        while not await ended(rig, "one"):  # noqa: ASYNC110 (Redis is asked)
-            await asyncio.sleep(0.01)
-    assert rig.compared == [(("BTCUSDT",), 7)]
+    await ask(rig, "one", compare=("BTCUSDT",), compare_since_ms=7)
+    assert rig.compared == [(("BTCUSDT",), 7)] and rig.vain == [7], "of cash flows nothing is kept here"
+
+
+async def test_who_doubts_a_symbol_is_told_its_executions_again_and_no_others(rig: Rig) -> None:
+    await fill(rig, 2)
+    before = fills(await rig.told())
+    await ask(rig, "one", compare=("ETHUSDT",), compare_since_ms=0)
+    assert fills(await rig.told()) == before
+    await ask(rig, "two", compare=("BTCUSDT",), compare_since_ms=0)
+    assert fills(await rig.told()) == before + before
+
+
+async def test_what_was_missed_is_told_while_the_exchange_cannot_be_asked(rig: Rig) -> None:
+    await fill(rig, 1)
+    before = fills(await rig.told())
+    rig.venue_down = True
+    await ask(rig, "one", fills_since_ms=0, compare=("BTCUSDT",), compare_since_ms=0)
+    assert fills(await rig.told()) == before + before + before and rig.vain == [0, 0]
 
 
 async def test_a_snapshot_has_no_end_while_the_journal_cannot_be_read(rig: Rig) -> None:

@@ -147,7 +147,7 @@ class Rig:
             await asyncio.sleep(0)
 
     async def _snapshot(self, asked: SnapshotRequest) -> None:
-        token, since_ms = asked.token, asked.fills_since_ms
+        token = asked.token
         await self.tell(SnapshotBegin(epoch=0, n=0, asker="risk", token=token))
         symbols = [spec("BTCUSDT"), spec("ETHUSDT")]
         await self.tell(Reference(epoch=0, n=0, symbols=symbols, maker_fee=D("0.0002"), taker_fee=D("0.0005")))
@@ -155,7 +155,9 @@ class Rig:
             if view.state not in FINAL_STATES:
                 await self.update(view, "snapshot")
         for known in self.fills:
-            if since_ms is not None and known.fill is not None and known.fill.trade_ms >= since_ms:
+            since_ms = [asked.fills_since_ms, asked.compare_since_ms if known.order.symbol in asked.compare else None]
+            traded_ms = known.fill.trade_ms if known.fill is not None else 0
+            if any(at_ms is not None and traded_ms >= at_ms for at_ms in since_ms):
                 await self.tell(msgspec.structs.replace(known, order=self.orders[known.order.client_order_id]))
         await self.tell(self.exchange.facts())
         await self.tell(OrdersReady(epoch=0, n=0, ready=True))

@@ -41,8 +41,10 @@ async def test_r33_rates_are_told_once_and_again_to_who_asks(rig: Rig) -> None:
     await rig.fundings._ask(since_ms)
     assert rates(rig)[CHUNK + 5 :] == [("S000USDT", NOW + 3_600_000)]
     rig.wall_ms = NOW + DAY_MS + 1
-    rig.fundings.tell_again()
+    rig.fundings.tell_again(rig.wall_ms)
     assert rates(rig)[CHUNK + 6 :] == [("S000USDT", NOW + 3_600_000)], "those of the last day"
+    rig.fundings.tell_again(NOW - 1)
+    assert len(rates(rig)[CHUNK + 7 :]) == CHUNK + 6, "or since then"
 
 
 async def test_a_page_of_rates_ends_between_those_of_one_instant(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,12 +153,32 @@ def test_r20_a_drift_is_told_and_repaired_by_the_missing_trade() -> None:
     check()
     assert drifted(desk) == [True] and desk.state.reconciliation.frozen_symbols == {"BTCUSDT"}
     (question,) = questions(desk)
-    assert question.compare == ("BTCUSDT",) and question.fills_since_ms == equal_ms - MARGIN_MS
+    assert question.compare == ("BTCUSDT",) and question.compare_since_ms == equal_ms - MARGIN_MS
     desk.now_ms += ASK_AGAIN_MS
     check()
     assert len(questions(desk)) == 2 and drifted(desk) == [True]
+    desk.now_ms += ASK_AGAIN_MS
+    check()
+    assert len(questions(desk)) == 2, "what lasts is asked about ever more seldom"
+    desk.now_ms += ASK_AGAIN_MS
+    check()
+    assert len(questions(desk)) == 3
     held = desk.account.holding("BTCUSDT", "BOTH").quantity
     assert held == 1, "nobody's position is changed to make it fit"
     desk.hear(update("fill", lost, fill=missing), redelivered=True)
     check()
     assert drifted(desk) == [True, False] and not desk.state.reconciliation.frozen_symbols
+
+
+def test_a_wallet_that_differs_has_the_cash_flows_asked_for() -> None:
+    desk = Desk()
+    told = ExchangeAccount(epoch=1, n=1, complete=True, balances=[AssetBalance(asset="USDT", wallet=D(0))], event_ms=1)
+    desk.hear(told)
+    desk.exchange.check(desk.orders_updates.doubt)
+    equal_ms = desk.now_ms
+    desk.hear(msgspec.structs.replace(told, n=2, balances=[AssetBalance(asset="USDT", wallet=D(-3))]))
+    for _ in range(2):
+        desk.now_ms += 2_000
+        desk.exchange.check(desk.orders_updates.doubt)
+    (question,) = questions(desk)
+    assert question.compare == () and question.compare_since_ms == equal_ms - MARGIN_MS

@@ -87,3 +87,15 @@ def test_a_cancel_under_the_request_id_of_a_trade_does_not_end_the_trade() -> No
     assert desk.marks.find("a", "r1").result is None
     desk.hear(RequestDone(**done, n=5, command="trade", body=msgspec.Raw(b'{"trade":1}')))
     assert desk.marks.find("a", "r1").result == b'{"trade":1}'
+
+
+def test_doubts_and_gaps_that_wait_for_an_answer_are_asked_for_together() -> None:
+    desk = begun()
+    desk.orders_updates.ask_snapshot()
+    desk.orders_updates.doubt(["BTCUSDT"], 7)
+    question = questions(desk)[-1]
+    assert question.fills_since_ms == TRADED - UNSURE_MS, "of the symbols that are not doubted no more than was missed"
+    assert (question.compare, question.compare_since_ms) == (("BTCUSDT",), 7)
+    answer(desk, 4)
+    desk.orders_updates.ask_snapshot()
+    assert questions(desk)[-1].compare_since_ms is None

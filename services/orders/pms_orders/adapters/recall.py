@@ -4,7 +4,7 @@ Owns the queries; writes nothing. What is *late* is decided by the journal's own
 execution may be hours old when it is heard of. Used by the recovery, the retelling and the public commands.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,7 @@ _FILLS = text(
 _PAGE = text(
     "SELECT * FROM pms_orders.fills WHERE (journalled_ms, symbol, trade_id, exchange_order_id)"
     " > (:journalled_ms, :symbol, :trade_id, :exchange_order_id)"
+    " AND (CAST(:symbols AS text[]) IS NULL OR symbol = ANY(:symbols))"
     " ORDER BY journalled_ms, symbol, trade_id, exchange_order_id LIMIT :bound"
 )
 _NAMED = text("SELECT *, place::text AS placed FROM pms_orders.orders WHERE client_order_id = ANY(:names)")
@@ -121,12 +122,18 @@ async def find_one(engine: AsyncEngine, order_id: str) -> OrderState | None:
     return order_of(rows[0]) if len(rows) == 1 else None
 
 
-async def fills_since(engine: AsyncEngine, since_ms: int, page: int) -> AsyncIterator[list[tuple[str, Fill]]]:
-    """The executions journalled since then, in pages: client order id and fill. Raises `DATABASE_ERRORS`."""
+async def fills_since(
+    engine: AsyncEngine, since_ms: int, page: int, symbols: Sequence[str] | None = None
+) -> AsyncIterator[list[tuple[str, Fill]]]:
+    """The executions journalled since then, on some symbols or on all, in pages: client order id and fill.
+
+    Raises `DATABASE_ERRORS`.
+    """
+    chosen = None if symbols is None else list(symbols)
     after: dict[str, Any] = {"journalled_ms": since_ms, "symbol": "", "trade_id": 0, "exchange_order_id": 0}
     while True:
         async with engine.connect() as connection:
-            rows = (await connection.execute(_PAGE, {**after, "bound": page})).mappings().all()
+            rows = (await connection.execute(_PAGE, {**after, "bound": page, "symbols": chosen})).mappings().all()
         if rows:
             yield [(row["client_order_id"], fill_of(row)) for row in rows]
         if len(rows) < page:

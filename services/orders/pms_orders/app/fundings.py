@@ -1,7 +1,7 @@
 """Settled funding rates: asked for regularly and told, because the account's own payments do not show them.
 
 Where the positions of the virtual accounts net to zero, the exchange pays nothing and each of them still pays or gets
-its own. Owns what was told of the last day. Never knows who holds what: that is risk's. Spawn `run`.
+its own. Owns what was told. Never knows who holds what: that is risk's. Spawn `run`.
 """
 
 import asyncio
@@ -42,15 +42,19 @@ class Fundings:
         self._venue_ms = venue_ms
         self._told: OrderedDict[tuple[str, int], FundingRate] = OrderedDict()
         self._known_ms = known_ms
+        self._since_ms = 0
 
     async def run(self) -> None:
         """Ask until cancelled."""
         now_ms = self._venue_ms()
         known_ms = self._known_ms()
-        since_ms = min(now_ms if known_ms is None else known_ms, now_ms) - DAY_MS
+        self._since_ms = min(now_ms if known_ms is None else known_ms, now_ms) - DAY_MS
         while True:
+            since_ms = self._since_ms
             try:
-                since_ms = await self._ask(since_ms)
+                newest_ms = await self._ask(since_ms)
+                if self._since_ms == since_ms:  # else older ones were asked for meanwhile
+                    self._since_ms = newest_ms
             except (VenueRefused, VenueUnreachable) as error:
                 log.warning("funding_rates_unknown", error=str(error))
             await asyncio.sleep(PERIOD_S)
@@ -67,9 +71,10 @@ class Fundings:
         newest_ms = max((rate.time_ms for rate in rates), default=since_ms)
         return max(since_ms, newest_ms - LATE_MS)
 
-    def tell_again(self) -> None:
-        """Publish those of the last day once more, each as it was."""
-        since_ms = self._venue_ms() - DAY_MS
+    def tell_again(self, since_ms: int) -> None:
+        """Publish those since then once more, and those of the last day, each as it was; ask for what is not known."""
+        since_ms = min(since_ms, self._venue_ms() - DAY_MS)
+        self._since_ms = min(since_ms, self._since_ms)
         self._tell([rate for rate in self._told.values() if rate.time_ms > since_ms])
 
     def _tell(self, rates: Iterable[FundingRate]) -> None:

@@ -5,7 +5,7 @@ so that readers drop what they know. Used by the snapshots; spawn `run`.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -86,9 +86,12 @@ class Retelling:
         async with asyncio.timeout(FLUSH_WITHIN_S):
             await self._journal.flush()
 
-    async def fills(self, since_ms: int) -> None:
-        """The executions journalled since then, each with its order as it is now. Raises `DATABASE_ERRORS`."""
-        async for page in fills_since(self._engine, since_ms, CHUNK):
+    async def fills(self, since_ms: int, symbols: Sequence[str] | None = None) -> None:
+        """The executions journalled since then, on some symbols or on all, each with its order as it is now.
+
+        Raises `DATABASE_ERRORS`.
+        """
+        async for page in fills_since(self._engine, since_ms, CHUNK, symbols):
             orders = await self._orders([name for name, _ in page])
             for name, fill in page:
                 self._publisher.repeat(orders[name], [told_fill(orders[name], fill)])

@@ -110,7 +110,7 @@ class Session:
     def told_in_vain(self, since_ms: int) -> None:
         """Readers may have lost what they were told since then: of the account, and of others on it, tell it again."""
         self._foreign.forget()
-        self._fundings.tell_again()
+        self._fundings.tell_again(since_ms)
         self._reconciler.forget_since(since_ms)
         self._gap.set()
 

@@ -1,8 +1,8 @@
 """Answers to questions on the queries stream: everything the order service knows that is still true.
 
-Owns the order of a snapshot: begin, trading rules, live orders, the executions asked for with the funding rates of the
-last day, the exchange account, readiness, end. One is told at a time, in chunks between which others work. Where it
-cannot be told to its end, it has none, and the asker asks again.
+Owns the order of a snapshot: begin, trading rules, live orders, the executions asked for, the exchange account,
+readiness, end; cash flows and what others did since then are asked of the exchange and told beside it. One is told at a
+time, in chunks between which others work. Where it cannot be told to its end, it has none, and the asker asks again.
 """
 
 import asyncio
@@ -15,13 +15,12 @@ from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, Snapshot
 from pms_common.contracts.bus.exchange import Brackets, LeverageBracket
 from pms_common.contracts.bus.orders import Reference, SymbolSpec
 from pms_common.logging import get_logger
-from pms_orders.adapters.binance.exchange_client import VenueRefused, VenueUnreachable
 from pms_orders.adapters.recall import DATABASE_ERRORS
 from pms_orders.app.account import ExchangeFacts
-from pms_orders.app.fundings import Fundings
 from pms_orders.app.publisher import Publisher
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.retelling import Retelling
+from pms_orders.app.session import NOT_NOW
 from pms_orders.domain.tracker import OrderTracker
 
 log = get_logger(__name__)
@@ -50,11 +49,12 @@ class Snapshots:
         publisher: Publisher,
         outbox: Outbox,
         retelling: Retelling,
-        fundings: Fundings,
+        told_in_vain: Callable[[int], None],
         compare: Callable[[Sequence[str], int], Awaitable[None]],
         spawn: Callable[[Coroutine[Any, Any, None], str], object],
         now_ms: Callable[[], int],
     ) -> None:
+        """`told_in_vain` has what no journal holds told again, since a time."""
         self._tracker = tracker
         self._specs = specs
         self._fees = fees
@@ -65,7 +65,7 @@ class Snapshots:
         self._publisher = publisher
         self._outbox = outbox
         self._retelling = retelling
-        self._fundings = fundings
+        self._told_in_vain = told_in_vain
         self._compare = compare
         self._spawn = spawn
         self._now_ms = now_ms
@@ -83,20 +83,27 @@ class Snapshots:
             if self._newest[asked.asker] == asked.token and self._now_ms() - entry.ms <= MAX_AGE_MS:
                 try:
                     await self._tell(asked)
-                except (VenueRefused, VenueUnreachable, *DATABASE_ERRORS) as error:
+                except DATABASE_ERRORS as error:
                     log.warning("snapshot_not_told", asker=asked.asker, error=str(error))
             self._outbox.ack(entry)
 
     async def _tell(self, asked: SnapshotRequest) -> None:
-        if asked.fills_since_ms is not None:
-            await self._compare(asked.compare, asked.fills_since_ms)
+        if asked.compare_since_ms is not None:
+            try:
+                await self._compare(asked.compare, asked.compare_since_ms)
+            except NOT_NOW as error:  # who doubts asks again; who has missed something must not wait for that
+                log.warning("not_compared", symbols=asked.compare, error=str(error))
+        if asked.fills_since_ms is not None or asked.compare_since_ms is not None:
             await self._retelling.settle()
         self._updates.publish(SnapshotBegin(epoch=0, n=0, asker=asked.asker, token=asked.token))
         self.tell_reference()
         await self._tell_orders(asked.token)
         if asked.fills_since_ms is not None:
             await self._retelling.fills(asked.fills_since_ms)
-            self._fundings.tell_again()
+            self._told_in_vain(asked.fills_since_ms)
+        if asked.compare_since_ms is not None:
+            await self._retelling.fills(asked.compare_since_ms, asked.compare)
+            self._told_in_vain(asked.compare_since_ms)
         self._facts.tell_all("snapshot")
         self._readiness.tell()
         self._updates.publish(SnapshotEnd(epoch=0, n=0, asker=asked.asker, token=asked.token))

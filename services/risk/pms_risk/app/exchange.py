@@ -1,12 +1,12 @@
 """Facts of the exchange account, and whether the books equal them.
 
 Owns the first look (what is found becomes the house's), the periodic comparison, its alarm, event and metrics, and when
-evidence is asked for: the executions of a symbol that differs, since it was last seen equal. Never changes a book to
-make it fit. Used by `updates` and by the periodic check.
+evidence is asked for: the executions of a symbol that differs, and the cash flows, since it was last seen equal. Never
+changes a book to make it fit. Used by `updates` and by the periodic check.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pms_common.bus import Entry, Outbox
@@ -28,6 +28,8 @@ CHECK_S = 2.0
 """Between two comparisons: longer than the exchange takes from a fact about the account to the execution behind it."""
 
 ASK_AGAIN_MS = 30_000
+"""Between the first two questions about a difference that lasts; each further pause is twice as long."""
+MAX_PAUSE_MS = 3_600_000
 DAY_MS = 86_400_000
 """How far back is asked where books and exchange were never seen equal."""
 MARGIN_MS = 60_000
@@ -36,6 +38,14 @@ MARGIN_MS = 60_000
 _questions = counter("risk_drift_questions", "Times that the executions of symbols that differ were asked for")
 _difference = gauge("risk_books_difference", "Confirmed difference, exchange less books, by asset or symbol", ["what"])
 _drifts = gauge("risk_drifts", "Confirmed differences between books and exchange")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """When a lasting difference is asked about again, and how long that is after the last time."""
+
+    again_ms: int
+    pause_ms: int
 
 
 Doubt = Callable[[Sequence[str], int], None]
@@ -51,7 +61,7 @@ class Exchange:
         self._journal = journal
         self._events = events
         self._shown: dict[str, Drift] = {}
-        self._asked_ms: dict[str, int] = {}
+        self._asked: dict[str, Asked] = {}
 
     def on_facts(self, facts: ExchangeAccount, entry: Entry) -> None:
         """What changed at the exchange, or everything. The first look is taken once, whatever crashes."""
@@ -88,16 +98,19 @@ class Exchange:
         self._ask(doubt, now_ms)
 
     def _ask(self, doubt: Doubt, now_ms: int) -> None:
-        """Ask about each frozen symbol, and from time to time again while it stays so."""
+        """Ask about each frozen symbol and each wallet that differs, and ever more seldom again while it stays so."""
         frozen = self._state.reconciliation.frozen_symbols
-        self._asked_ms = {symbol: at_ms for symbol, at_ms in self._asked_ms.items() if symbol in frozen}
-        due = sorted(symbol for symbol in frozen if now_ms - self._asked_ms.get(symbol, 0) >= ASK_AGAIN_MS)
+        differing = frozen | {drift.what for drift in self._shown.values() if drift.kind == "cash"}
+        self._asked = {what: asked for what, asked in self._asked.items() if what in differing}
+        due = sorted(what for what in differing if what not in self._asked or now_ms >= self._asked[what].again_ms)
         if due:
             equal_ms = self._state.reconciliation.equal_ms
-            since_ms = min(equal_ms.get(symbol, now_ms - DAY_MS) for symbol in due) - MARGIN_MS
-            self._asked_ms.update(dict.fromkeys(due, now_ms))
+            since_ms = min(equal_ms.get(what, now_ms - DAY_MS) for what in due) - MARGIN_MS
+            for what in due:
+                pause_ms = min(2 * self._asked[what].pause_ms, MAX_PAUSE_MS) if what in self._asked else ASK_AGAIN_MS
+                self._asked[what] = Asked(now_ms + pause_ms, pause_ms)
             _questions.inc()
-            doubt(due, since_ms)
+            doubt([what for what in due if what in frozen], since_ms)
 
     def _tell(self, drift: Drift) -> None:
         log.error("drift", kind=drift.kind, what=drift.what, books=str(drift.books), exchange=str(drift.exchange))

@@ -70,20 +70,32 @@ class OrdersUpdates:
         The executions asked for reach back to the oldest request that was not answered: what arrived since then may
         be newer than what is missing.
         """
-        self._ask_for(self._state.books.unsure_from_ms())
+        self._ask_for(fills_since_ms=self._state.books.unsure_from_ms())
 
     def doubt(self, symbols: Sequence[str], since_ms: int) -> None:
         """Ask for everything, with all executions on some symbols since then as the exchange has them."""
-        self._ask_for(since_ms, tuple(symbols))
+        self._ask_for(compare=tuple(symbols), compare_since_ms=since_ms)
 
-    def _ask_for(self, since_ms: int | None, compare: tuple[str, ...] = ()) -> None:
-        asked_ms = self._request.fills_since_ms
-        if asked_ms is not None and since_ms is not None and not self.completed.is_set():
-            since_ms = min(since_ms, asked_ms)
-            compare = tuple({*compare, *self._request.compare})
+    def _ask_for(
+        self,
+        fills_since_ms: int | None = None,
+        compare: tuple[str, ...] = (),
+        compare_since_ms: int | None = None,
+    ) -> None:
+        if not self.completed.is_set():
+            asked = self._request
+            fills_since_ms = _earlier(fills_since_ms, asked.fills_since_ms)
+            compare_since_ms = _earlier(compare_since_ms, asked.compare_since_ms)
+            compare = tuple({*compare, *asked.compare})
         self.completed.clear()
         token = secrets.token_hex(8)
-        self._request = SnapshotRequest(asker=ASKER, token=token, fills_since_ms=since_ms, compare=compare)
+        self._request = SnapshotRequest(
+            asker=ASKER,
+            token=token,
+            fills_since_ms=fills_since_ms,
+            compare=compare,
+            compare_since_ms=compare_since_ms,
+        )
         self._ask()
 
     async def hear(self) -> None:
@@ -166,3 +178,7 @@ class OrdersUpdates:
                 account.drop_order(client_order_id)
         self._unmentioned = None
         self.completed.set()
+
+
+def _earlier(one_ms: int | None, other_ms: int | None) -> int | None:
+    return min((at_ms for at_ms in (one_ms, other_ms) if at_ms is not None), default=None)

@@ -64,7 +64,7 @@ class Reconciliation:
         self.frozen_symbols: frozenset[str] = frozenset()
         """Symbols with a confirmed difference: no new risk there."""
         self.equal_ms: dict[str, int] = {}
-        """When books and exchange were last seen equal, by symbol."""
+        """When books and exchange were last seen equal, by symbol and by asset."""
         self._named: dict[str, Named] = {}
         self._paid_until_ms = 0
         self._last: frozenset[tuple[str, str, Decimal]] = frozenset()
@@ -118,9 +118,9 @@ class Reconciliation:
 
     def _note_equal(self, found: frozenset[Drift], now_ms: int) -> None:
         if self.known:
-            differ = {drift.symbol for drift in found}
-            symbols = {symbol for symbol, _ in self.positions} | self.equal_ms.keys()
-            self.equal_ms.update(dict.fromkeys(symbols - differ, now_ms))
+            differ = {drift.symbol or drift.what for drift in found}
+            compared = {symbol for symbol, _ in self.positions} | self.wallets.keys() | self.equal_ms.keys()
+            self.equal_ms.update(dict.fromkeys(compared - differ, now_ms))
 
     def _positions(self, books: Books) -> list[Drift]:
         own = books.quantities()

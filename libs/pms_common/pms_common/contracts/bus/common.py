@@ -35,14 +35,16 @@ class SnapshotRequest(Message, frozen=True, kw_only=True, tag="snapshot"):
     """Ask the owner of a queries stream to publish its objects on its updates stream.
 
     `fills_since_ms` asks the order service to tell every execution traded since then once more, each with its usual
-    key, before SnapshotEnd; those on the symbols `compare` it asks the exchange for first, and tells those of others
-    again with them.
+    key, before SnapshotEnd. `compare_since_ms` asks for those on the symbols `compare` only, and it asks the exchange
+    for them first, if that answers, and tells those of others again with them. Either asks for the cash flows and
+    funding rates since then, which may come after SnapshotEnd.
     """
 
     asker: str
     token: str
     fills_since_ms: int | None = None
     compare: tuple[str, ...] = ()
+    compare_since_ms: int | None = None
 
 
 class SnapshotBegin(Update, frozen=True, kw_only=True, tag="snapshot_begin"):
