@@ -52,3 +52,21 @@ def test_a_replacement_of_one_that_waits_waits_for_the_first(restarts: bool) -> 
     assert [world.state(name).outcome for name in (first, second)] == [None, "cancelled"]
     world.pass_ms(6_000)
     assert (len(world.orders), len(world.live)) == (2, 1)
+
+
+@pytest.mark.parametrize(("kind", "state"), [("grid", "{}"), ("chase", '{"plan": {}}'), ("chase", "{")])
+def test_an_algo_that_cannot_be_read_holds_up_no_other_and_keeps_its_order(kind: str, state: str) -> None:
+    world = World()
+    world.crosses = False
+    world.pass_ms(10)
+    for name in ("a", "b"):
+        world.send("chase", name, **CHASE)
+    foreign, mine = world.table
+    row = world.table[foreign]
+    world.table[foreign] = (row[0], kind, *row[2:6], state)
+    world.table["over"] = ("over", kind, *row[2:5], "cancelled", state)
+    world.kill()
+    world.pass_ms(20_000)
+    assert len(world.live) == 2
+    world.send("chase_cancel", "c", chaseId=mine)
+    assert [order.asked.parent_id for order in world.live] == [foreign]

@@ -178,10 +178,13 @@ class Life:
         self.engine = Engine(self.markets, self.accounts, outputs, outbox, journal, clock)
         self.commands = Commands(self.engine, self.inlet, answers, NAMES, clock)
         self.routes = self.commands.routes()
-        rows = [(KINDS[row[1]], msgspec.json.decode(row[6], type=KINDS[row[1]].state)) for row in world.table.values()]
-        running = [(kind, algo) for kind, algo in rows if algo.outcome is None]
-        ended = [(kind, algo) for kind, algo in rows if algo.outcome is not None]
-        self.engine.resume(store.Loaded(running, ended))
+        rows = list(world.table.values())
+        running, ended = ([_row(row) for row in rows if (row[5] is not None) is over] for over in (False, True))
+        self.engine.resume(store.loaded(running, ended))
+
+
+def _row(row: tuple[Any, ...]) -> Any:
+    return SimpleNamespace(algo_id=row[0], kind=row[1], state=row[6])
 
 
 def at_once(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -1,9 +1,11 @@
 """The table `pms_algos.algos`: one row an algo, written by the group-committed journal, read at the start.
 
-Owns the row's form. A save never replaces a higher version, and never one that has ended.
+Owns the row's form; one that cannot be read is told and left as it is. A save never replaces a
+higher version, and never one that has ended.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -13,6 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pms_algos.app.kinds import KINDS, Kind
 from pms_algos.app.kinds.base import Algo
 from pms_common.db import Statement
+from pms_common.logging import get_logger
+from pms_common.metrics import counter
+
+log = get_logger(__name__)
 
 SAVE = Statement(
     "INSERT INTO pms_algos.algos AS a (algo_id, kind, account_id, symbol, version, outcome, state) "
@@ -33,11 +39,12 @@ SAVE = Statement(
 MAX_ENDED = 10_000
 """Ended algos remembered, so that cancelling one again is answered with how it ended."""
 
-_RUNNING = text("SELECT kind, state FROM pms_algos.algos WHERE outcome IS NULL ORDER BY created_at")
+_RUNNING = text("SELECT algo_id, kind, state FROM pms_algos.algos WHERE outcome IS NULL ORDER BY created_at")
 _ENDED = text(
-    "SELECT kind, state FROM pms_algos.algos WHERE outcome IS NOT NULL AND updated_at > now() - interval '24 hours' "
-    "ORDER BY updated_at DESC LIMIT :limit"
+    "SELECT algo_id, kind, state FROM pms_algos.algos "
+    "WHERE outcome IS NOT NULL AND updated_at > now() - interval '24 hours' ORDER BY updated_at DESC LIMIT :limit"
 )
+_unreadable = counter("algo_rows_unreadable", "Algos of which a start could not read the state")
 _encode = msgspec.json.Encoder().encode
 
 Kept = tuple[Kind, Algo]
@@ -45,10 +52,11 @@ Kept = tuple[Kind, Algo]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a start finds."""
+    """What a start finds. `unreadable` are the ids of algos that run and whose state cannot be read."""
 
     running: list[Kept]
     ended: list[Kept]
+    unreadable: set[str] = field(default_factory=set)
 
 
 def row(kind: Kind, algo: Algo, symbols: tuple[str, ...]) -> tuple[Any, ...]:
@@ -61,9 +69,26 @@ def row(kind: Kind, algo: Algo, symbols: tuple[str, ...]) -> tuple[Any, ...]:
 async def load(engine: AsyncEngine) -> Loaded:
     """All running algos, and those that ended lately, oldest first."""
     async with engine.connect() as connection:
-        running = [_algo(found) for found in await connection.execute(_RUNNING)]
-        ended = [_algo(found) for found in await connection.execute(_ENDED, {"limit": MAX_ENDED})]
-    return Loaded(running, ended[::-1])
+        running = await connection.execute(_RUNNING)
+        ended = await connection.execute(_ENDED, {"limit": MAX_ENDED})
+    return loaded(running, reversed(ended.all()))
+
+
+def loaded(running: Iterable[Any], ended: Iterable[Any]) -> Loaded:
+    """The algos of the rows. One whose state this version cannot read does not hold up the others."""
+    unreadable: set[str] = set()
+    found = [kept for row in running if (kept := _readable(row, unreadable)) is not None]
+    return Loaded(found, [kept for row in ended if (kept := _readable(row, set())) is not None], unreadable)
+
+
+def _readable(found: Any, unreadable: set[str]) -> Kept | None:
+    try:
+        return _algo(found)
+    except (KeyError, msgspec.MsgspecError) as error:
+        unreadable.add(found.algo_id)
+        _unreadable.inc()
+        log.error("algo_unreadable", algo_id=found.algo_id, kind=found.kind, error=repr(error))
+        return None
 
 
 def _algo(found: Any) -> Kept:

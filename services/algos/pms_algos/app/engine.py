@@ -89,6 +89,7 @@ class Engine:
         self.algos = Algos(outputs.child_id)
         self._outputs, self._outbox, self._journal, self._now_ms = outputs, outbox, journal, now_ms
         self._orphans: OrderedDict[str, int] = OrderedDict()
+        self._unreadable: set[str] = set()
         self._wakes = Wakes(self._wake, now_ms)
         self.on_symbols: Callable[[], None] = lambda: None
         """Told when the set of symbols has changed."""
@@ -107,6 +108,7 @@ class Engine:
 
     def resume(self, loaded: store.Loaded) -> None:
         """Take over what a predecessor left; nothing is done before `lookup_done`."""
+        self._unreadable = loaded.unreadable
         for kind, algo in loaded.ended:
             self.algos.remember(kind, algo)
         for kind, algo in loaded.running:
@@ -312,6 +314,8 @@ class Engine:
         self._step(running, event, cause, acknowledge, refused.client_order_id)
 
     def _orphan(self, order: OrderView) -> None:
+        if order.parent_id in self._unreadable:
+            return  # its algo may run again under a version that can read it
         if order.state in FINAL_STATES:
             self._orphans.pop(order.client_order_id, None)
             return
