@@ -21,6 +21,7 @@ from pms_common.db import (
     create_engine,
     take_epoch,
 )
+from pms_common.db.group_commit import MAX_TRIES
 
 FILLS = Statement("INSERT INTO j.fills (n, note) SELECT n, note FROM :rows", {"n": "bigint", "note": "text"})
 STATES = Statement(
@@ -220,9 +221,16 @@ COUNTS = Statement(
     "UPDATE j.count SET n = n + (SELECT count(*) FROM :rows)", FILLS.columns, optional=True, rows_of=FILLS
 )
 
+MARKS = Statement(
+    "UPDATE j.notes AS t SET note = t.note || '+' FROM :rows WHERE t.note = r.note",
+    FILLS.columns,
+    optional=True,
+    rows_of=FILLS,
+)
+
 
 @asynccontextmanager
-async def _projecting(url: str) -> AsyncIterator[GroupCommit]:
+async def _projecting(url: str, *projections: Statement) -> AsyncIterator[GroupCommit]:
     connection = await connect(url)
     epoch = await _epoch(url)
     await connection.execute(
@@ -230,7 +238,7 @@ async def _projecting(url: str) -> AsyncIterator[GroupCommit]:
         "CREATE TABLE j.count (n bigint); INSERT INTO j.count VALUES (0)"
     )
     await connection.close()
-    journal = GroupCommit(url, "orders", epoch, [NOTES, COUNTS, FILLS])
+    journal = GroupCommit(url, "orders", epoch, [*(projections or (NOTES, COUNTS)), FILLS])
     task = asyncio.create_task(journal.run())
     yield journal
     task.cancel()
@@ -265,3 +273,38 @@ async def test_a_row_that_another_holds_for_long_does_not_hold_up_the_journal(da
             assert await _rows(database, "SELECT note FROM j.notes") == [("one",)]
         await other.close()
     assert await _rows(database, "SELECT n FROM j.count") == [(10,)]
+
+
+async def test_rows_that_are_refused_leave_out_no_others_in_their_order(database: str) -> None:
+    async with _projecting(database) as journal:
+        notes = ["bad" if n in (0, 700, 1_999) else f"{n:04}" for n in range(2_000)]
+        journal.add_together([(FILLS, (n, note)) for n, note in enumerate(notes)])
+        await journal.flush()
+    assert await _rows(database, "SELECT note FROM j.notes ORDER BY ctid") == [
+        (note,) for note in notes if note != "bad"
+    ]
+    assert await _rows(database, "SELECT n FROM j.count") == [(2_000,)]
+
+
+async def test_a_row_that_another_holds_leaves_out_no_others(database: str) -> None:
+    async with _projecting(database, MARKS) as journal:
+        other = await connect(database)
+        await other.execute("INSERT INTO j.notes SELECT n::text FROM generate_series(0, 99) AS n")
+        async with other.transaction():
+            await other.execute("SELECT FROM j.notes WHERE note = '42' FOR UPDATE")
+            journal.add_together([(FILLS, (n, str(n))) for n in range(100)])
+            await journal.flush()
+        await other.close()
+    assert await _rows(database, "SELECT note FROM j.notes WHERE note NOT LIKE '%+'") == [("42",)]
+
+
+async def test_a_table_that_takes_no_row_is_not_asked_for_each(database: str) -> None:
+    async with _projecting(database) as journal:
+        connection = await connect(database)
+        await connection.execute("CREATE SEQUENCE IF NOT EXISTS j.asked; SELECT setval('j.asked', 1)")
+        await connection.execute("ALTER TABLE j.notes ADD CHECK (nextval('j.asked') < 0)")
+        journal.add_together([(FILLS, (n, "good")) for n in range(2_000)])
+        await journal.flush()
+        assert await connection.fetchval("SELECT last_value FROM j.asked") < 2 * MAX_TRIES
+        await connection.close()
+    assert await _rows(database, "SELECT count(*) FROM j.fills") == [(2_000,)]

@@ -47,6 +47,17 @@ _GIVE_UP_LOCKS = "SET idle_in_transaction_session_timeout = '1s'"
 """A writer that was stopped amid a transaction holds the lock on its epoch, which a successor has to raise."""
 _WAIT_BRIEFLY = "SET LOCAL lock_timeout = '1s'"
 """Of another's transaction that holds a row of a shared table: the books must not wait for it."""
+_WAIT_NO_LONGER = "SET LOCAL lock_timeout = '20ms'"
+"""Once that was in vain."""
+MAX_TRIES = 100
+"""For rows that a table does not take: enough to find 4 such among 5,000; 3 s at most where all of them are locked."""
+_OF_ONE_ROW = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.PLPGSQLError,  # what a trigger raises
+)
+"""What a row may be the cause of, so that the others can be taken without it."""
 _EPOCH = "SELECT epoch FROM pms_meta.epochs WHERE service = $1"
 
 _lag = metrics.gauge("journal_lag_seconds", "Age of the oldest row that is not committed")
@@ -68,8 +79,8 @@ class Statement:
     `sql` reads the rows from `:rows`, e.g. `INSERT INTO t (a, b) SELECT a, b FROM :rows ON CONFLICT DO NOTHING`.
     `columns` maps each column of a row tuple, in order, to its PostgreSQL type. With `latest_by` only the last row of
     those key columns in a batch is written: what `UPDATE … FROM :rows` and `ON CONFLICT DO UPDATE` need.
-    `optional` is for a table that others may change at any time: where the database refuses the rows, or makes them
-    wait for another's lock, they are left out, loudly, and the others are committed. Optional ones run last.
+    `optional` is for a table that others may change at any time: rows that the database refuses, or makes wait for
+    another's lock, are left out, loudly, and the others are committed. Optional ones run last.
     `rows_of` names the statement whose rows this one reads as well: a projection of them, at no cost to who adds them.
     """
 
@@ -317,21 +328,29 @@ class GroupCommit:
                 await self._write_optional(connection, optional)
 
     async def _write_optional(self, connection: Any, writes: list[_Write]) -> None:
-        """All of them together; where that fails, each on its own."""
-        if len(writes) > 1 and await self._try(connection, writes) is None:
+        """All of them together; where that fails, each on its own, in halves until the row that is refused is alone."""
+        if await self._try(connection, writes, _WAIT_BRIEFLY) is None:
             return
-        for write in writes:
-            error = await self._try(connection, [write])
-            if error is not None:
-                statement, rows = write
-                _left_out.inc(len(rows))
-                log.error("journal_rows_left_out", rows=len(rows), statement=statement.sql[:200], error=str(error))
+        left = writes[::-1]
+        tries = 0
+        while left:
+            statement, rows = left.pop()
+            tries += 1
+            error = await self._try(connection, [(statement, rows)], _WAIT_NO_LONGER)
+            if error is None:
+                continue
+            if len(rows) > 1 and tries < MAX_TRIES and isinstance(error, _OF_ONE_ROW):
+                half = len(rows) // 2
+                left += [(statement, rows[half:]), (statement, rows[:half])]
+                continue
+            _left_out.inc(len(rows))
+            log.error("journal_rows_left_out", rows=len(rows), statement=statement.sql[:200], error=str(error))
 
-    async def _try(self, connection: Any, writes: list[_Write]) -> asyncpg.PostgresError | None:
+    async def _try(self, connection: Any, writes: list[_Write], wait: str) -> asyncpg.PostgresError | None:
         """Write rows of tables whose form is another's business, in a savepoint; what kept the database from it."""
         try:
             async with connection.transaction():
-                await connection.execute(_WAIT_BRIEFLY)
+                await connection.execute(wait)
                 for statement, rows in writes:
                     await connection.execute(statement.bulk, statement.payload(rows))
         except _TRANSIENT:
