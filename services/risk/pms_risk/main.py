@@ -88,6 +88,7 @@ async def wire(life: Lifecycle) -> None:
     epoch = await take_epoch(engine, SERVICE)
     shared = await adopt(engine, settings.db_symbols)
     journal = _journal(life, bus, epoch, shared)
+    journal.positions_again(await shared.positions_left_behind(engine))
     sampler = _measure(life, bus, names)
     state = RiskState(
         books=Books(lambda owner, leg, reference: f"pos_{ids.token(names.namespace, owner, leg, reference)}"),

@@ -169,6 +169,32 @@ async def test_a_table_that_takes_no_row_does_not_hold_up_the_books(rig: Rig) ->
         await send(rig, "ALTER TABLE trade_executions DROP CONSTRAINT none")
 
 
+async def test_positions_that_the_table_did_not_take_are_written_at_the_next_start(rig: Rig) -> None:
+    closing, opening, gone = [await rig.create(name) for name in ("closing", "opening", "gone")]
+    await held(rig, closing)
+    await held(rig, gone)
+    await rig.committed(2)
+    await send(rig, "ALTER TABLE virtual_positions ADD CONSTRAINT none CHECK (false) NOT VALID")
+    try:
+        for account_id in (closing, gone):
+            seen = len(rig.placed)
+            await rig.send("close_all", subAccountId=account_id)
+            await rig.fill(await rig.order(seen=seen), "61000")
+        await held(rig, opening)
+        await rig.committed(5)
+        assert [row["status"] for row in await rig.rows("SELECT status FROM virtual_positions")] == ["OPEN", "OPEN"]
+        await rig.kill()
+    finally:
+        await send(rig, "ALTER TABLE virtual_positions DROP CONSTRAINT none")
+    await send(rig, "DELETE FROM virtual_positions WHERE sub_account_id = $1", gone)
+    await rig.start()
+    await soon(rig, f"SELECT FROM virtual_positions WHERE sub_account_id = '{opening}' AND status = 'OPEN'")
+    closed = "status = 'CLOSED' AND quantity = 0.01 AND realized_pnl = 9.695 AND closed_at IS NOT NULL"
+    await soon(rig, f"SELECT FROM virtual_positions WHERE sub_account_id = '{closing}' AND {closed}")
+    assert await rig.rows(f"SELECT FROM virtual_positions WHERE sub_account_id = '{gone}'") == []
+    await rig.assert_equal()
+
+
 # -- what is taken over
 
 

@@ -8,7 +8,7 @@ Never waits on the hot path. Used by the application handlers.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pms_common.bus import Outbox
@@ -79,6 +79,11 @@ class Journal:
         row = (position.id, owner, position.symbol, position.leg, position.leverage, position.quantity, position.cost)
         end = (None, None) if position.quantity else (at_ms, ended)
         self._add(sql.POSITION, (*row, position.realized, position.opened_ms, *end))
+
+    def positions_again(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Rows of positions as the database has them, before anything newer, for the tables that follow them."""
+        for row in rows:
+            self._add(sql.POSITION, row)
 
     def fill(self, order: OrderView, fill: Fill, booking: Booking, entry_id: str) -> None:
         """An execution with all that it changed; the account's own row is added by the caller."""

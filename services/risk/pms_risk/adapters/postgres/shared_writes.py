@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.contracts.bus.exchange import ForeignOrder
@@ -175,12 +176,20 @@ class SharedWrites:
     trade: Statement | None = None
     projections: list[Statement] = field(default_factory=list)
     ccxt: bool = False
+    left_behind: str = ""
 
     @property
     def statements(self) -> tuple[Statement, ...]:
         """All of them. Trades come before the logs that name them, positions before the trades."""
         first = [self.enrolment] if self.enrolment else []
         return (*first, *self.projections)
+
+    async def positions_left_behind(self, engine: AsyncEngine) -> list[Row]:
+        """Rows of `POSITION` of which the table tells something else or nothing, because it did not take them."""
+        if not self.left_behind:
+            return []
+        async with engine.connect() as connection:
+            return [tuple(row) for row in await connection.execute(text(self.left_behind))]
 
     def enrolled(self, account: Account, agreed: Terms, made_there: bool) -> Row:
         """An account that both sides have from now on: made here, or (`made_there`) by the JS application.
@@ -229,7 +238,9 @@ def _statements(found: Mapping[str, set[str]], ccxt: bool) -> SharedWrites:
         return SharedWrites()
     projections = []
     trade = None
+    left_behind = ""
     if "virtual_positions" in found:
+        left_behind = _left_behind(found["virtual_positions"])
         projections.append(_of(sql.POSITION, _positions(found["virtual_positions"], ccxt)))
     if {"trade_executions", "virtual_positions"} <= found.keys():
         trade = Statement(_trades(found["trade_executions"]), _TRADE, optional=True)
@@ -238,7 +249,7 @@ def _statements(found: Mapping[str, set[str]], ccxt: bool) -> SharedWrites:
             projections.append(_of(sql.LEDGER, _logs(found["balance_logs"])))
     projections.append(_of(sql.ACCOUNT, _BALANCE, ("id",)))
     enrolment = Statement(_enrolment(found), _ENROLMENT, latest_by=("account_id",), optional=True)
-    return SharedWrites(enrolment, trade, projections, ccxt)
+    return SharedWrites(enrolment, trade, projections, ccxt, left_behind)
 
 
 def _of(source: Statement, text: str, latest_by: tuple[str, ...] = ()) -> Statement:
@@ -311,6 +322,19 @@ def _positions(columns: set[str], ccxt: bool) -> str:
         f" ON CONFLICT (id) DO UPDATE SET {changes})"
         f" UPDATE virtual_positions AS v SET {ends} FROM e"
         " WHERE v.id = e.id AND NOT EXISTS (SELECT FROM last AS l WHERE l.id = e.id)"
+    )
+
+
+def _left_behind(columns: set[str]) -> str:
+    """Rows of closed positions that are gone there stay gone."""
+    told = {name: _POSITION[name] for name in ("quantity", "notional", "leverage") if name in columns}
+    there = ", ".join(f"v.{name}" for name in told)
+    here = ", ".join(f"({value})::double precision" for value in told.values())
+    return (
+        f"SELECT {', '.join(f'p.{name}' for name in sql.POSITION.columns)} FROM pms_risk.positions AS p"
+        " JOIN sub_accounts AS s ON s.id = p.owner LEFT JOIN virtual_positions AS v ON v.id = p.id"
+        f" WHERE p.closed_ms IS NULL AND (v.status, {there}) IS DISTINCT FROM ('OPEN', {here})"
+        " OR p.closed_ms IS NOT NULL AND v.status = 'OPEN'"
     )
 
 
