@@ -1,5 +1,6 @@
 """The tiers, when they are acted on, and what a course closes: the pure part of liquidation."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import takewhile
 from typing import Any
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from pms_common.contracts.errors import ErrorCode
 from pms_risk.domain.liquidation.course import FINAL_REFUSALS, Target, least, target_of
 from pms_risk.domain.liquidation.decision import Decision, Facts, Held, Tiers, decide
+from pms_risk.domain.liquidation.marks import bound
 from pms_risk.domain.liquidation.watch import Guards, Watch
 from pms_risk.domain.math import Leg
 from pms_risk.domain.position import Position
+from pms_risk.domain.prices import Quote
 
 from .world import D, spec
 
@@ -66,6 +69,30 @@ def test_after_the_third_tier_everything_goes_unless_the_ratio_is_below_the_thre
 def test_freezing_stops_new_risk_and_no_liquidation() -> None:
     assert decide(facts("0.9", status="FROZEN")) == decide(facts("0.9"))
     assert decide(facts("2", status="LIQUIDATED")) is None
+
+
+def test_what_has_no_sound_price_is_not_what_is_reduced() -> None:
+    seen = facts("0.9")
+    small, large = seen.positions
+    decision = decide(replace(seen, positions=(small, replace(large, sound=False))))
+    assert decision is not None
+    assert decision.position_id == small.id
+
+
+quotes = st.tuples(st.decimals("50", "150", places=2), st.decimals("0", "50", places=2)).map(
+    lambda one: Quote(one[0], one[0] + one[1])
+)
+
+
+@given(st.sampled_from([D(3), D(-3)]), quotes, st.decimals("0", "1", places=2))
+def test_a_bound_is_never_worse_for_the_account_than_what_the_price_can_be(
+    quantity: Decimal, quote: Quote, share: Decimal
+) -> None:
+    wide = bound(quantity, D(100), quote, fresh=True)
+    inside = quote.bid + (quote.ask - quote.bid) * share
+    assert quantity * wide >= quantity * inside
+    assert quantity * bound(quantity, D(100), quote, fresh=False) >= quantity * 2 * share * quote.ask
+    assert bound(quantity, D(100), None, fresh=False) == (200 if quantity > 0 else 0)
 
 
 def test_a_recorded_decision_can_be_made_again_from_what_was_recorded() -> None:

@@ -264,6 +264,26 @@ async def test_a_position_without_any_price_is_an_alarm_and_not_calm() -> None:
     assert not floor.sent()
 
 
+@pytest.mark.parametrize("market", ["none", "old", "wide"])
+async def test_a_symbol_nobody_can_price_shields_no_account_that_is_over_its_limit_even_so(market: str) -> None:
+    floor = Floor()
+    floor.state.specs["NEWUSDT"] = spec("NEWUSDT")
+    floor.open(floor.account, "NEWUSDT", "0.1")
+    if market != "none":
+        floor.price(100, symbol="NEWUSDT")
+    for mid in (CALM, 90.5, 90.5, 80.0, 80.0, 80.0):
+        floor.now_ms += 300 if market == "wide" else 4_000
+        if market == "wide":
+            wide = msgspec.structs.replace(floor.state.prices._ticks["NEWUSDT"], ask=200.0, ts_ms=floor.now_ms)
+            floor.watching.on_ticks([wide])
+        await floor.at(mid)
+        await floor.sentinel.sweep()
+        await floor.settle()
+        assert mid == 80.0 or not floor.sent(), "it may be worth twice as much: 10 more of equity"
+    assert floor.sentinel._blind == {"a"}
+    assert {(placed.symbol, placed.quantity) for placed in floor.sent()} >= {("BTCUSDT", D(100))}
+
+
 @pytest.mark.parametrize("change", ["deposit", "threshold", "rate", "mode"])
 async def test_what_an_operator_changes_holds_at_once(change: str) -> None:
     floor = Floor()

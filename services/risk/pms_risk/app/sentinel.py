@@ -1,8 +1,9 @@
 """Watches every account's margin ratio: hears all ticks, looks closely at the few accounts near a limit.
 
 Owns who is looked at and when: a tick marks the accounts within its reach, which are looked at in slices of half
-a millisecond; changed accounts within 20 ms; all of them once a second. Decides by exact decimals, and only on prices
-that are fresh and tight. Never sends anything: warnings go out as events, liquidations to the liquidator.
+a millisecond; changed accounts within 20 ms; all of them once a second. Decides by exact decimals, on prices that are
+fresh and tight; a symbol without one counts as the best it can be for the account. Never sends anything: warnings go
+out as events, liquidations to the liquidator.
 """
 
 import asyncio
@@ -10,17 +11,19 @@ import time
 from itertools import islice
 
 from pms_common.contracts.bus.common import Tick
+from pms_common.decimals import ZERO
 from pms_common.logging import get_logger
 from pms_common.metrics import counter, gauge
 from pms_risk.app.liquidation_events import LiquidationEvents
 from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.state import RiskState
-from pms_risk.domain.account import Account
+from pms_risk.domain.account import Account, Marks
 from pms_risk.domain.evaluation import evaluate
 from pms_risk.domain.liquidation.course import Course
 from pms_risk.domain.liquidation.decision import INSOLVENCY, Tiers, facts_of
+from pms_risk.domain.liquidation.marks import bound, tight
 from pms_risk.domain.liquidation.screen import CUSHION, Row, Screen
-from pms_risk.domain.liquidation.watch import Guards, Watch, calm
+from pms_risk.domain.liquidation.watch import Guards, Watch
 
 log = get_logger(__name__)
 
@@ -32,7 +35,9 @@ SWEEP_S = 1.0
 PAUSE_MS = 100
 """Until an account is looked at again that is over its limit and may not be liquidated now."""
 
-_unpriced = gauge("risk_accounts_unpriced", "Accounts that cannot be judged: a position without a fresh, tight price")
+_unpriced = gauge(
+    "risk_accounts_unpriced", "Accounts that can be judged by a bound only: a position without a fresh, tight price"
+)
 _looks = counter("risk_evaluations", "Accounts evaluated exactly")
 
 
@@ -96,7 +101,7 @@ class Sentinel:
         """Measure every account's reach from the newest prices, in slices."""
         screen = self._next = Screen(self._mids)
         now_ms = self._state.now_ms()
-        fresh = frozenset([symbol for symbol in self._mids if self._state.prices.fresh(symbol, now_ms)])
+        sound = frozenset([symbol for symbol in self._mids if self._sound(symbol, now_ms)])
         blind = len(self._blind)
         accounts = iter(list(self._state.books.accounts.values()))
         while True:
@@ -104,7 +109,7 @@ class Sentinel:
             while time.perf_counter() < until:
                 part = list(islice(accounts, 8))
                 for account in part:
-                    self._measure(account, screen, fresh)
+                    self._measure(account, screen, sound)
                 if not part:
                     self._swap(screen)
                     if len(self._blind) > blind:
@@ -112,14 +117,14 @@ class Sentinel:
                     return
             await asyncio.sleep(0)
 
-    def _measure(self, account: Account, screen: Screen, fresh: frozenset[str]) -> None:
+    def _measure(self, account: Account, screen: Screen, sound: frozenset[str]) -> None:
         row = self._rows.get(account.id)
         if row is None or row.version != account.version:
             self._take(account)
             return
         if screen.put(account.id, row) or account.id in self._watches:
             self._due[account.id] = None
-        if row.symbols <= fresh:
+        if row.symbols <= sound:
             self._blind.discard(account.id)
         else:
             self._blind.add(account.id)
@@ -185,38 +190,44 @@ class Sentinel:
             if watch is None:
                 return
             watch.since_ms = {}
-        elif watch is not None and watch.waits(self._settled_ms(row), self._guards):
+        elif watch is not None and watch.waits(self._settled_ms(row, now_ms), self._guards):
             return
         if self._paused.get(account_id, 0) <= now_ms:
             self._judge(account, row, now_ms)
 
-    def _settled_ms(self, row: Row) -> int:
-        """The update that all its prices have had: one whose stream has died does not count as told again."""
-        return min([self._state.prices.seen_ms(symbol) for symbol in row.symbols])
+    def _settled_ms(self, row: Row, now_ms: int) -> int:
+        """The update that all its prices have had: one whose stream has died does not count as told again.
+
+        What is not fresh any more counts as a bound, which asks for nothing.
+        """
+        prices = self._state.prices
+        fresh = [prices.seen_ms(symbol) for symbol in row.symbols if prices.fresh(symbol, now_ms)]
+        return min(fresh, default=now_ms)
 
     def _judge(self, account: Account, row: Row, now_ms: int) -> None:
         watch = self._watches.get(account.id)
         if watch is None:
             watch = self._watches[account.id] = Watch()
-        unsound = next((symbol for symbol in row.symbols if not self._sound(symbol, now_ms)), None)
-        if unsound is not None:
-            watch.since_ms = {}
-            self._pause(account, now_ms)
-            if account.id not in self._blind:
-                self._blind.add(account.id)
-                log.error("account_unpriced", account_id=account.id, symbol=unsound)
+        unsound = {symbol for symbol in row.symbols if not self._sound(symbol, now_ms)}
+        self._see(account, unsound)
+        if unsound == row.symbols:
+            self._put_off(account, watch, now_ms)
             return
-        self._blind.discard(account.id)
         _looks.inc()
+        marks = self._bounded(account, unsound, now_ms) if unsound else self._state.prices.mark
+        standing = evaluate(account, marks, self._state.brackets)
+        facts = facts_of(account, standing, self._tiers, watch.escalating, unsound)
+        if unsound and not facts.over:
+            self._put_off(account, watch, now_ms)
+            return
         before = (watch.warned, watch.escalating)
-        standing = evaluate(account, self._state.prices.mark, self._state.brackets)
-        facts = facts_of(account, standing, self._tiers, watch.escalating)
         newest_ms = max([self._state.prices.seen_ms(symbol) for symbol in row.symbols])
-        judged = watch.judge(facts, newest_ms, self._guards, self._settled_ms(row))
+        settled_ms = self._settled_ms(row, now_ms)
+        judged = watch.judge(facts, newest_ms, self._guards, settled_ms)
         if (watch.warned, watch.escalating) != before:
             self._remember(account, watch)
         if judged is None:
-            if not watch.waits(self._settled_ms(row), self._guards):
+            if not watch.waits(settled_ms, self._guards):
                 self._pause(account, now_ms)
             return
         decision, facts = judged
@@ -228,7 +239,31 @@ class Sentinel:
 
     def _sound(self, symbol: str, now_ms: int) -> bool:
         quote = self._state.prices.quote(symbol)
-        return quote is not None and self._state.prices.fresh(symbol, now_ms) and calm(quote, self._guards)
+        return quote is not None and self._state.prices.fresh(symbol, now_ms) and tight(quote, self._guards.max_spread)
+
+    def _bounded(self, account: Account, unsound: set[str], now_ms: int) -> Marks:
+        """Marks at which the account stands no worse than it can."""
+        prices = self._state.prices
+        bounds = {}
+        for symbol in unsound:
+            held = [position for position in account.open_positions() if position.symbol == symbol]
+            quantity = sum([position.quantity for position in held], ZERO)
+            entry_price = max([position.entry_price for position in held])
+            bounds[symbol] = bound(quantity, entry_price, prices.quote(symbol), prices.fresh(symbol, now_ms))
+        return lambda symbol: bounds[symbol] if symbol in bounds else prices.mark(symbol)
+
+    def _see(self, account: Account, unsound: set[str]) -> None:
+        """Say that an account has come to be judged by bounds."""
+        if not unsound:
+            self._blind.discard(account.id)
+        elif account.id not in self._blind:
+            self._blind.add(account.id)
+            log.error("account_unpriced", account_id=account.id, symbol=min(unsound))
+
+    def _put_off(self, account: Account, watch: Watch, now_ms: int) -> None:
+        """Nothing can be said of it now."""
+        watch.since_ms = {}
+        self._pause(account, now_ms)
 
     def _pause(self, account: Account, now_ms: int) -> None:
         self._paused[account.id] = now_ms + PAUSE_MS

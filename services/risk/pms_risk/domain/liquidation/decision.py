@@ -4,6 +4,7 @@ Owns the tiers of each mode (source: the reference of the earlier engine, sectio
 make the same decision, so that what was recorded can be replayed. Used by the watch.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -32,12 +33,13 @@ class Tiers:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A position as a decision sees it."""
+    """A position as a decision sees it. Not `sound`: `mark` is a bound that favours the account, no price."""
 
     id: str
     symbol: str
     mark: Decimal
     leg: Leg
+    sound: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,18 @@ class Facts:
 
     @property
     def largest(self) -> Held:
-        """The largest position by notional at entry, the oldest on a tie."""
-        return max(self.positions, key=lambda held: abs(held.leg.cost))
+        """The largest position by notional at entry among those with a sound price, the oldest on a tie."""
+        return max(self.positions, key=lambda held: (held.sound, abs(held.leg.cost)))
+
+    @property
+    def insolvent(self) -> bool:
+        """Whether everything goes, whatever the mode and threshold."""
+        return self.equity <= 0 or self.ratio >= INSOLVENCY
+
+    @property
+    def over(self) -> bool:
+        """Whether the account is over its limit."""
+        return self.insolvent or self.ratio >= self.threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +106,8 @@ def decide(facts: Facts) -> Decision | None:
     """What the tiers ask for; None: nothing. FROZEN stops new risk only; what is LIQUIDATED is an operator's."""
     if not facts.positions or facts.status == "LIQUIDATED":
         return None
-    ratio = facts.ratio
-    insolvent = facts.equity <= 0 or ratio >= INSOLVENCY
-    if not insolvent and ratio < facts.threshold:
+    ratio, insolvent = facts.ratio, facts.insolvent
+    if not facts.over:
         warned = facts.mode == "ADL_30" and ratio >= facts.threshold - facts.tiers.warning
         return Decision("warn", ratio, tier=1) if warned else None
     if facts.mode != "ADL_30":
@@ -113,8 +124,10 @@ def _kind_of(mode: LiquidationMode, insolvent: bool) -> LiquidationKind:
     return "INSOLVENCY_GUARD" if insolvent else "INSTANT_CLOSE"
 
 
-def facts_of(account: Account, standing: Standing, tiers: Tiers, escalating: bool) -> Facts:
-    """The facts about an account, all of whose positions have a mark.
+def facts_of(
+    account: Account, standing: Standing, tiers: Tiers, escalating: bool, unsound: Collection[str] = ()
+) -> Facts:
+    """The facts about an account, all of whose positions have a mark, those of `unsound` symbols a bound.
 
     One that is called LIQUIDATED (by whom ever) while it holds positions is watched like a frozen one.
     """
@@ -124,7 +137,13 @@ def facts_of(account: Account, standing: Standing, tiers: Tiers, escalating: boo
         mode=account.liquidation_mode,
         threshold=standing.threshold,
         balance=standing.balance,
-        positions=tuple([Held(held.id, held.symbol, mark, leg) for held, mark, leg in rows if mark is not None]),
+        positions=tuple(
+            [
+                Held(held.id, held.symbol, mark, leg, held.symbol not in unsound)
+                for held, mark, leg in rows
+                if mark is not None
+            ]
+        ),
         tiers=tiers,
         escalating=escalating,
     )

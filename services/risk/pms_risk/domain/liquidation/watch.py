@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from pms_risk.domain.liquidation.decision import Decision, Facts, decide
-from pms_risk.domain.prices import Quote
 
 RECOVERY = Decimal("0.02")
 """How far below its limit the ratio must fall before the same warning is told again."""
@@ -79,8 +78,3 @@ class Watch:
         if self.warned and facts.ratio < facts.threshold - facts.tiers.warning - RECOVERY:
             self.warned = False
         return None
-
-
-def calm(quote: Quote, guards: Guards) -> bool:
-    """Whether the market is tight enough for its mid to count."""
-    return quote.ask - quote.bid <= guards.max_spread * quote.mid
