@@ -192,6 +192,65 @@ async def test_tier_three_is_followed_by_everything_if_the_cut_did_not_help() ->
     assert floor.account.status == "LIQUIDATED"
 
 
+@pytest.mark.parametrize("why", ["insolvent", "mode"])
+async def test_a_reduction_that_does_not_end_gives_way_to_a_graver_decision_and_nothing_is_closed_twice(
+    why: str,
+) -> None:
+    floor = Floor()
+    await liquidated_to(floor, SECOND)
+    (stuck,) = floor.sent()
+    if why == "mode":
+        floor.account.set_mode("INSTANT_CLOSE", "flat", D("0.005"))
+    for _ in range(3):
+        await floor.at(INSOLVENT if why == "insolvent" else SECOND)
+    (_, rest) = floor.sent()
+    assert (stuck.quantity, rest.quantity) == (D(30), D(70)), "the first may still be executed"
+    floor.executed(rest)
+    assert floor.account.status == "ACTIVE"
+    floor.ended(stuck, "failed", error_code="EXCHANGE_UNAVAILABLE", error="busy")
+    await floor.at(SECOND)
+    await floor.at(SECOND)
+    (_, _, again) = floor.sent()
+    assert again.quantity == D(30)
+    floor.executed(again)
+    assert floor.account.status == "LIQUIDATED"
+    assert [decision.gravity for decision, _ in floor.decisions()] == [1, 3]
+
+
+async def test_algos_of_a_symbol_whose_reduction_gave_way_to_one_elsewhere_go_on() -> None:
+    floor = Floor()
+    floor.state.specs["ETHUSDT"] = spec("ETHUSDT")
+    await liquidated_to(floor, SECOND)
+    floor.open(floor.account, "ETHUSDT", "200")
+    floor.account.book_cash(D(100), key="k", cause="deposit", reference="r", at_ms=1)
+    for _ in range(3):
+        floor.price(100.0, symbol="ETHUSDT")
+        await floor.at(90.57)  # maintenance 150 of an equity of 157
+    floor.price(100.0, symbol="ETHUSDT")
+    await floor.settle()
+    asked = [algos_work.decode(data) for data in floor.paper.streams[floor.names.requests("algos")]]
+    assert [(control.action, control.symbol) for control in asked] == [
+        ("pause", "BTCUSDT"),
+        ("pause", "ETHUSDT"),
+        ("resume", "BTCUSDT"),
+    ]
+    assert [placed.symbol for placed in floor.sent()] == ["BTCUSDT", "ETHUSDT"]
+
+
+async def test_a_reduction_goes_on_when_the_price_recovers_before_its_end() -> None:
+    floor = Floor()
+    await liquidated_to(floor, SECOND)
+    (cut,) = floor.sent()
+    for _ in range(3):
+        await floor.at(WARNED)
+    assert list(floor.state.courses) == ["a"]
+    floor.ended(cut, "expired")
+    await floor.at(WARNED)
+    await floor.at(WARNED)
+    (_, again) = floor.sent()
+    assert again.quantity == D(30)
+
+
 async def test_insolvency_closes_everything_and_blocks_trading() -> None:
     floor = Floor()
     floor.state.specs["ETHUSDT"] = spec("ETHUSDT")

@@ -81,8 +81,12 @@ class Liquidator:
     # -- beginning
 
     def begin(self, account: Account, decision: Decision, facts: Facts) -> None:
-        """Carry out a decision; the account's earlier one has ended."""
+        """Carry out a decision; the account's earlier one has ended, or gives way to this graver one.
+
+        What an earlier one has sent goes on: it is reserved, so that nothing is closed twice.
+        """
         now_ms = self._state.now_ms()
+        before = self._state.courses.get(account.id)
         course = Course(
             id=f"liq_{ids.token(self._state.namespace, account.id, now_ms, decision.kind, decision.position_id)}",
             account_id=account.id,
@@ -98,7 +102,16 @@ class Liquidator:
         self._state.courses[account.id] = course
         self._journal.liquidation(course.id, account.id, now_ms, decision, facts)
         self._clear(account, course)
+        if before is not None and not before.done:
+            self._replaced(before, course)
         self._advance(account, course)
+
+    def _replaced(self, before: Course, course: Course) -> None:
+        log.warning("liquidation_replaced", account_id=course.account_id, course=before.id, by=course.id)
+        for number, target in enumerate(before.targets):
+            self._tried.pop(_key(before, target, number), None)
+            if not course.concerns(target.symbol):
+                self._clearing.let_go_on(course.account_id, target.symbol, before.id)
 
     def restore(self, stored: Iterable[bytes | str]) -> None:
         """Take over what a predecessor had begun, before anything it missed is heard."""
@@ -202,7 +215,7 @@ class Liquidator:
 
     def _close(self, account: Account, course: Course, target: Target, number: int) -> None:
         """See to it that one position is being closed."""
-        key = f"{course.id}:{number}:{target.attempt}"
+        key = _key(course, target, number)
         if target.trying and self._is_trying(account.id, target, key):
             return
         now_ms = self._state.now_ms()
@@ -226,7 +239,7 @@ class Liquidator:
     def _try(self, course: Course, target: Target, number: int) -> None:
         target.try_again()
         tier = course.decision.tier
-        key = f"{course.id}:{number}:{target.attempt}"
+        key = _key(course, target, number)
         closing = self._tried[key] = Closing(
             key=key,
             account_id=course.account_id,
@@ -288,6 +301,11 @@ class Liquidator:
         if self._stored.get(course.account_id) != value:
             self._stored[course.account_id] = value
             self._outbox.command("HSET", self.key, course.account_id, value)
+
+
+def _key(course: Course, target: Target, number: int) -> str:
+    """Names its attempt."""
+    return f"{course.id}:{number}:{target.attempt}"
 
 
 def _attempts(course: Course) -> int:

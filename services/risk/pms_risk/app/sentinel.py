@@ -223,7 +223,9 @@ class Sentinel:
         before = (watch.warned, watch.escalating)
         newest_ms = max([self._state.prices.seen_ms(symbol) for symbol in row.symbols])
         settled_ms = self._settled_ms(row, now_ms)
-        judged = watch.judge(facts, newest_ms, self._guards, settled_ms)
+        course = self._state.courses.get(account.id)
+        under_way = course.decision.gravity if course is not None and not course.done else 0
+        judged = watch.judge(facts, newest_ms, self._guards, settled_ms, under_way)
         if (watch.warned, watch.escalating) != before:
             self._remember(account, watch)
         if judged is None:
@@ -231,10 +233,9 @@ class Sentinel:
                 self._pause(account, now_ms)
             return
         decision, facts = judged
-        course = self._state.courses.get(account.id)
         if decision.act == "warn":
             self._events.warn(account, decision.ratio, now_ms)
-        elif course is None or course.done or decision.act != "reduce":  # a graver step replaces a reduction under way
+        else:
             self._liquidator.begin(account, decision, facts)
 
     def _sound(self, symbol: str, now_ms: int) -> bool:

@@ -36,18 +36,22 @@ class Watch:
     cool_until_ms: int = 0
 
     def judge(
-        self, facts: Facts, update_ms: int, guards: Guards, settled_ms: int | None = None
+        self, facts: Facts, update_ms: int, guards: Guards, settled_ms: int | None = None, under_way: int = 0
     ) -> tuple[Decision, Facts] | None:
         """What is to be done now, and the facts that make it so.
 
         `update_ms` is the time of the newest price, `settled_ms` of the oldest (one price: the same): what was asked
         for counts as asked again only when every price has been told again. While a graver step has not been asked for
-        long enough, a lesser one that has is taken.
+        long enough, a lesser one that has is taken. While a reduction is carried out, whose gravity is `under_way`,
+        only a graver step counts.
         """
         settled_ms = update_ms if settled_ms is None else settled_ms
         decision = decide(facts)
         if decision is None or decision.act == "warn":
-            self.since_ms, self.escalating = {}, False
+            self.since_ms = {}
+            if under_way:
+                return None
+            self.escalating = False
             return self._warn(facts, decision)
         self.since_ms = {level: self.since_ms.get(level, update_ms) for level in range(1, decision.gravity + 1)}
         if self.waits(settled_ms, guards):
@@ -56,7 +60,7 @@ class Watch:
         facts = replace(facts, held=held)
         decision = decide(facts)
         assert decision is not None, "the account is over its threshold"
-        if decision.tier == 2 and update_ms < self.cool_until_ms:
+        if decision.gravity <= under_way or (decision.tier == 2 and update_ms < self.cool_until_ms):
             return None
         self.since_ms = {}
         return decision, facts
