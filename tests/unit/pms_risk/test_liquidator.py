@@ -289,6 +289,17 @@ async def test_pb_09_a_frozen_account_is_liquidated() -> None:
     assert len(floor.sent()) == 1
 
 
+async def test_a_reduction_waits_for_the_symbols_rules_and_is_a_share_that_they_allow() -> None:
+    floor = Floor()
+    rules = floor.state.specs.pop("BTCUSDT")
+    await liquidated_to(floor, SECOND)
+    assert not floor.sent()
+    floor.state.specs["BTCUSDT"] = msgspec.structs.replace(rules, step_size=D(4), market_step_size=D(4))
+    await floor.at(SECOND)
+    (placed,) = floor.sent()
+    assert placed.quantity == D(32), "30 of 100, rounded up to a step of 4"
+
+
 async def test_no_stale_and_no_wide_price_liquidates_and_both_are_an_alarm() -> None:
     floor = Floor()
     await floor.at(CALM)

@@ -237,6 +237,9 @@ class Liquidator:
         return any(closing.key == key for closing in under_way)
 
     def _try(self, course: Course, target: Target, number: int) -> None:
+        if not target.attempt:
+            symbol = target.symbol
+            target.settle(course.decision, self._state.specs[symbol], self._state.prices.mark(symbol))
         target.try_again()
         tier = course.decision.tier
         key = _key(course, target, number)

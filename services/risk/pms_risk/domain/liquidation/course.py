@@ -62,6 +62,10 @@ class Target(msgspec.Struct, kw_only=True):
         """What is still to be closed."""
         return max(self.left - self.keep, ZERO)
 
+    def settle(self, decision: Decision, spec: SymbolSpec, mark: Decimal | None) -> None:
+        """The symbol's rules are known: what is to be left is what they let be closed again, or nothing."""
+        self.keep = kept(self.start, decision, spec, mark)
+
     def moved(self, position: Position) -> None:
         """Something was booked on the position."""
         self.left, self.realized = abs(position.quantity), position.realized
@@ -113,27 +117,32 @@ class Course(msgspec.Struct, kw_only=True):
 
 
 def target_of(position: Position, decision: Decision, spec: SymbolSpec | None, mark: Decimal | None) -> Target:
-    """What a decision wants of one position: the share rounded up to a step, and all of it where the rest would be
-    below what the venue takes."""
+    """What a decision wants of one position."""
     held = abs(position.quantity)
-    keep = ZERO
-    if decision.fraction is not None:
-        step = step_of(spec) if spec is not None else ZERO
-        keep = max(held - ceil_to(held * decision.fraction, step), ZERO)
-        if spec is not None and keep < least(spec, mark):
-            keep = ZERO
     return Target(
         position_id=position.id,
         symbol=position.symbol,
         leg=position.leg,
         long=position.quantity > 0,
         start=held,
-        keep=keep,
+        keep=kept(held, decision, spec, mark),
         realized_before=position.realized,
         left=held,
         realized=position.realized,
         refused=decision.act == "take_over",
     )
+
+
+def kept(held: Decimal, decision: Decision, spec: SymbolSpec | None, mark: Decimal | None) -> Decimal:
+    """What is to be left: the share closed is rounded up to a step, and all goes where the rest would be below what the
+    venue takes; as long as its rules are not known, the rest of the share."""
+    if decision.fraction is None:
+        return ZERO
+    share = held * decision.fraction
+    if spec is None:
+        return held - share
+    keep = max(held - ceil_to(share, step_of(spec)), ZERO)
+    return keep if keep >= least(spec, mark) else ZERO
 
 
 def step_of(spec: SymbolSpec) -> Decimal:
