@@ -12,6 +12,7 @@ from tests.unit.pms_risk.world import D, Exchange, account, position_id
 from pms_common.bus import Bus
 from pms_common.db import GroupCommit, connect, create_engine, take_epoch
 from pms_common.names import Names
+from pms_risk.adapters.postgres import store
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.adapters.postgres.statements import ALL
 from pms_risk.adapters.postgres.store import OPERATOR_REQUESTS_MS, Store
@@ -94,6 +95,29 @@ async def test_books_come_back_as_they_were(tools: tuple[Journal, Store], databa
     owners = await connection.fetch("SELECT DISTINCT owner FROM pms_risk.positions")
     assert {row["owner"] for row in owners} == {"a", HOUSE}
     await connection.close()
+
+
+@pytest.mark.parametrize("query", [store.HOUSE_CASH, store.OPENING, store.RESULTS, store.OPERATOR_REQUESTS])
+async def test_a_start_reads_no_ledger_from_its_beginning(query: str, database: str) -> None:
+    connection = await connect(database)
+    await connection.execute("SET enable_seqscan = off")
+    given = {":since": "5", ":asset": "'USDT'", ":transfers": "'{deposit}'", ":causes": "'{deposit}'"}
+    for name, value in given.items():
+        query = query.replace(name, value)
+    plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}"))
+    await connection.close()
+    assert "Seq Scan" not in plan and "Index Scan" in plan.replace("Only ", ""), plan
+    assert "house_ledger" not in query or "GroupAggregate" not in plan, plan
+
+
+async def test_a_commission_in_another_asset_counts_by_what_its_account_paid(tools: tuple[Journal, Store]) -> None:
+    journal, store = tools
+    exchange, books = Exchange(), Books(position_id, lambda fill: fill.commission * 600)
+    account(books, "a")
+    order, fill = exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100), commission=D("0.001"), asset="BNB")
+    journal.fill(order, fill, books.book(order, fill), "1-1")
+    await committed(journal)
+    assert (await store.executed([order.client_order_id]))[order.client_order_id].commission == D("0.6")
 
 
 async def test_r08_what_memory_forgot_is_asked_for(tools: tuple[Journal, Store]) -> None:

@@ -129,3 +129,13 @@ def test_r16_a_commission_in_another_asset_costs_after_a_crash_what_was_told_of_
     assert after.account.cash == before.account.cash == 1_000 - D("0.06")
     before.commit()
     assert not kept, "the books have it now"
+
+
+def test_what_a_request_is_answered_counts_a_commission_in_another_asset_by_its_worth() -> None:
+    desk = desk_with()
+    desk.price(600, symbol="BNBUSDT")
+    wait(desk)
+    (outcome,) = desk.waits.outcomes("X")
+    paid = msgspec.structs.replace(fill(), commission=D("0.0001"), commission_asset="BNB")
+    desk.hear(update("fill", view(state="filled"), 1, fill=paid))
+    assert outcome.commission == D("0.06")

@@ -15,7 +15,6 @@ from pms_common.bus import Outbox
 from pms_common.contracts.base import encode
 from pms_common.contracts.bus.orders import OrderUpdate
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_common.decimals import ZERO
 from pms_risk.app import results
 from pms_risk.app.state import RiskState
 from pms_risk.app.wait import Outcome, Wait
@@ -109,7 +108,7 @@ class Waits:
         outcome.cause = update.cause
         outcome.error_code, outcome.error = update.error_code or outcome.error_code, update.error or outcome.error
         if booking is not None and update.fill is not None:
-            outcome.commission += update.fill.commission if update.fill.commission_asset == "USDT" else ZERO
+            outcome.commission += booking.paid
             outcome.profit += booking.profit
         if wait.over:
             self._end(wait)

@@ -17,7 +17,7 @@ Table = Sequence[Mapping[str, Any]]
 
 
 class Rows(NamedTuple):
-    """Open positions, sums of the house's ledger, when it was opened; of all that grows the newest, oldest first."""
+    """Open positions, balances of the house's books, when it was opened; of all that grows the newest, oldest first."""
 
     accounts: Table
     rules: Table

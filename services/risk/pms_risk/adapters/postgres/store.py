@@ -23,6 +23,24 @@ from pms_risk.domain.funding import MAX_SETTLED
 from pms_risk.domain.gates import Gates
 
 FILLS = "symbol, trade_id, exchange_order_id, trade_ms, owner, leg, price, excess, side, quantity FROM pms_risk.fills"
+HOUSE_CASH = (
+    "WITH RECURSIVE books AS ("
+    " (SELECT book, asset FROM pms_risk.house_ledger ORDER BY book, asset LIMIT 1)"
+    " UNION ALL SELECT next.* FROM books CROSS JOIN LATERAL ("
+    "  SELECT h.book, h.asset FROM pms_risk.house_ledger AS h WHERE (h.book, h.asset) > (books.book, books.asset)"
+    "  ORDER BY h.book, h.asset LIMIT 1) AS next"
+    ") SELECT book, asset, (SELECT h.balance_after FROM pms_risk.house_ledger AS h"
+    "  WHERE h.book = books.book AND h.asset = books.asset ORDER BY n DESC LIMIT 1) AS cash FROM books"
+)
+"""The last balance of each book, each found by the index: a start takes no longer for a longer ledger."""
+OPENING = "SELECT max(at_ms) AS at_ms FROM pms_risk.house_ledger WHERE cause = 'opening_wallet'"
+RESULTS = (
+    "SELECT account_id, sum(amount) AS amount, max(at_ms) AS at_ms FROM pms_risk.ledger"
+    " WHERE at_ms >= :since AND asset = :asset AND cause <> ALL(:transfers) GROUP BY account_id"
+)
+OPERATOR_REQUESTS = (
+    "SELECT account_id, reference, cause FROM pms_risk.ledger WHERE cause = ANY(:causes) AND at_ms > :since"
+)
 OPERATOR_CAUSES = ("deposit", "withdrawal")
 OPERATOR_REQUESTS_MS = 24 * 3_600_000
 """How long a repeated operator command is recognised by its ledger entry: as long as by its mark."""
@@ -48,8 +66,6 @@ class Store:
 
     async def load_books(self, books: Books) -> None:
         """Accounts with rules, open positions, house cash, and what was booked last."""
-        house = "SELECT book, asset, sum(amount) AS cash FROM pms_risk.house_ledger GROUP BY book, asset"
-        opening = "SELECT max(at_ms) AS at_ms FROM pms_risk.house_ledger WHERE cause = 'opening_wallet'"
         fills = await self._newest(FILLS, "trade_ms DESC, trade_id DESC", MAX_KEYS)
         since_ms = fills[0]["trade_ms"] if len(fills) == MAX_KEYS else 0
         rows = Rows(
@@ -59,8 +75,8 @@ class Store:
             closed=await self._newest(
                 "id FROM pms_risk.positions WHERE closed_ms IS NOT NULL", "closed_ms DESC", MAX_CLOSED
             ),
-            house=await self._rows(house),
-            opened_ms=(await self._rows(opening))[0]["at_ms"],
+            house=await self._rows(HOUSE_CASH),
+            opened_ms=(await self._rows(OPENING))[0]["at_ms"],
             fills=fills,
             moves=await self._rows("SELECT * FROM pms_risk.moves WHERE at_ms > :since", since=since_ms),
             flows=await self._newest("kind, flow_id, asset, symbol, at_ms FROM pms_risk.flows", "at_ms DESC", MAX_KEYS),
@@ -74,11 +90,7 @@ class Store:
 
     async def load_results(self, books: Books, day_start_ms: int) -> None:
         """What each account's trading has earned since the day began."""
-        query = (
-            "SELECT account_id, sum(amount) AS amount, max(at_ms) AS at_ms FROM pms_risk.ledger"
-            " WHERE at_ms >= :since AND asset = :asset AND cause <> ALL(:transfers) GROUP BY account_id"
-        )
-        rows = await self._rows(query, since=day_start_ms, asset=SETTLEMENT_ASSET, transfers=list(TRANSFERS))
+        rows = await self._rows(RESULTS, since=day_start_ms, asset=SETTLEMENT_ASSET, transfers=list(TRANSFERS))
         for row in rows:
             account = books.accounts.get(row["account_id"])
             if account is not None:
@@ -91,8 +103,7 @@ class Store:
 
     async def operator_requests(self, now_ms: int) -> set[OperatorRequest]:
         """The operators' transfers of the last 24 hours."""
-        query = "SELECT account_id, reference, cause FROM pms_risk.ledger WHERE cause = ANY(:causes) AND at_ms > :since"
-        rows = await self._rows(query, causes=list(OPERATOR_CAUSES), since=now_ms - OPERATOR_REQUESTS_MS)
+        rows = await self._rows(OPERATOR_REQUESTS, causes=list(OPERATOR_CAUSES), since=now_ms - OPERATOR_REQUESTS_MS)
         return {(row["account_id"], row["reference"], row["cause"]) for row in rows}
 
     async def is_booked(self, key: FillKey) -> bool:
@@ -147,9 +158,10 @@ class Store:
     async def executed(self, client_order_ids: Sequence[str]) -> dict[str, Executed]:
         """What the fills of these orders came to, for those that have any."""
         query = (
-            "SELECT client_order_id, sum(quantity) AS quantity, sum(price * quantity) AS value,"
-            " sum(commission) FILTER (WHERE commission_asset = 'USDT') AS commission, sum(profit) AS profit"
-            " FROM pms_risk.fills WHERE client_order_id = ANY(:ids) GROUP BY client_order_id"
+            "SELECT client_order_id, sum(quantity) AS quantity, sum(price * quantity) AS value, sum(profit) AS profit,"
+            " -sum(amount) AS commission FROM pms_risk.fills AS f LEFT JOIN pms_risk.ledger"
+            " ON key = symbol || ':' || trade_id || ':' || exchange_order_id || '\\:commission'"
+            " WHERE client_order_id = ANY(:ids) GROUP BY client_order_id"
         )
         return {
             row["client_order_id"]: Executed(
