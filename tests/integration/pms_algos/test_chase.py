@@ -295,7 +295,7 @@ async def test_risk_pauses_resumes_and_stops_the_algos_of_an_account(
     algos.start()
     await world.chase("r1")
     chase_id = (await world.result("r1"))["chaseId"]
-    await world.control("pause", "t1")
+    await world.control("pause", "t1", symbol="BTCUSDT")
     await world.until(lambda: world.controlled("t1"))
     assert await world.controlled("t1") == [(chase_id,)]
     await world.until(lambda: not world.alive)

@@ -38,13 +38,18 @@ class Accounts:
         self.complete = False
         """Whether risk has told all of them since the start."""
 
-    def take(self, state: AccountState) -> str:
-        """Take an account's newest state; its status before, ACTIVE where it was not known."""
+    def take(self, state: AccountState) -> str | None:
+        """Take an account's newest state; its status before, None where it was not known."""
         known = self._accounts.get(state.account_id)
         self._accounts[state.account_id] = _Account(state.status, bytes(state.snapshot))
         if len(self._accounts) > MAX_ACCOUNTS:
             self._accounts.popitem(last=False)
-        return "ACTIVE" if known is None else known.status
+        return None if known is None else known.status
+
+    def status(self, account_id: str) -> str | None:
+        """ACTIVE, FROZEN or LIQUIDATED; None where it is not known."""
+        known = self._accounts.get(account_id)
+        return None if known is None else known.status
 
     def shown(self, account_id: str) -> AccountSnapshot | None:
         """What events carry."""

@@ -14,6 +14,7 @@ import msgspec
 from pms_algos.app.engine import Engine
 from pms_algos.app.kinds import KINDS, Kind
 from pms_algos.app.kinds.base import Algo, Begin
+from pms_algos.domain import pauses
 from pms_common.answers import Answers
 from pms_common.bus import Entry
 from pms_common.contracts.errors import CommandError, ErrorCode
@@ -117,6 +118,8 @@ class Commands:
             raise CommandError(ErrorCode.NO_PRICE)
         begin = Begin(self._algo_id(kind, request), account_id, request.request_id, request.expires_at_ms, scene)
         decision = kind.begin(begin, request.command)
+        if kind.opens(decision[0]) and self._engine.accounts.status(account_id) not in (None, "ACTIVE"):
+            raise CommandError(ErrorCode.ACCOUNT_FROZEN)
         claimed = self._engine.algos.claimed(kind, decision[0])
         if claimed is not None and claimed != replaces_id:
             raise CommandError(ErrorCode.ALGO_ALREADY_EXISTS, details={"runningId": claimed})
@@ -204,10 +207,11 @@ class Commands:
         algo_id = algo.plan.algo_id
         if self._engine.algos.get(algo_id) is None or algo.ending is not None or algo.outcome is not None:
             raise CommandError(ErrorCode.ALGO_NOT_FOUND, "The algo has ended, or is about to")
-        if verb == "resume" and algo.paused == "risk":
+        if verb == "resume" and algo.paused is not None and not pauses.holds(algo.paused, pauses.USER):
             raise CommandError(ErrorCode.TRADING_REDUCING, "The algo was paused by risk, which lets it go on")
         order = self._engine.pause if verb == "pause" else self._engine.go_on
-        asyncio.get_running_loop().call_soon(order, algo_id, "user", partial(self._controlled, kind, request, algo_id))
+        answer = partial(self._controlled, kind, request, algo_id)
+        asyncio.get_running_loop().call_soon(order, algo_id, pauses.USER, answer)
         return Taken.LATER
 
     def _controlled(self, kind: Kind, request: Request, algo_id: str) -> None:

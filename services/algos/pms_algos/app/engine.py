@@ -16,6 +16,7 @@ from pms_algos.app.markets import Markets
 from pms_algos.app.outputs import TAGS, Outputs
 from pms_algos.app.running import Algos, OnEnd, Running
 from pms_algos.app.wakes import Wakes
+from pms_algos.domain import pauses
 from pms_algos.domain.actions import (
     Amend,
     Ask,
@@ -39,7 +40,6 @@ from pms_algos.domain.events import (
     LookedUp,
     Missing,
     Paused,
-    PausedBy,
     Quoted,
     Refused,
     Restarted,
@@ -202,11 +202,11 @@ class Engine:
             running.on_end.append(on_end)
         self._step(running, Cancelled(reason, close_positions), f"cancel-{self._now_ms()}")
 
-    def pause(self, algo_id: str, by: PausedBy, saved: Done | None = None) -> None:
+    def pause(self, algo_id: str, by: str, saved: Done | None = None) -> None:
         """Have an algo that runs take its orders back and wait; `saved` is called when that is durable."""
         self._control(algo_id, Paused(by), saved)
 
-    def go_on(self, algo_id: str, by: PausedBy, saved: Done | None = None) -> None:
+    def go_on(self, algo_id: str, by: str, saved: Done | None = None) -> None:
         """Have an algo that runs go on; `saved` is called when that is durable."""
         self._control(algo_id, Resumed(by), saved)
 
@@ -228,9 +228,9 @@ class Engine:
                 case "stop":
                     self.cancel(running.id, control.reason)
                 case "pause":
-                    self.pause(running.id, "risk")
+                    self.pause(running.id, pauses.risk(control.symbol))
                 case "resume":
-                    self.go_on(running.id, "risk")
+                    self.go_on(running.id, pauses.risk(control.symbol))
         self._outputs.controlled(control, tuple(running.id for running in concerned))
         self._journal.then(saved)
 
@@ -264,7 +264,10 @@ class Engine:
         return True
 
     def account(self, state: AccountState) -> None:
-        """An account's positions, or its status: what may open risk waits while the account is frozen."""
+        """An account's positions, or its status: what may open risk waits while the account is frozen.
+
+        What is told first counts as a change: the account may have changed while nobody listened.
+        """
         before = self.accounts.take(state)
         running = self.algos.of_account(state.account_id)
         if state.status != before:
@@ -285,9 +288,9 @@ class Engine:
         elif not running.kind.opens(running.algo):
             return
         elif status == "FROZEN":
-            self.pause(running.id, "risk")
+            self.pause(running.id, pauses.FROZEN)
         else:
-            self.go_on(running.id, "risk")
+            self.go_on(running.id, pauses.FROZEN)
 
     def order(self, update: OrderUpdate, entry: Entry) -> None:
         """An update of an order, perhaps a child of ours. One of an algo that nobody runs must not live."""

@@ -34,7 +34,6 @@ from pms_algos.domain.events import (
     LookedUp,
     Missing,
     Paused,
-    PausedBy,
     Quoted,
     Refused,
     Restarted,
@@ -44,6 +43,7 @@ from pms_algos.domain.events import (
     Told,
     Woken,
 )
+from pms_algos.domain.pauses import held_back, holds, let_go
 from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import OrderUpdate, OrderView, SymbolSpec
 from pms_common.contracts.errors import Category, ErrorCode
@@ -141,22 +141,24 @@ def on_cancel(chase: Chase, reason: EndReason, now_ms: int) -> Decision:
     return give_up(chase, reason, now_ms)
 
 
-def on_pause(chase: Chase, by: PausedBy, now_ms: int) -> Decision:
-    """Take the order back and wait. A pause of the user outlasts one of risk."""
-    if chase.ended or chase.ending is not None or chase.paused in {by, "user"}:
+def on_pause(chase: Chase, by: str, now_ms: int) -> Decision:
+    """Take the order back and wait."""
+    if chase.ended or chase.ending is not None or holds(chase.paused, by):
         return chase, ()
-    paused = replace(chase, paused=by, version=chase.version + 1, progress_ms=now_ms)
+    paused = replace(chase, paused=held_back(chase.paused, by), version=chase.version + 1, progress_ms=now_ms)
     told = (Save(), Progress(changed=True))
     if chase.paused is None and chase.child.phase in {"asked", "live"}:
         return cancel_child(paused, now_ms, *told)
     return paused, told
 
 
-def on_resume(chase: Chase, by: PausedBy, now_ms: int) -> Decision:
-    """Go on for the remainder, with the next price."""
-    if chase.ended or chase.paused != by:
+def on_resume(chase: Chase, by: str, now_ms: int) -> Decision:
+    """Go on for the remainder, with the next price, when nobody else holds it back."""
+    paused = let_go(chase.paused, by)
+    if chase.ended or paused == chase.paused:
         return chase, ()
-    return replace(chase, paused=None, version=chase.version + 1, progress_ms=now_ms), (Save(), Progress(changed=True))
+    following = replace(chase, paused=paused, version=chase.version + 1, progress_ms=now_ms)
+    return following, (Save(), Progress(changed=True))
 
 
 def on_clock(chase: Chase, market: Market | None, now_ms: int) -> Decision:

@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 
 from pms_algos.domain.actions import EndReason
-from pms_algos.domain.events import PausedBy
 from pms_common.contracts.bus.base import Origin, Side
 
 StalkMode = Literal["none", "maintain", "trail"]
@@ -96,7 +95,7 @@ class Chase(msgspec.Struct, frozen=True, kw_only=True):
     progress_ms: int = 0
     wake_ms: int = 0
     answered: bool = False
-    paused: PausedBy | None = None
+    paused: str | None = None
     ending: EndReason | None = None
     outcome: EndReason | None = None
 

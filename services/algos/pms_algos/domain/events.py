@@ -13,7 +13,6 @@ from typing import Literal
 from pms_algos.domain.actions import EndReason, Market
 from pms_common.contracts.bus.orders import OrderUpdate, SymbolSpec
 
-PausedBy = Literal["user", "risk"]
 PositionSide = Literal["LONG", "SHORT"]
 
 
@@ -115,16 +114,16 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """Cancel what rests and wait. A pause of the user outlasts one of risk."""
+    """Cancel what rests and wait. `by` is the holder (`pauses`)."""
 
-    by: PausedBy
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Go on, unless another has paused it."""
+    """Go on, unless another holds it back."""
 
-    by: PausedBy
+    by: str
 
 
 Event = (

@@ -33,6 +33,7 @@ from pms_algos.domain.events import (
     Woken,
 )
 from pms_algos.domain.parts import Actions, Gathered, earliest
+from pms_algos.domain.pauses import held_back, holds, let_go
 from pms_algos.domain.scalper_close import close_what_it_opened
 from pms_algos.domain.scalper_fills import MIN_INTERVAL_MS, ended
 from pms_algos.domain.scalper_geometry import armed
@@ -77,11 +78,11 @@ def _hear(scalper: Scalper, event: Event, gathered: Gathered, scene: Scene) -> S
         case Cancelled() if scalper.ending is None:
             scalper = replace(scalper, ending=event.reason, close_positions=event.close_positions)
             gathered.saves = True
-        case Paused() if scalper.ending is None and scalper.paused not in {event.by, "user"}:
-            scalper, gathered.saves = replace(scalper, paused=event.by), True
+        case Paused() if scalper.ending is None and not holds(scalper.paused, event.by):
+            scalper, gathered.saves = replace(scalper, paused=held_back(scalper.paused, event.by)), True
             passed = Cancelled("cancelled")
-        case Resumed() if scalper.paused == event.by:
-            scalper, gathered.saves = replace(scalper, paused=None), True
+        case Resumed() if let_go(scalper.paused, event.by) != scalper.paused:
+            scalper, gathered.saves = replace(scalper, paused=let_go(scalper.paused, event.by)), True
             return scalper
         case Saved() | LookedUp():
             if not scalper.answered and scalper.ending is None:

@@ -10,7 +10,7 @@ import msgspec
 
 from pms_algos.domain.actions import EndReason
 from pms_algos.domain.chase_state import Chase
-from pms_algos.domain.events import PausedBy, PositionSide
+from pms_algos.domain.events import PositionSide
 
 ZERO = Decimal(0)
 
@@ -130,7 +130,7 @@ class Scalper(msgspec.Struct, frozen=True, kw_only=True):
     progress_ms: int = 0
     wake_ms: int = 0
     answered: bool = False
-    paused: PausedBy | None = None
+    paused: str | None = None
     ending: EndReason | None = None
     outcome: EndReason | None = None
 

@@ -24,7 +24,6 @@ from pms_algos.domain.events import (
     LookedUp,
     Missing,
     Paused,
-    PausedBy,
     PositionSide,
     Quoted,
     Refused,
@@ -36,6 +35,7 @@ from pms_algos.domain.events import (
     Woken,
 )
 from pms_algos.domain.parts import Actions, Gathered, earliest
+from pms_algos.domain.pauses import USER, held_back, holds, let_go
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import floor_to
 
@@ -85,7 +85,7 @@ class TrailStop(msgspec.Struct, frozen=True, kw_only=True):
     progress_ms: int = 0
     wake_ms: int = 0
     answered: bool = False
-    paused: PausedBy | None = None
+    paused: str | None = None
     ending: EndReason | None = None
     outcome: EndReason | None = None
 
@@ -140,11 +140,11 @@ def _hear(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> Tr
     match event:
         case Cancelled() if stop.ending is None:
             stop, gathered.saves = replace(stop, ending=event.reason), True
-        case Paused() if stop.ending is None and stop.paused not in {event.by, "user"}:
-            stop = replace(stop, paused=event.by)
+        case Paused() if stop.ending is None and not holds(stop.paused, event.by):
+            stop = replace(stop, paused=held_back(stop.paused, event.by))
             gathered.saves = gathered.changed = True
             passed = Cancelled("cancelled")
-        case Resumed() if stop.paused == event.by:
+        case Resumed() if let_go(stop.paused, event.by) != stop.paused:
             stop = _resume(stop, event.by, scene.market(stop.plan.symbol))
             gathered.saves = gathered.changed = True
         case Saved() | LookedUp():
@@ -164,11 +164,11 @@ def _hear(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> Tr
     return stop if part is stop.part else replace(stop, part=part)
 
 
-def _resume(stop: TrailStop, by: PausedBy, market: Market | None) -> TrailStop:
+def _resume(stop: TrailStop, by: str, market: Market | None) -> TrailStop:
     """The user lets it go on from the present price; what risk held back is as tight as it was."""
-    fresh = by == "user" and market is not None and stop.extreme is not None
+    fresh = by == USER and market is not None and stop.extreme is not None
     extreme = middle(market) if fresh and market is not None else stop.extreme
-    return replace(stop, paused=None, extreme=extreme, triggered=None if fresh else stop.triggered)
+    return replace(stop, paused=let_go(stop.paused, by), extreme=extreme, triggered=None if fresh else stop.triggered)
 
 
 # -- before it has fired

@@ -33,6 +33,7 @@ from pms_algos.domain.events import (
     Woken,
 )
 from pms_algos.domain.parts import Actions, Gathered, earliest
+from pms_algos.domain.pauses import held_back, holds, let_go
 from pms_algos.domain.twap_lot import beyond, less_than_a_step, limit_first, lot_quantity, near_price, taking
 from pms_algos.domain.twap_state import Failure, Twap, TwapPlan
 
@@ -88,12 +89,12 @@ def _hear(twap: Twap, event: Event, gathered: Gathered, scene: Scene) -> Twap:
     match event:
         case Cancelled() if twap.ending is None:
             twap, gathered.saves = replace(twap, ending=event.reason), True
-        case Paused() if twap.ending is None and twap.paused not in {event.by, "user"}:
-            twap = replace(twap, paused=event.by, take=False)
+        case Paused() if twap.ending is None and not holds(twap.paused, event.by):
+            twap = replace(twap, paused=held_back(twap.paused, event.by), take=False)
             gathered.saves = gathered.changed = True
             passed = Cancelled("cancelled")
-        case Resumed() if twap.paused == event.by:
-            twap = replace(twap, paused=None)
+        case Resumed() if let_go(twap.paused, event.by) != twap.paused:
+            twap = replace(twap, paused=let_go(twap.paused, event.by))
             gathered.saves = gathered.changed = True
         case Quoted() | Saved() | LookedUp() | Told() | Refused() | Missing():
             pass

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pms_algos.domain import twap as legs_of
 from pms_algos.domain.actions import Ended, EndReason, Progress, Save, Started
 from pms_algos.domain.chase_child import OVERTAKEN
-from pms_algos.domain.events import Event, LookedUp, PausedBy, Quoted, Restarted, Saved, Scene
+from pms_algos.domain.events import Event, LookedUp, Quoted, Restarted, Saved, Scene
 from pms_algos.domain.parts import Actions, PlanAction, Within, earliest
 from pms_algos.domain.twap_state import Twap, TwapPlan
 
@@ -34,7 +34,7 @@ class TwapBasket(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
     wake_ms: int = 0
     answered: bool = False
-    paused: PausedBy | None = None
+    paused: str | None = None
     ending: EndReason | None = None
     outcome: EndReason | None = None
 

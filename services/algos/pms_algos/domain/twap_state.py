@@ -9,7 +9,6 @@ import msgspec
 
 from pms_algos.domain.actions import EndReason
 from pms_algos.domain.chase_state import Chase
-from pms_algos.domain.events import PausedBy
 from pms_common.contracts.bus.base import Side
 
 ZERO = Decimal(0)
@@ -83,7 +82,7 @@ class Twap(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int = 0
     wake_ms: int = 0
     answered: bool = False
-    paused: PausedBy | None = None
+    paused: str | None = None
     ending: EndReason | None = None
     outcome: EndReason | None = None
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypedDict
 
 from pms_algos.domain.actions import EndReason, Notice
 from pms_algos.domain.chase_state import Chase
-from pms_algos.domain.events import Event, PausedBy, Scene
+from pms_algos.domain.events import Event, Scene
 from pms_algos.domain.parts import Actions
 from pms_common.contracts.account import AccountSnapshot
 from pms_common.contracts.algos import AlgoItem, AlgoStatus
@@ -46,7 +46,7 @@ class Algo(Protocol):
     @property
     def answered(self) -> bool: ...
     @property
-    def paused(self) -> PausedBy | None: ...
+    def paused(self) -> str | None: ...
     @property
     def ending(self) -> EndReason | None: ...
     @property
