@@ -329,6 +329,22 @@ async def test_rules_of_its_own_come_before_global_ones_and_those_before_the_bui
     await soon(rig, "SELECT FROM risk_rules WHERE sub_account_id = 'acc-1' AND max_leverage = 50")
 
 
+async def test_a_global_rule_is_agreed_on_for_all_accounts_at_once(rig: Rig) -> None:
+    count = 200
+    await send(
+        rig,
+        "INSERT INTO sub_accounts (id, name, initial_balance, current_balance, updated_at)"
+        " SELECT 'acc-' || n, 'n', 10, 10, now() FROM generate_series(1, $1) AS n",
+        count,
+    )
+    agreed = "SELECT FROM pms_risk.administered WHERE our_max_leverage"
+    await soon(rig, f"{agreed} IS NOT NULL HAVING count(*) = {count}")
+    await send(rig, RULE, "all", None, True, 30.0)
+    await soon(rig, f"{agreed} = 30 HAVING count(*) = {count}")
+    (written,) = await rig.rows("SELECT count(DISTINCT xmin::text) FROM pms_risk.administered")
+    assert written["count"] < count / 10
+
+
 async def delete(rig: Rig, account_id: str) -> None:
     """As the application's admin deletes an account."""
     async with js(rig) as connection, connection.transaction():

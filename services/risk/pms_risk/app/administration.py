@@ -23,7 +23,7 @@ from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.state import RiskState
 from pms_risk.app.takeovers import Takeovers
 from pms_risk.domain.account import Account
-from pms_risk.domain.administration import Difference, apply, terms_of, unreadable
+from pms_risk.domain.administration import Difference, Terms, apply, terms_of, unreadable
 from pms_risk.domain.position import Position
 from pms_risk.domain.snapshot import snapshot
 
@@ -87,13 +87,19 @@ class Administration:
 
     async def look(self) -> None:
         """Take over what differs now, and return when it is committed on both sides, but for rows that are locked."""
-        for difference in await self._take_over():
-            try:
-                await self._settle(difference)
-            except DBAPIError as error:  # of this account alone: the others go on
-                if error.connection_invalidated:
-                    raise
-                self._say(difference.account_id, str(error.orig)[:300], "account_not_settled")
+        agreed: list[tuple[Difference, Terms]] = []
+        for found in await self._take_over():
+            if found.shared is None or found.agreed is None:
+                continue
+            theirs = found.theirs()
+            theirs = {name: value for name, value in theirs.items() if name not in unreadable(theirs)}
+            own = found.own()
+            if theirs or (found.moved and not own):
+                agreed.append((found, {**found.agreed, **theirs}))
+            elif own:
+                await self._give(found, own)
+        if agreed:
+            await self._shared.agree(agreed)
 
     async def _take_over(self) -> list[Difference]:
         """Bring into the books what differs now; it is committed there."""
@@ -125,18 +131,13 @@ class Administration:
         else:
             self._say(found.account_id, "agreed on once, unknown here", "account_of_nobody")
 
-    async def _settle(self, found: Difference) -> None:
-        """What is committed here becomes what both sides agree on."""
-        if found.shared is None or found.agreed is None:
-            return
-        theirs = found.theirs()
-        theirs = {name: value for name, value in theirs.items() if name not in unreadable(theirs)}
-        if theirs:
-            await self._shared.agree(found, {**found.agreed, **theirs})
-        elif own := found.own():
+    async def _give(self, found: Difference, own: Terms) -> None:
+        try:
             await self._shared.give(found, own)
-        elif found.moved:
-            await self._shared.agree(found, found.agreed)
+        except DBAPIError as error:  # of this account alone: the others go on
+            if error.connection_invalidated:
+                raise
+            self._say(found.account_id, str(error.orig)[:300], "terms_not_given")
 
     # -- one account
 

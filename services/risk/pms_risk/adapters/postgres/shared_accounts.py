@@ -5,7 +5,7 @@ without a trigger, which Prisma would not know; so no change can be missed, and 
 the administration, off the hot path, on connections of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -77,6 +77,8 @@ _AGREE = text(
     f" {', '.join(f'our_{name} = :our_{name}' for name in _NUMBERS)}"
     " WHERE account_id = :account_id"
 )
+_FREE = text("SELECT account_id FROM pms_risk.administered WHERE account_id = ANY(:ids) FOR NO KEY UPDATE SKIP LOCKED")
+"""Waiting for one of many while holding others could stop the journal, which takes them in another order."""
 _WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '100ms'")
 """Of another's transaction that holds a row: the other accounts wait meanwhile, and it is tried again at each look."""
 _LOCK = text(
@@ -115,11 +117,13 @@ class SharedAccounts:
             rows = await connection.execute(_BOOKED)
             return {row.account_id: (row.amount, row.times) for row in rows}
 
-    async def agree(self, found: Difference, terms: Terms) -> None:
-        """Keep that these are the terms on both sides."""
+    async def agree(self, agreed: Sequence[tuple[Difference, Terms]]) -> None:
+        """Keep that these are the terms on both sides, but for accounts that the journal is writing just now."""
+        rows = {found.account_id: {**terms, **_ours(found), "account_id": found.account_id} for found, terms in agreed}
         async with self._engine.begin() as connection:
-            await connection.execute(_WAIT_BRIEFLY)
-            await connection.execute(_AGREE, {**terms, **_ours(found), "account_id": found.account_id})
+            free = [row.account_id for row in await connection.execute(_FREE, {"ids": list(rows)})]
+            if free:
+                await connection.execute(_AGREE, [rows[account_id] for account_id in free])
 
     async def give(self, found: Difference, own: Terms) -> None:
         """Write terms of ours there, unless the application has changed some since they were compared."""
