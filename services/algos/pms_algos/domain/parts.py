@@ -22,6 +22,10 @@ from pms_algos.domain.chase_child import ASK_LIFE_MS
 from pms_algos.domain.chase_state import Chase, ChasePlan
 from pms_algos.domain.events import Event, Missing, Refused, Scene, Told
 
+RETRY_MS = 500
+MAX_RETRY_MS = 10_000
+MAX_DOUBLINGS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Within:
@@ -73,6 +77,11 @@ class Gathered:
                     self.changed |= action.changed
                 case StartFailed():
                     self.refusal = action.message
+
+
+def pause_ms(tries: int) -> int:
+    """How long until a close that has failed so often is tried again."""
+    return min(RETRY_MS << min(tries, MAX_DOUBLINGS), MAX_RETRY_MS)
 
 
 def earliest(*wakes: int) -> int:

@@ -78,6 +78,8 @@ def _hear(scalper: Scalper, event: Event, gathered: Gathered, scene: Scene) -> S
         case Cancelled() if scalper.ending is None:
             scalper = replace(scalper, ending=event.reason, close_positions=event.close_positions)
             gathered.saves = True
+        case Cancelled() if scalper.close_positions and not event.close_positions:
+            scalper, gathered.saves = replace(scalper, close_positions=False), True
         case Paused() if scalper.ending is None and not holds(scalper.paused, event.by):
             scalper, gathered.saves = replace(scalper, paused=held_back(scalper.paused, event.by)), True
             passed = Cancelled("cancelled")
@@ -228,7 +230,7 @@ def _finish(scalper: Scalper, gathered: Gathered, scene: Scene) -> Scalper:
     """It ends when no order of it is alive, and has closed what it opened where that was asked."""
     if any(slot.part is not None for side in LEGS for slot in scalper.leg(side).slots):
         return scalper
-    if scalper.close_positions and not scalper.closed_positions:
+    if scalper.close_positions or scalper.closer is not None:
         scalper = close_what_it_opened(scalper, gathered, scene)
         if scalper.closer is not None or scalper.close_positions:
             return scalper
@@ -265,5 +267,5 @@ def _shown(scalper: Scalper) -> object:
 
 def _wake_ms(scalper: Scalper, now_ms: int) -> int:
     retries = (slot.retry_ms or 0 for side in LEGS for slot in scalper.leg(side).slots if slot.part is None)
-    waiting = (at_ms for at_ms in retries if at_ms > now_ms)
+    waiting = (at_ms for at_ms in (*retries, scalper.close_retry_ms) if at_ms > now_ms)
     return earliest(*waiting, *(part.wake_ms for part in scalper.chases))

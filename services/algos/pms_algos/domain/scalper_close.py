@@ -1,17 +1,19 @@
 """How a scalper that ends closes what it opened: its own net, never more than the position is by now.
 
-Owns that order and its few tries. Pure.
+Owns that order, and those that follow while something is left: one that fails is tried again until nothing is left that
+the exchange takes, or until the scalper is told to end without closing. Pure.
 """
+
+from decimal import Decimal
 
 from msgspec.structs import replace
 
 from pms_algos.domain.chase_state import ChasePlan
-from pms_algos.domain.events import PositionSide, Scene
-from pms_algos.domain.parts import Gathered
+from pms_algos.domain.events import Held, PositionSide, Scene
+from pms_algos.domain.parts import Gathered, pause_ms
 from pms_algos.domain.scalper_state import ZERO, Scalper
+from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import floor_to
-
-MAX_TRIES = 3
 
 
 def close_what_it_opened(scalper: Scalper, gathered: Gathered, scene: Scene) -> Scalper:
@@ -21,12 +23,18 @@ def close_what_it_opened(scalper: Scalper, gathered: Gathered, scene: Scene) -> 
         return scalper
     if closer is not None:
         gathered.saves = True
-        done = closer.outcome == "filled"
+        done, tries = closer.outcome == "filled", scalper.close_tries
         bought = closer.total_executed if closer.plan.side == "BUY" else -closer.total_executed
-        tries = scalper.close_tries + 1
-        scalper = replace(scalper, closer=None, closed_positions=done, close_tries=tries, net=scalper.net + bought)
-        if done or tries >= MAX_TRIES:
-            return replace(scalper, close_positions=False)
+        scalper = replace(
+            scalper,
+            closer=None,
+            closed_positions=scalper.closed_positions or done,
+            close_tries=0 if done else tries + 1,
+            close_retry_ms=0 if done else scene.now_ms + pause_ms(tries),
+            net=scalper.net + bought,
+        )
+    if not scalper.close_positions or scene.now_ms < scalper.close_retry_ms:
+        return scalper
     return _begin(scalper, gathered, scene)
 
 
@@ -36,10 +44,7 @@ def _begin(scalper: Scalper, gathered: Gathered, scene: Scene) -> Scalper:
         return scalper
     side: PositionSide = "LONG" if scalper.net > 0 else "SHORT"
     held = next((held for held in positions if held.symbol == plan.symbol and held.side == side), None)
-    quantity = ZERO if held is None else min(abs(scalper.net), held.quantity)
-    quantity = floor_to(quantity, market.spec.market_step_size or market.spec.step_size)
-    if market.spec.market_max_quantity:
-        quantity = min(quantity, market.spec.market_max_quantity)
+    quantity = ZERO if held is None else _quantity(scalper, held, market.spec, market.bid)
     gathered.saves = True
     if not quantity:
         return replace(scalper, close_positions=False)
@@ -59,3 +64,11 @@ def _begin(scalper: Scalper, gathered: Gathered, scene: Scene) -> Scalper:
         started_ms=scene.now_ms,
     )
     return replace(scalper, closer=gathered.begin(order, scene.now_ms), parts=scalper.parts + 1)
+
+
+def _quantity(scalper: Scalper, held: Held, spec: SymbolSpec, price: Decimal) -> Decimal:
+    """What one order may close; nothing where that is too little for the exchange and not the last of the position."""
+    quantity = floor_to(min(abs(scalper.net), held.quantity), spec.market_step_size or spec.step_size)
+    if quantity < held.quantity and quantity * price < spec.min_notional:
+        return ZERO
+    return min(quantity, spec.market_max_quantity) if spec.market_max_quantity else quantity

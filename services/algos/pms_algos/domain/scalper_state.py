@@ -126,6 +126,7 @@ class Scalper(msgspec.Struct, frozen=True, kw_only=True):
     close_positions: bool = False
     closer: Chase | None = None
     close_tries: int = 0
+    close_retry_ms: int = 0
     closed_positions: bool = False
     progress_ms: int = 0
     wake_ms: int = 0

@@ -34,7 +34,7 @@ from pms_algos.domain.events import (
     Told,
     Woken,
 )
-from pms_algos.domain.parts import Actions, Gathered, earliest
+from pms_algos.domain.parts import Actions, Gathered, earliest, pause_ms
 from pms_algos.domain.pauses import USER, held_back, holds, let_go
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import floor_to
@@ -42,8 +42,6 @@ from pms_common.decimals import floor_to
 SAVE_MS = 100
 """How much of a new extreme's time a crash may cost. Each move is worth a row only so often."""
 PROGRESS_MS = 1_000
-RETRY_MS = 500
-MAX_RETRY_MS = 10_000
 SETTLE_MS = 1_000
 """After its order was filled: how long until a position that is still told must be what came in meanwhile."""
 _HUNDRED = Decimal(100)
@@ -262,8 +260,7 @@ def _order_ended(stop: TrailStop, gathered: Gathered, now_ms: int) -> TrailStop:
         return replace(over, tries=0, retry_ms=now_ms + SETTLE_MS)
     why = gathered.refusal or "The order that closes was not executed"
     gathered.actions.append(CloseFailed(str(stop.parts), why))
-    pause_ms = min(RETRY_MS << stop.tries, MAX_RETRY_MS)
-    return replace(over, tries=min(stop.tries + 1, 10), retry_ms=now_ms + pause_ms)
+    return replace(over, tries=stop.tries + 1, retry_ms=now_ms + pause_ms(stop.tries))
 
 
 # -- the end
