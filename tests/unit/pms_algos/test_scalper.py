@@ -149,6 +149,19 @@ def test_a_position_that_others_reduce_takes_back_what_closers_claim_beyond_it()
     assert sells(world) != [], "woken by the next opening fill"
 
 
+def test_only_what_is_beyond_the_position_is_taken_back_the_farthest_layer_first() -> None:
+    world = started(childCount=4)
+    for name in buys(world):
+        fill(world, name)
+    world.pass_ms(2_000)
+    before = sells(world)
+    assert len(before) == 4
+    world.hold(world.positions["BTCUSDT"] - D("0.001"))
+    world.pass_ms(1_000)
+    assert [name for name in before if name in sells(world)] == before[:3]
+    assert sum(world.orders[name].left for name in sells(world)) == world.positions["BTCUSDT"]
+
+
 def test_a_bound_acts_on_live_orders_and_lets_them_come_back() -> None:
     world = started(longMaxPrice=101)
     assert len(buys(world)) == 2

@@ -37,7 +37,7 @@ from pms_algos.domain.pauses import held_back, holds, let_go
 from pms_algos.domain.scalper_close import close_what_it_opened
 from pms_algos.domain.scalper_fills import MIN_INTERVAL_MS, ended
 from pms_algos.domain.scalper_geometry import armed
-from pms_algos.domain.scalper_guards import Hold, Sight, closable, judge, judge_live
+from pms_algos.domain.scalper_guards import Hold, Sight, judge, judge_live, overclaimed
 from pms_algos.domain.scalper_state import Leg, Scalper, ScalperPlan, Slot
 from pms_common.contracts.bus.orders import SymbolSpec
 
@@ -214,7 +214,7 @@ def _take_back(scalper: Scalper, side: PositionSide, sight: Sight, gathered: Gat
         if part is None or part.ending is not None or part.ended:
             continue
         hold = judge_live(scalper, leg, slot, sight)
-        if hold is None and slot.reduce_only and scene.held() is not None and closable(leg, sight.held) < 0:
+        if hold is None and slot.reduce_only and scene.held() is not None and overclaimed(leg, sight.held):
             hold = Hold("no_position", sight.now_ms)
         if hold is not None:
             gathered.saves = True

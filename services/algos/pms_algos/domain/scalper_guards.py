@@ -221,5 +221,13 @@ def _sized(scalper: Scalper, leg: Leg, slot: Slot, sight: Sight) -> Hold | Go:
 
 def closable(leg: Leg, held: Held | None) -> Decimal:
     """What of the position the leg's closing layers have not claimed."""
-    there_is = ZERO if held is None or held.side == leg.side else held.quantity
-    return there_is - leg.claimed
+    return _there_is(leg, held) - leg.claimed
+
+
+def overclaimed(leg: Leg, held: Held | None) -> bool:
+    """Whether the leg's closing layers claim more than the position, once those are gone that are taken back."""
+    return leg.staying > _there_is(leg, held)
+
+
+def _there_is(leg: Leg, held: Held | None) -> Decimal:
+    return ZERO if held is None or held.side == leg.side else held.quantity

@@ -105,7 +105,16 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def claimed(self) -> Decimal:
         """What the closing layers under way may still execute."""
-        return sum((slot.part.remaining for slot in self.slots if slot.reduce_only and slot.part is not None), ZERO)
+        return sum((part.remaining for part in self._closing), ZERO)
+
+    @property
+    def staying(self) -> Decimal:
+        """What those of them may still execute that are not taken back already."""
+        return sum((part.remaining for part in self._closing if part.ending is None), ZERO)
+
+    @property
+    def _closing(self) -> tuple[Chase, ...]:
+        return tuple(slot.part for slot in self.slots if slot.reduce_only and slot.part is not None)
 
     @property
     def executed(self) -> Decimal:
