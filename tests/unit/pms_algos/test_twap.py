@@ -170,6 +170,18 @@ def test_a_lot_that_fails_is_tried_again_then_told_and_never_counted() -> None:
     assert done["errors"] == [{"lot": 1, "error": "refused: INSUFFICIENT_MARGIN"}]
 
 
+def test_no_lot_is_lost_to_what_passes_by_itself() -> None:
+    world = World()
+    world.refuse = lambda _: "INFRA_NOT_READY"
+    started(world)
+    world.pass_ms(60_000)
+    assert len(world.refused) > 3
+    world.refuse = lambda _: None
+    world.pass_ms(80_000)
+    state = world.state(sole(world))
+    assert (state.outcome, state.failures, world.executed) == ("filled", (), D(1))
+
+
 def test_a_cancel_takes_back_the_resting_lot_and_tells_what_was_executed() -> None:
     world = started()
     world.happens(lambda: world.fill(world.resting[0], D("0.1")))

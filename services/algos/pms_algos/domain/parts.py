@@ -41,12 +41,16 @@ Actions = tuple[PlanAction, ...]
 
 @dataclass(slots=True)
 class Gathered:
-    """What the parts want, so far. `refusal` is why the last of them that failed did."""
+    """What the parts want, so far.
+
+    `refusal` is why the last of them that failed did, `passes` whether that may pass.
+    """
 
     actions: list[PlanAction] = field(default_factory=list)
     saves: bool = False
     changed: bool = False
     refusal: str = ""
+    passes: bool = False
 
     def begin(self, plan: ChasePlan, now_ms: int) -> Chase:
         """A new part; its first child is asked for when it is saved."""
@@ -76,7 +80,7 @@ class Gathered:
                 case Progress():
                     self.changed |= action.changed
                 case StartFailed():
-                    self.refusal = action.message
+                    self.refusal, self.passes = action.message, action.code.retryable
 
 
 def pause_ms(tries: int) -> int:

@@ -3,7 +3,8 @@
 A lot executes what is due by its end less what was executed: so what rounding or a minimum left goes with the next one,
 and the sum is the parent's to the step. One lot at a time; one that comes late (its price was beyond the limit, nothing
 ran, the account was paused) is followed at twice the pace at most, never by all at once. A lot that fails is tried
-again, then given up and told; it is never counted.
+again, then given up and told; it is never counted. What refuses it for now only (a service that is handed over) is
+waited for, however long.
 A pure plan, see `events`. `twap_lot` knows sizes and prices, `twap_schedule` makes the schedule.
 """
 
@@ -213,7 +214,7 @@ def _following(twap: Twap, now_ms: int) -> Twap:
 
 
 def _failed(twap: Twap, gathered: Gathered, now_ms: int, kind: Literal["limit", "market"]) -> Twap:
-    tries = twap.tries + 1
+    tries = twap.tries if gathered.passes else twap.tries + 1
     if tries < MAX_TRIES:
         return replace(twap, tries=tries, take=False, next_ms=now_ms + (RETRY_MS << tries))
     why = gathered.refusal or "It was not executed in time"
