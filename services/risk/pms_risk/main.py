@@ -149,9 +149,9 @@ class _Service:
         self.amends = Amends(*(state, self.approvals, self.waits, self.closings, self.feed.has_ended, outbox, names))
         self.exchange = Exchange(state, outbox, journal, self.events)
         foreign = ForeignFills(*tools, self.closings, self.late.ask, store.is_booked, self.fees)
-        cash = CashBook(*tools, self.late.ask, store.is_flow_booked)
+        self.cash = CashBook(*tools, self.late.ask, store.is_flow_booked)
         self.orders_updates = OrdersUpdates(
-            *(state, outbox, names, self.marks, self.feed, self.exchange, foreign, cash)
+            *(state, outbox, names, self.marks, self.feed, self.exchange, foreign, self.cash)
         )
         self.watching = Watching(state, outbox, names)
         self.caches = Caches(state, outbox, self.updates, names)
@@ -181,6 +181,7 @@ class _Service:
         if administration is not None:
             await administration.open()
         life.spawn(self.late.run(), "late")
+        life.spawn(self.cash.run(), "fundings")
         life.spawn(self.assignments.run(), "assignments")
         heard = {
             names.updates("orders"): self.orders_updates.on_entry,

@@ -176,6 +176,12 @@ class Desk:
     def hear(self, update: Update, redelivered: bool = False) -> None:
         """One entry of the order service's stream."""
         self.orders_updates.on_entry(entry(encode(update), redelivered=redelivered))
+        self.settle_fundings()
+
+    def settle_fundings(self) -> None:
+        """The fundings that are due."""
+        while not self.cash.due.empty():
+            self.cash.due.get_nowait()()
 
     def commit(self) -> None:
         """The database has all that was journalled."""

@@ -1,5 +1,6 @@
 """Funding and the exchange's other payments: every one has its place in the books, once (R-33, invariant 3)."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,7 @@ from pms_risk.domain.funding import Funding
 from pms_risk.domain.house import BAD_DEBT, CAPITAL, EXTERNAL, INCOME, INSURANCE, ROUNDING
 from pms_risk.domain.takeover import take_over
 
-from .desk import Desk
+from .desk import Desk, entry
 from .test_books import assert_equal, opened, trade
 from .test_forced import foreign
 from .world import D, Exchange
@@ -243,3 +244,25 @@ def test_a_flow_older_than_memory_is_asked_for_before_its_entry_is_acknowledged(
     assert desk.state.books.house.cash[CAPITAL, "USDT"] == 15 - 1000
     assert not desk.paper.acked
     end.skip()
+
+
+async def test_r33_fundings_of_many_symbols_let_others_in_between() -> None:
+    desk = Desk()
+    desk.state.books.house.opened_ms = 0
+    exchange = Exchange()
+    symbols = [f"S{n}USDT" for n in range(5)]
+    for symbol in symbols:
+        desk.state.books.book(*exchange.execute("a", symbol, "BUY", D(1), D(100)))
+    running = asyncio.create_task(desk.cash.run())
+    rates = tuple(FundingRate(symbol=symbol, rate=RATE, mark=D(100), time_ms=50) for symbol in symbols)
+    desk.cash.on_rates(FundingRates(epoch=1, n=1, rates=rates), entry(b""))
+    late = exchange.execute("a", symbols[-1], "BUY", D(1), D(100))  # traded before the instant, heard of after
+    seen = []
+    while not desk.cash.due.empty():
+        await asyncio.sleep(0)
+        if desk.account.cash == 1_000 - D("0.01"):
+            desk.state.books.book(*late)
+        seen.append(desk.account.cash)
+    running.cancel()
+    assert len(set(seen)) >= len(symbols), "one at a time"
+    assert desk.account.cash == 1_000 - D("0.06"), "the late one once"

@@ -123,6 +123,7 @@ class Life:
         entry = Entry(tracker=_TRACKER, id=f"{number + 1}-0", data=data, fields={}, redelivered=redelivered)
         if isinstance(what, Update):
             self.desk.orders_updates.on_entry(entry)
+            self.desk.settle_fundings()
         elif isinstance(what, AccountCommand):
             self.accounts.decide(Request(what, entry, (), "hash", None))
         else:

@@ -22,7 +22,7 @@ LATE_MS = 15 * 60_000
 """How long after its instant a settlement may come into the venue's list; an allowance, the venue names none."""
 DAY_MS = 86_400_000
 CHUNK = 20
-"""Rates in one entry: what risk books of them at once."""
+"""Rates in one entry."""
 MAX_TOLD = 50_000
 
 

@@ -4,6 +4,7 @@ Owns the order book → journal → event → acknowledgement. Where each flow g
 `updates`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -33,7 +34,7 @@ _unsettled = counter("risk_fundings_unsettled", "Fundings older than what is rem
 
 
 class CashBook:
-    """Books what the order service tells of cash."""
+    """Books what the order service tells of cash. Spawn `run`."""
 
     def __init__(
         self,
@@ -50,6 +51,8 @@ class CashBook:
         self._events = events
         self._ask = ask
         self._is_flow_booked = is_flow_booked
+        self.due: asyncio.Queue[Callable[[], None]] = asyncio.Queue()  # bounded by the consumer's max_unacked
+        """Fundings to be settled, and the acknowledgements of their entries."""
 
     def on_flows(self, told: CashFlows, entry: Entry) -> None:
         """Lines of the income list, new or again. What was paid before the first look is in that."""
@@ -74,15 +77,20 @@ class CashBook:
             acknowledge()
 
     def on_rates(self, told: FundingRates, entry: Entry) -> None:
-        """Fundings, new or again."""
-        books = self._state.books
-        told_fundings = [Funding(rate.symbol, rate.rate, rate.mark, rate.time_ms) for rate in told.rates]
-        new = [one for one in told_fundings if self._counts(one.at_ms) and books.fundings.settle(one)]
-        held = books.symbols() if new else set()
-        for funding in new:
-            if funding.symbol in held or books.moves.knows(funding.symbol):
-                self._settle(funding)
-        self._journal.then(partial(self._outbox.ack, entry))
+        """Fundings, new or again. They are settled one by one beside what else is read: each may concern everybody."""
+        held = self._state.books.symbols()
+        for rate in told.rates:
+            if self._counts(rate.time_ms):
+                funding = Funding(rate.symbol, rate.rate, rate.mark, rate.time_ms)
+                self.due.put_nowait(partial(self._settle, funding, rate.symbol in held))
+        self.due.put_nowait(partial(self._journal.then, partial(self._outbox.ack, entry)))
+
+    async def run(self) -> None:
+        """Settle what is due, and let others in after each, until cancelled."""
+        while True:
+            settle = await self.due.get()
+            settle()
+            await asyncio.sleep(0)
 
     def _counts(self, at_ms: int) -> bool:
         opened_ms = self._state.books.house.opened_ms
@@ -95,7 +103,11 @@ class CashBook:
         _flows.labels(flow.kind).inc()
         log.info("cash_flow", kind=flow.kind, amount=str(flow.amount), asset=flow.asset, symbol=flow.symbol)
 
-    def _settle(self, funding: Funding) -> None:
+    def _settle(self, funding: Funding, is_held: bool) -> None:
+        if not self._state.books.fundings.settle(funding):
+            return
+        if not is_held and not self._state.books.moves.knows(funding.symbol):
+            return
         try:
             bookings = book_funding(self._state.books, funding)
         except LookupError as error:
