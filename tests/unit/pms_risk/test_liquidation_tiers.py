@@ -118,7 +118,7 @@ def test_a_step_is_taken_only_when_it_or_a_graver_one_was_asked_for_without_a_br
     for gap_ms, ratio in seen:
         at_ms += gap_ms
         asked.append((at_ms, GRAVITY[ratio]))
-        judged = watch.judge(facts(ratio), at_ms, GUARDS)
+        judged = watch.judge(facts(ratio), at_ms, at_ms, GUARDS)
         taken = judged[0].gravity if judged is not None else 0
         assert taken == max((level for level in (1, 2, 3) if held_since(asked, level)), default=0)
         if taken:
@@ -132,21 +132,36 @@ def held_since(asked: list[tuple[int, int]], level: int) -> bool:
 
 def judge_twice(watch: Watch, ratio: str, at_ms: int, *, escalating: bool = False) -> Decision | None:
     """Two updates that ask for it, as far apart as they must be."""
-    assert watch.judge(facts(ratio, escalating=escalating), at_ms, GUARDS) is None
-    judged = watch.judge(facts(ratio, escalating=escalating), at_ms + GUARDS.hold_ms, GUARDS)
+    assert watch.judge(facts(ratio, escalating=escalating), at_ms, at_ms, GUARDS) is None
+    judged = watch.judge(facts(ratio, escalating=escalating), at_ms + GUARDS.hold_ms, at_ms + GUARDS.hold_ms, GUARDS)
     return judged[0] if judged is not None else None
 
 
 def test_a_spike_of_one_update_liquidates_nobody() -> None:
     watch = Watch()
-    watch.judge(facts("0.9"), 1_000, GUARDS)
-    watch.judge(facts("0.5"), 1_100, GUARDS)
-    assert watch.judge(facts("0.9"), 1_300, GUARDS) is None
-    assert watch.judge(facts("0.9"), 1_549, GUARDS) is None
-    judged = watch.judge(facts("1.1"), 1_550, GUARDS)
+    watch.judge(facts("0.9"), 1_000, 1_000, GUARDS)
+    watch.judge(facts("0.5"), 1_100, 1_100, GUARDS)
+    assert watch.judge(facts("0.9"), 1_300, 1_300, GUARDS) is None
+    assert watch.judge(facts("0.9"), 1_549, 1_549, GUARDS) is None
+    judged = watch.judge(facts("1.1"), 1_550, 1_550, GUARDS)
     assert judged is not None
     assert judged[0].tier == 2, "a graver step has not been asked for so long"
     assert decide(judged[1]) == judged[0]
+
+
+def test_a_clock_that_is_set_back_makes_no_wait_longer() -> None:
+    watch, back_ms = Watch(), 10_000
+    assert watch.judge(facts("0.91"), 100_000, 100_000, GUARDS) is None
+    assert not watch.waits(back_ms, back_ms, GUARDS)
+    first = judge_twice(watch, "0.91", back_ms)
+    assert first is not None
+    watch.reduced(first, 100_000, GUARDS)
+    assert judge_twice(watch, "0.91", 96_000) is None
+    assert judge_twice(watch, "0.91", back_ms) is not None
+    target = whole()
+    target.try_again()
+    target.ended("EXCHANGE_UNAVAILABLE", 100_000)
+    assert (target.pauses(100_249), target.pauses(100_250), target.pauses(back_ms)) == (True, False, False)
 
 
 def test_the_second_tier_cools_down_and_the_others_do_not_wait_for_it() -> None:
@@ -173,7 +188,8 @@ def test_the_third_tier_is_followed_by_everything_at_once() -> None:
 def test_a_warning_is_told_once_until_the_account_has_recovered() -> None:
     watch = Watch()
     told = [
-        watch.judge(facts(ratio), 1, GUARDS) is not None for ratio in ("0.81", "0.82", "0.79", "0.81", "0.77", "0.81")
+        watch.judge(facts(ratio), 1, 1, GUARDS) is not None
+        for ratio in ("0.81", "0.82", "0.79", "0.81", "0.77", "0.81")
     ]
     assert told == [True, False, False, False, False, True]
 

@@ -237,6 +237,16 @@ async def test_algos_of_a_symbol_whose_reduction_gave_way_to_one_elsewhere_go_on
     assert [placed.symbol for placed in floor.sent()] == ["BTCUSDT", "ETHUSDT"]
 
 
+async def test_a_clock_that_is_set_back_liquidates_no_later() -> None:
+    floor = Floor()
+    await floor.at(CALM)
+    await floor.at(INSOLVENT)
+    floor.now_ms -= 60_000
+    await floor.at(INSOLVENT)
+    await floor.at(INSOLVENT)
+    assert floor.sent()
+
+
 async def test_a_reduction_goes_on_when_the_price_recovers_before_its_end() -> None:
     floor = Floor()
     await liquidated_to(floor, SECOND)

@@ -8,7 +8,7 @@ import pytest
 from pms_common.contracts.bus.common import Tick
 from pms_risk.domain.gates import Gates
 from pms_risk.domain.plan import reserve_price, slippage_limit
-from pms_risk.domain.prices import MAX_AGE_MS, Prices, Quote
+from pms_risk.domain.prices import MAX_AGE_MS, MAX_AHEAD_MS, Prices, Quote
 
 from .world import D, spec
 
@@ -38,6 +38,13 @@ def test_invariant_6_a_stale_price_is_none_for_new_risk() -> None:
     assert prices.fresh_mark("BTCUSDT", 20_000) is None
     assert prices.fresh_marks(20_000)("BTCUSDT") is None
     assert prices.mark("BTCUSDT") == D("1.5")
+
+
+def test_a_price_that_was_told_before_the_clock_was_set_back_is_not_fresh() -> None:
+    prices = Prices()
+    prices.put(tick(1, 2, ts_ms=10_000))
+    for now_ms, mark in ((10_000 - MAX_AHEAD_MS, D("1.5")), (9_999 - MAX_AHEAD_MS, None)):
+        assert prices.fresh_mark("BTCUSDT", now_ms) == prices.fresh_marks(now_ms)("BTCUSDT") == mark
 
 
 @pytest.mark.parametrize(("side", "limit"), [("BUY", "101.1"), ("SELL", "99.0")])

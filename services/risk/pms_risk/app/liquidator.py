@@ -30,6 +30,7 @@ from pms_risk.domain.account import Account
 from pms_risk.domain.closing import Closing, closing_side
 from pms_risk.domain.liquidation.course import ALARM_AFTER, Course, Target, target_of
 from pms_risk.domain.liquidation.decision import Decision, Facts
+from pms_risk.domain.pauses import lasts
 from pms_risk.domain.position import Position
 
 log = get_logger(__name__)
@@ -189,7 +190,7 @@ class Liquidator:
         """Do what can be done now; end the course where nothing is left."""
         for target in course.targets:
             self._look(account, target)
-        if not self._resumed or self._state.now_ms() < course.from_ms:
+        if not self._resumed or lasts(course.from_ms, self._state.now_ms(), ALGOS_WAIT_MS):
             self._store(course)
             return
         if course.full:
@@ -228,7 +229,7 @@ class Liquidator:
             return
         if target.refused:
             self._give_to_house(account, course, target, position)
-        elif now_ms >= target.retry_ms and target.symbol in self._state.specs:
+        elif not target.pauses(now_ms) and target.symbol in self._state.specs:
             self._try(course, target, number)
 
     def _is_trying(self, account_id: str, target: Target, key: str) -> bool:

@@ -18,6 +18,7 @@ from pms_risk.app.state import RiskState
 from pms_risk.domain.account import Account
 from pms_risk.domain.evaluation import evaluate
 from pms_risk.domain.liquidation.decision import Decision, Tiers, facts_of
+from pms_risk.domain.pauses import lasts
 from pms_risk.domain.pool import Measuring, Standing
 
 log = get_logger(__name__)
@@ -75,7 +76,11 @@ class PoolWatch:
         if pool.reducing != was_reducing:
             self._tell()
         now_ms = self._state.now_ms()
-        if pool.state == "critical" and standing.worst is not None and now_ms >= self._cool_until_ms:
+        if (
+            pool.state == "critical"
+            and standing.worst is not None
+            and not lasts(self._cool_until_ms, now_ms, COOLDOWN_MS)
+        ):
             self._reduce(*standing.worst, now_ms)
 
     def _tell(self) -> None:

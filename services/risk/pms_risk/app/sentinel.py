@@ -24,6 +24,7 @@ from pms_risk.domain.liquidation.decision import INSOLVENCY, Tiers, facts_of
 from pms_risk.domain.liquidation.marks import bound, tight
 from pms_risk.domain.liquidation.screen import CUSHION, Row, Screen
 from pms_risk.domain.liquidation.watch import Guards, Watch
+from pms_risk.domain.pauses import lasts
 
 log = get_logger(__name__)
 
@@ -190,19 +191,20 @@ class Sentinel:
             if watch is None:
                 return
             watch.since_ms = {}
-        elif watch is not None and watch.waits(self._settled_ms(row, now_ms), self._guards):
+        elif watch is not None and watch.waits(*self._told_ms(row, now_ms), self._guards):
             return
-        if self._paused.get(account_id, 0) <= now_ms:
+        if not lasts(self._paused.get(account_id, 0), now_ms, PAUSE_MS):
             self._judge(account, row, now_ms)
 
-    def _settled_ms(self, row: Row, now_ms: int) -> int:
-        """The update that all its prices have had: one whose stream has died does not count as told again.
+    def _told_ms(self, row: Row, now_ms: int) -> tuple[int, int]:
+        """Its newest update, and the one that all its prices have had: one whose stream has died does not count as told
+        again.
 
         What is not fresh any more counts as a bound, which asks for nothing.
         """
         prices = self._state.prices
-        fresh = [prices.seen_ms(symbol) for symbol in row.symbols if prices.fresh(symbol, now_ms)]
-        return min(fresh, default=now_ms)
+        fresh = [prices.seen_ms(symbol) for symbol in row.symbols if prices.fresh(symbol, now_ms)] or [now_ms]
+        return max(fresh), min(fresh)
 
     def _judge(self, account: Account, row: Row, now_ms: int) -> None:
         watch = self._watches.get(account.id)
@@ -221,15 +223,14 @@ class Sentinel:
             self._put_off(account, watch, now_ms)
             return
         before = (watch.warned, watch.escalating)
-        newest_ms = max([self._state.prices.seen_ms(symbol) for symbol in row.symbols])
-        settled_ms = self._settled_ms(row, now_ms)
+        told_ms = self._told_ms(row, now_ms)
         course = self._state.courses.get(account.id)
         under_way = course.decision.gravity if course is not None and not course.done else 0
-        judged = watch.judge(facts, newest_ms, self._guards, settled_ms, under_way)
+        judged = watch.judge(facts, *told_ms, self._guards, under_way)
         if (watch.warned, watch.escalating) != before:
             self._remember(account, watch)
         if judged is None:
-            if not watch.waits(settled_ms, self._guards):
+            if not watch.waits(*told_ms, self._guards):
                 self._pause(account, now_ms)
             return
         decision, facts = judged

@@ -13,6 +13,9 @@ from pms_common.decimals import from_float
 
 MAX_AGE_MS = 3_000
 """Default limit of the design for the age of a price that new risk may use."""
+MAX_AHEAD_MS = 1_000
+"""How far clocks of two machines may differ. What is further ahead was told before the clock was set back, and would
+not grow old until it is there again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Prices:
     def fresh(self, symbol: str, now_ms: int) -> bool:
         """Whether new risk may rely on the price."""
         tick = self._ticks.get(symbol)
-        return tick is not None and tick.state == "live" and now_ms - tick.ts_ms <= MAX_AGE_MS
+        return tick is not None and tick.state == "live" and -MAX_AHEAD_MS <= now_ms - tick.ts_ms <= MAX_AGE_MS
 
     def seen_ms(self, symbol: str) -> int:
         """When its stream was last known to be alive; 0 before the first tick."""
@@ -72,11 +75,11 @@ class Prices:
 
     def fresh_marks(self, now_ms: int) -> Callable[[str], Decimal | None]:
         """`fresh_mark` at one instant, for who asks for many: a check looks at every position of its account."""
-        ticks, marks, since_ms = self._ticks, self._marks, now_ms - MAX_AGE_MS
+        ticks, marks, since_ms, until_ms = self._ticks, self._marks, now_ms - MAX_AGE_MS, now_ms + MAX_AHEAD_MS
 
         def fresh_mark(symbol: str) -> Decimal | None:
             tick = ticks.get(symbol)
-            if tick is None or tick.ts_ms < since_ms or tick.state != "live":
+            if tick is None or not since_ms <= tick.ts_ms <= until_ms or tick.state != "live":
                 return None
             mark = marks.get(symbol)
             return mark if mark is not None else self.mark(symbol)

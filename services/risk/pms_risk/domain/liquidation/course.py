@@ -13,6 +13,7 @@ from pms_common.contracts.bus.base import PositionSide
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import ZERO, ceil_to
 from pms_risk.domain.liquidation.decision import Decision
+from pms_risk.domain.pauses import lasts
 from pms_risk.domain.position import Position
 
 FIRST_RETRY_MS = 250
@@ -74,6 +75,10 @@ class Target(msgspec.Struct, kw_only=True):
         """Another attempt begins."""
         self.attempt += 1
         self.trying, self.tried_at = True, self.left
+
+    def pauses(self, now_ms: int) -> bool:
+        """Whether the next attempt has to wait."""
+        return lasts(self.retry_ms, now_ms, MAX_RETRY_MS)
 
     def ended(self, error_code: str, now_ms: int) -> None:
         """An attempt has ended."""
