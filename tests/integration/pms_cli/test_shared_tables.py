@@ -48,6 +48,24 @@ async def test_an_empty_database_gets_what_prisma_makes_and_loses_it_again(empty
     assert await catalog(empty) == set()
 
 
+async def test_what_the_application_has_stored_or_built_on_tables_of_ours_survives_a_downgrade(
+    empty: Any, database: str
+) -> None:
+    await asyncio.to_thread(migrate.upgrade, database)
+    before = await catalog(empty)
+    await empty.execute("INSERT INTO users (id, username, password_hash, updated_at) VALUES ('u', 'u', '', now())")
+    account = "INSERT INTO sub_accounts (id, user_id, name, initial_balance, current_balance, updated_at) VALUES"
+    await empty.execute(f"{account} ('a', 'u', 'a', 1, 1, now())")
+    await empty.execute("CREATE VIEW deals AS SELECT * FROM trade_executions")
+    await asyncio.to_thread(migrate.downgrade, database)
+    there = {row[0] for row in await empty.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    assert there == {"users", "sub_accounts", "trade_executions", "virtual_positions"}
+    assert await empty.fetchval("SELECT username FROM users JOIN sub_accounts ON user_id = users.id") == "u"
+    await asyncio.to_thread(migrate.upgrade, database)
+    assert await catalog(empty) == before
+    await empty.execute("DROP VIEW deals")
+
+
 @pytest.mark.parametrize("generation", get_args(prisma.Generation))
 async def test_a_prisma_database_is_left_as_it_is(empty: Any, database: str, generation: prisma.Generation) -> None:
     await empty.execute(prisma.tables(generation))

@@ -1,7 +1,9 @@
 """Tables of the JS application that risk writes: made where they are not there, otherwise left as they are.
 
-Columns, keys and indexes are those its Prisma schema defines (newest generation). `pms_risk.administered` holds what
-risk and that application last agreed on, so that whatever differs from it is somebody's change.
+Columns, keys and indexes are those its Prisma schema defines (newest generation). A downgrade removes those of ours in
+which nothing is stored and which nothing refers to: the application may have put its own there since.
+`pms_risk.administered` holds what risk and that application last agreed on, so that whatever differs from it is
+somebody's change.
 
 `pending_orders` that 0007 made gets the foreign key that Prisma's has. It is safe for the order service, which writes
 only rows of accounts it finds (an account is there before its first order: it is in the transaction that its creation
@@ -14,6 +16,7 @@ from typing import Any
 
 from alembic import op
 from sqlalchemy import TextClause, text
+from sqlalchemy.exc import DBAPIError
 
 revision = "0013"
 down_revision = ("0007", "0009", "0012")
@@ -21,6 +24,7 @@ branch_labels = None
 depends_on = None
 
 OURS = "made by pms"
+DEPENDENT_OBJECTS_STILL_EXIST = "2BP01"
 NOW = "timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP"
 TABLES = {
     "users": (
@@ -166,8 +170,18 @@ def downgrade() -> None:
         op.execute("ALTER TABLE pending_orders DROP CONSTRAINT IF EXISTS pending_orders_sub_account_id_fkey")
         op.execute("DROP INDEX IF EXISTS idx_orders_pending")
     for name in reversed(TABLES):
-        if _ask(_COMMENT, name=name) == OURS:
+        if _ask(_COMMENT, name=name) == OURS and not _ask(text(f"SELECT EXISTS (SELECT FROM {name})")):
+            _drop_unless_needed(name)
+
+
+def _drop_unless_needed(name: str) -> None:
+    """What refers to it is the JS application's, or a table that stays because it has rows."""
+    try:
+        with op.get_bind().begin_nested():
             op.execute(f"DROP TABLE {name}")
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") != DEPENDENT_OBJECTS_STILL_EXIST:
+            raise
 
 
 def _ask(query: TextClause, **values: str) -> Any:
