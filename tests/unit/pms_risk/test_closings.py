@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pms_common.contracts.errors import CommandError
 from pms_risk.app.approvals import Ask
+from pms_risk.app.closings import ASK_AGAIN_MS, UNHEARD_MS
 from pms_risk.app.waits import Waits
 from pms_risk.domain.closing import Closing
 
@@ -430,6 +431,71 @@ def test_a_closer_that_the_exchange_would_not_cancel_is_asked_again() -> None:
     desk.closings.tend()
     venue.take()
     assert venue.cancelling == {resting}
+
+
+@pytest.mark.parametrize("fraction", [1, 0.4])
+def test_a_closer_that_does_not_answer_is_asked_again(fraction: float) -> None:
+    """Redis may have lost the request with its last second."""
+    desk, venue = opened()
+    order(desk, "SELL", 10, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    close(desk, fraction=fraction)
+    sent = desk.urgent()
+    assert len(sent) == 1
+    for times in (1, 2):
+        desk.closings.tend()
+        desk.now_ms += UNHEARD_MS
+        desk.price()
+        desk.closings.tend()
+        assert desk.urgent() == sent * (times + 1)
+
+
+def test_a_closer_that_was_made_smaller_unheard_is_not_asked_again() -> None:
+    """The exchange refuses to amend an order to what it is, and it would be cancelled for that."""
+    desk, venue = opened()
+    order(desk, "SELL", 10, "101", reduce_only=True)
+    (resting,) = venue.take()
+    venue.accept(resting)
+    close(desk, fraction=0.4)
+    venue.take()
+    venue._tell("snapshot", venue._after(resting, quantity=D(6)))
+    sent = desk.urgent()
+    desk.now_ms += UNHEARD_MS
+    desk.price()
+    desk.closings.tend()
+    assert desk.urgent() == sent
+    assert not desk.closings.gives_way(resting)
+
+
+def test_what_was_cancelled_for_another_reason_is_cancelled_again_for_that() -> None:
+    desk, venue = opened()
+    order(desk, "BUY", 1, "99")
+    (resting,) = venue.take()
+    venue.accept(resting)
+    desk.closings.cancel(desk.account.orders[resting], "liquidation")
+    venue._tell("cancel_failed", venue._after(resting))
+    desk.now_ms += ASK_AGAIN_MS
+    desk.closings.tend()
+    assert [work.reason for work in desk.urgent()] == ["liquidation"] * 2
+
+
+def test_a_fill_that_no_database_has_counts_once_in_the_answer_of_the_next_process() -> None:
+    def closing() -> tuple[Desk, Venue, list[str]]:
+        desk, venue = opened("80", cash=100_000)
+        desk.state.specs["BTCUSDT"] = spec(market_max_quantity=D(40))
+        close(desk)
+        return desk, venue, venue.take()
+
+    killed, venue, (first, _) = closing()
+    venue.fill(first, price=D(110), fee=D(1))
+    desk, venue, sent = closing()  # what the database had
+    desk.paper.hashes["waits"] = killed.paper.hashes["waits"]
+    restart(desk)
+    for name in sent:
+        venue.fill(name, price=D(110), fee=D(1))
+    trade = result(desk)["trade"]
+    assert (trade["realizedPnl"], trade["fee"]) == (798, 2)
 
 
 def reduce_by_adl(desk: Desk, venue: Venue, quantity: int) -> None:

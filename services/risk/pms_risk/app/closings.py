@@ -37,6 +37,8 @@ log = get_logger(__name__)
 
 ASK_AGAIN_MS = 1_000
 """Before an order is cancelled again that the exchange would not cancel."""
+UNHEARD_MS = 10_000
+"""After which an order that has not given way is asked again: Redis may have lost the request with its last second."""
 MAX_ATTEMPTS = 5
 """Orders of one close that may end without doing their work: each costs seconds, and something is wrong."""
 GAVE_WAY = "closing"
@@ -52,11 +54,12 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Asked:
-    """An order that gives way: what it may still execute, and when it is asked again because it was refused."""
+    """An order that gives way: how large it may be (0: it is cancelled), why, and when it is asked again."""
 
     order: LiveOrder
-    keep: Decimal
-    again_ms: int | None = None
+    quantity: Decimal
+    reason: str
+    again_ms: int
 
 
 class Closings:
@@ -136,7 +139,7 @@ class Closings:
 
     def cancel(self, order: LiveOrder, reason: str = GAVE_WAY) -> None:
         """Have an order cancelled."""
-        self._asked[order.client_order_id] = Asked(order, ZERO)
+        self._asked[order.client_order_id] = Asked(order, ZERO, reason, self._state.now_ms() + UNHEARD_MS)
         cancel = CancelOrder(
             client_order_id=order.client_order_id, account_id=order.account_id, symbol=order.symbol, reason=reason
         )
@@ -164,11 +167,11 @@ class Closings:
 
     def _answered(self, asked: Asked, update: OrderUpdate, final: bool) -> None:
         """An order that was asked to give way has, or was refused by the exchange."""
-        if final or (asked.keep and update.cause == "amended"):
+        if final or (asked.quantity and update.cause == "amended"):
             del self._asked[asked.order.client_order_id]
-        elif asked.keep and update.cause == "amend_failed":
-            self.cancel(asked.order)
-        elif not asked.keep and update.cause == "cancel_failed":
+        elif asked.quantity and update.cause == "amend_failed":
+            self.cancel(asked.order, asked.reason)
+        elif not asked.quantity and update.cause == "cancel_failed":
             asked.again_ms = self._state.now_ms() + ASK_AGAIN_MS
 
     def lost(self, order: LiveOrder) -> None:
@@ -200,10 +203,11 @@ class Closings:
         now_ms = self._state.now_ms()
         for order_id, asked in list(self._asked.items()):
             account = self._state.books.accounts.get(asked.order.account_id)
-            if account is None or account.orders.get(order_id) is not asked.order:
-                del self._asked[order_id]  # it has ended unheard
-            elif asked.again_ms is not None and now_ms >= asked.again_ms:
-                self.cancel(asked.order)
+            gone = account is None or account.orders.get(order_id) is not asked.order
+            if gone or (asked.quantity and asked.order.quantity <= asked.quantity):
+                del self._asked[order_id]  # it has ended, or was made smaller, unheard
+            elif now_ms >= asked.again_ms:
+                self._ask_way(asked.order, max(ZERO, asked.quantity - asked.order.executed), asked.reason)
         for place, closings in list(self._by_place.items()):
             for closing in closings:
                 if closing.expires_at_ms is not None and now_ms > closing.expires_at_ms and closing.unsent != ZERO:
@@ -284,20 +288,21 @@ class Closings:
     def _trim(self, orders: Iterable[LiveOrder], allowed: Decimal, symbol: str) -> None:
         for trim in trims(orders, allowed, self._state.specs.get(symbol)):
             asked = self._asked.get(trim.order.client_order_id)
-            if asked is None or asked.keep > trim.keep:
+            if asked is None or asked.quantity > trim.order.executed + trim.keep:
                 self._ask_way(trim.order, trim.keep)
 
-    def _ask_way(self, order: LiveOrder, keep: Decimal) -> None:
+    def _ask_way(self, order: LiveOrder, keep: Decimal, reason: str = GAVE_WAY) -> None:
         if not keep or order.price is None:
-            self.cancel(order)
+            self.cancel(order, reason)
             return
-        self._asked[order.client_order_id] = Asked(order, keep)
+        quantity = order.executed + keep
+        self._asked[order.client_order_id] = Asked(order, quantity, reason, self._state.now_ms() + UNHEARD_MS)
         amend = AmendOrder(
             client_order_id=order.client_order_id,
             account_id=order.account_id,
             symbol=order.symbol,
             price=order.price,
-            quantity=order.executed + keep,
+            quantity=quantity,
         )
         self._outbox.add(self._urgent, encode(amend))
 

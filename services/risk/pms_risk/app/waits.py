@@ -15,6 +15,7 @@ from pms_common.bus import Outbox
 from pms_common.contracts.base import encode
 from pms_common.contracts.bus.orders import OrderUpdate
 from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.decimals import ZERO
 from pms_risk.app import results
 from pms_risk.app.state import RiskState
 from pms_risk.app.wait import Outcome, Wait
@@ -42,9 +43,15 @@ class Waits:
         self._keep(wait)
 
     def restore(self, stored: Iterable[bytes | str]) -> list[str]:
-        """Go on after a restart; the orders that are waited for."""
+        """Go on after a restart; the orders that are waited for.
+
+        What their fills came to is told by the database, and by those fills that it does not have: they come again.
+        """
         for value in stored:
-            self._remember(_decode(value))
+            wait = _decode(value)
+            for outcome in wait.orders.values():
+                outcome.commission = outcome.profit = ZERO
+            self._remember(wait)
         return list(self._by_order)
 
     def any_of(self, account_id: str, command: str) -> bool:
