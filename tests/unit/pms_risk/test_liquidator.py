@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -145,7 +146,10 @@ async def test_tier_two_closes_thirty_percent_of_the_largest_and_nothing_more_me
     assert step["positions"][0]["realizedPnl"] == pytest.approx(-300)
     assert {event["reason"] for event in floor.payloads("position_reduced")} == {"ADL_TIER2"}
     assert floor.account.status == "ACTIVE"
+    assert floor.paper.hashes[floor.liquidator.key], "its decision is not in the database yet"
+    floor.commit()
     assert not floor.state.courses
+    assert not floor.paper.hashes[floor.liquidator.key]
 
 
 async def test_pb_03_a_failing_order_is_tried_again_with_pauses_and_an_alarm() -> None:
@@ -235,6 +239,18 @@ async def test_algos_of_a_symbol_whose_reduction_gave_way_to_one_elsewhere_go_on
         ("resume", "BTCUSDT"),
     ]
     assert [placed.symbol for placed in floor.sent()] == ["BTCUSDT", "ETHUSDT"]
+
+
+async def test_a_liquidation_that_does_not_end_is_an_alarm_every_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    floor = Floor()
+    await liquidated_to(floor, INSOLVENT)
+    alarms = []
+    for seconds in range(125):
+        await floor.at(INSOLVENT, after_ms=1_000)
+        if "liquidation_overdue" in capsys.readouterr().out:
+            alarms.append(seconds)
+    assert [after - before for before, after in pairwise([-1, *alarms])] == [60, 60]
+    assert len(floor.sent()) == 1
 
 
 async def test_a_clock_that_is_set_back_liquidates_no_later() -> None:
@@ -471,6 +487,7 @@ async def test_a_successor_goes_on_where_a_killed_one_stood_and_closes_nothing_t
     next_.closings.restore(floor.paper.hashes["closings"].values())
     next_.closings.resume()
     next_.liquidator.resume()
+    assert next_.decisions() == floor.decisions(), "the predecessor may not have written it"
     await next_.at(INSOLVENT)
     assert not next_.sent(), "the order is live"
     next_.ended(placed)

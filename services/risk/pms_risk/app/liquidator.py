@@ -42,7 +42,7 @@ REASON = "liquidation"
 ORIGIN: Literal["LIQUIDATION"] = "LIQUIDATION"
 
 _begun = counter("risk_liquidations", "Liquidation decisions carried out, by kind", ["kind"])
-_stuck = counter("risk_liquidation_alarms", "Closing orders of a liquidation that failed again and again")
+_stuck = counter("risk_liquidation_alarms", "Liquidations whose orders fail again and again, or that do not end")
 _running = gauge("risk_liquidations_running", "Liquidations under way")
 
 _decode = msgspec.json.Decoder(Course).decode
@@ -95,17 +95,22 @@ class Liquidator:
             begun_ms=now_ms,
             from_ms=now_ms,
             targets=[],
+            facts=facts,
         )
         wanted = [held for held in account.open_positions() if course.full or held.id == decision.position_id]
         course.targets = [self._target(held, decision) for held in wanted]
         log.warning("liquidation", account_id=account.id, course=course.id, kind=decision.kind, tier=decision.tier)
         _begun.labels(decision.kind).inc()
         self._state.courses[account.id] = course
-        self._journal.liquidation(course.id, account.id, now_ms, decision, facts)
+        self._record(course)
         self._clear(account, course)
         if before is not None and not before.done:
             self._replaced(before, course)
         self._advance(account, course)
+
+    def _record(self, course: Course) -> None:
+        if course.facts is not None:  # one that an earlier release has begun has none
+            self._journal.liquidation(course.id, course.account_id, course.begun_ms, course.decision, course.facts)
 
     def _replaced(self, before: Course, course: Course) -> None:
         log.warning("liquidation_replaced", account_id=course.account_id, course=before.id, by=course.id)
@@ -130,6 +135,7 @@ class Liquidator:
         self._resumed = True
         for course in list(self._state.courses.values()):
             account = self._state.books.accounts[course.account_id]
+            self._record(course)  # killed before its commit, the predecessor has told nobody
             if course.done and not course.full:
                 self.on_end(account, course)
                 continue
@@ -177,8 +183,12 @@ class Liquidator:
 
     def tend(self) -> None:
         """Go on with what has waited: for the algos, for a price, for another attempt."""
+        now_ms = self._state.now_ms()
         for course in [course for course in self._state.courses.values() if not course.done]:
             self._advance(self._state.books.accounts[course.account_id], course)
+            if course.overdue(now_ms):
+                course.alarm_ms = now_ms
+                self._overdue(course)
 
     def forget(self, account_id: str) -> None:
         """The account's last decision is of no interest any more."""
@@ -202,6 +212,14 @@ class Liquidator:
         self._store(course)
         if course.finished and not (course.full and (account.orders or account.positions)):
             self._end(account, course)
+
+    def _overdue(self, course: Course) -> None:
+        _stuck.inc()
+        account = self._state.books.accounts[course.account_id]
+        left = [target.symbol for target in course.targets if target.excess]
+        log.error(
+            "liquidation_overdue", account_id=account.id, course=course.id, left=left, orders=list(account.orders)
+        )
 
     def _look(self, account: Account, target: Target) -> None:
         """What has become of a position: its object tells it even after its end."""
@@ -289,14 +307,12 @@ class Liquidator:
         self._events.ended(account, course, self._state.now_ms())
         log.warning("liquidation_done", account_id=account.id, course=course.id, attempts=_attempts(course))
         self._store(course)
-        if course.full:
+        if course.decision.tier != 3:  # after that one, what comes next depends on it
             self._journal.then(partial(self._forget_course, course))
-        elif course.decision.tier != 3:  # after that one, what comes next depends on it
-            self.forget(account.id)
         self.on_end(account, course)
 
     def _forget_course(self, course: Course) -> None:
-        """The database has its outcome."""
+        """The database has its decision and its outcome."""
         if self._state.courses.get(course.account_id) is course:
             self.forget(course.account_id)
 

@@ -158,7 +158,8 @@ CURSOR = Statement(
 )
 LIQUIDATION = Statement(
     "INSERT INTO pms_risk.liquidations (id, account_id, at_ms, kind, decision, facts)"
-    " SELECT id, account_id, at_ms, kind, decision::jsonb, facts::jsonb FROM :rows",
+    " SELECT id, account_id, at_ms, kind, decision::jsonb, facts::jsonb FROM :rows"
+    " ON CONFLICT (id) DO NOTHING",
     {"id": "text", "account_id": "text", "at_ms": "bigint", "kind": "text", "decision": "text", "facts": "text"},
 )
 ALL = (ACCOUNT, RULES, POSITION, FILL, MOVE, FUNDING, FLOW, LEDGER, HOUSE_LEDGER, GATE, LIQUIDATION, FORGOTTEN, CURSOR)

@@ -12,7 +12,7 @@ import msgspec
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import ZERO, ceil_to
-from pms_risk.domain.liquidation.decision import Decision
+from pms_risk.domain.liquidation.decision import Decision, Facts
 from pms_risk.domain.pauses import lasts
 from pms_risk.domain.position import Position
 
@@ -20,6 +20,9 @@ FIRST_RETRY_MS = 250
 MAX_RETRY_MS = 10_000
 ALARM_AFTER = 3
 """Attempts in a row that have closed nothing."""
+OVERDUE_MS = 60_000
+"""A course of orders at market that has not ended by then needs a person: an order whose outcome nobody tells, a symbol
+without rules or a price."""
 FINAL_REFUSALS = frozenset(
     {
         "EXCHANGE_MIN_NOTIONAL",
@@ -90,8 +93,9 @@ class Target(msgspec.Struct, kw_only=True):
 
 
 class Course(msgspec.Struct, kw_only=True):
-    """A decision being carried out. `token` names what the algos were asked; orders go out from `from_ms` on, or as
-    soon as the algos have answered. `done`: only its decision is still of interest."""
+    """A decision being carried out, with the facts that it was made from. Its id names what the algos were asked;
+    orders go out from `from_ms` on, or as soon as the algos have answered. `done`: only its decision is still of
+    interest. `alarm_ms`: when somebody was last told that it does not end."""
 
     id: str
     account_id: str
@@ -99,7 +103,9 @@ class Course(msgspec.Struct, kw_only=True):
     begun_ms: int
     from_ms: int
     targets: list[Target]
+    facts: Facts | None = None
     done: bool = False
+    alarm_ms: int = 0
 
     @property
     def full(self) -> bool:
@@ -115,6 +121,10 @@ class Course(msgspec.Struct, kw_only=True):
     def finished(self) -> bool:
         """Whether nothing is left to do."""
         return not any(target.excess for target in self.targets)
+
+    def overdue(self, now_ms: int) -> bool:
+        """Whether somebody must be told, now or once more, that it does not end."""
+        return not self.done and now_ms - max(self.begun_ms, self.alarm_ms) >= OVERDUE_MS
 
     def concerns(self, symbol: str) -> bool:
         """Whether new orders on the symbol must wait for its end."""
