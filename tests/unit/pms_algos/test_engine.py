@@ -70,3 +70,16 @@ def test_an_algo_that_cannot_be_read_holds_up_no_other_and_keeps_its_order(kind:
     assert len(world.live) == 2
     world.send("chase_cancel", "c", chaseId=mine)
     assert [order.asked.parent_id for order in world.live] == [foreign]
+
+
+def test_two_changes_that_prices_bring_within_a_second_are_both_told() -> None:
+    world = World()
+    world.hold("1")
+    world.pass_ms(1_010 - world.loop.now_ms % 1_000)
+    position = world.position_ids["BTCUSDT"]
+    world.refuse = lambda _: "INFRA_OVERLOADED"
+    world.send("trail_stop", positionId=position, callbackPct=1, activationPrice=101)
+    before = len(world.told("trail_stop_progress"))
+    world.quote("102", "102.1")  # activates it
+    world.quote("100", "100.1")  # fires it
+    assert len(world.told("trail_stop_progress")) == before + 2

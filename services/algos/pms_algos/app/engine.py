@@ -260,7 +260,7 @@ class Engine:
             algo = running.algo
             decision = self._decide(running, event)
             if decision[0] is not algo:
-                self._apply(running, decision, f"t{now // 1000}")
+                self._apply(running, decision, _of_time(decision, now))
         return True
 
     def account(self, state: AccountState) -> None:
@@ -335,7 +335,9 @@ class Engine:
     def _wake(self, algo_id: str, at_ms: int) -> None:
         running = self.algos.get(algo_id)
         if running is not None and running.algo.wake_ms == at_ms and not running.after:
-            self._step(running, Woken(), f"t{self._now_ms() // 1000}")
+            running.scene.now_ms = now = self._now_ms()
+            decision = self._decide(running, Woken())
+            self._apply(running, decision, _of_time(decision, now))
 
     # -- what follows
 
@@ -433,3 +435,8 @@ class Engine:
         for on_end in running.on_end:
             on_end(running.algo)
         self.on_symbols()
+
+
+def _of_time(decision: Decision, now_ms: int) -> str:
+    """The cause of what time or a price brings: once a second, and each change that is saved."""
+    return f"t{now_ms // 1000}:v{decision[0].version}"
