@@ -75,6 +75,15 @@ def test_each_lot_rests_first_and_the_market_takes_what_is_left() -> None:
     assert (done["filledLots"], done["filledQty"], done["errors"]) == (4, 1, [])
 
 
+@pytest.mark.parametrize(("lots", "rests_ms"), [(15, 3_000), (30, 2_000)])
+def test_a_limit_order_rests_for_three_seconds_where_the_interval_is_that_long(lots: int, rests_ms: int) -> None:
+    world = started(lots=lots, quantity=10)
+    world.pass_ms(rests_ms - 20)
+    assert sent(world, "MARKET") == []
+    world.pass_ms(40)
+    assert len(sent(world, "MARKET")) == 1
+
+
 @pytest.mark.parametrize(
     ("side", "limit", "first", "take"),
     [

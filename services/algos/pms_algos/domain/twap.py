@@ -40,6 +40,8 @@ from pms_algos.domain.twap_state import Failure, Twap, TwapPlan
 
 PATIENCE = Decimal("0.6")
 """Of an interval that a lot's limit order rests before the market takes what is left (reference, lot execution)."""
+MIN_PATIENCE_MS = 3_000
+"""The least of it (reference, lot execution), but never more than the interval."""
 CATCH_UP = 2
 """How much faster than planned lots may follow each other that are late."""
 MAX_TRIES = 3
@@ -149,7 +151,7 @@ def _wake_ms(twap: Twap, now_ms: int) -> int:
 def _patience_ms(twap: Twap) -> int:
     if twap.take:
         return max(MARKET_PATIENCE_MS, twap.plan.interval_ms)
-    return int(PATIENCE * twap.plan.interval_ms)
+    return max(int(PATIENCE * twap.plan.interval_ms), min(MIN_PATIENCE_MS, twap.plan.interval_ms))
 
 
 # -- the lot under way
