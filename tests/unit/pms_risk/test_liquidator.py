@@ -380,6 +380,25 @@ async def test_a_symbol_nobody_can_price_shields_no_account_that_is_over_its_lim
     assert {(placed.symbol, placed.quantity) for placed in floor.sent()} >= {("BTCUSDT", D(100))}
 
 
+async def test_a_sweep_tells_of_each_account_that_comes_to_be_without_a_price(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    floor = Floor()
+    other = account(floor.state.books, "b", 1_000)
+    floor.open(other, "ETHUSDT", "1")
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        floor.price(symbol=symbol)
+    await floor.settle()
+    told = []
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        floor.now_ms += 4_000
+        floor.price(symbol=symbol)
+        capsys.readouterr()
+        await floor.sentinel.sweep()
+        told.append(capsys.readouterr().out)
+    assert ["one=b" in told[0], "one=a" in told[1]] == [True, True], "one more and one less are no less to be told"
+
+
 @pytest.mark.parametrize("change", ["deposit", "threshold", "rate", "mode"])
 async def test_what_an_operator_changes_holds_at_once(change: str) -> None:
     floor = Floor()

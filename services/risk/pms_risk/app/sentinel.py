@@ -103,7 +103,7 @@ class Sentinel:
         screen = self._next = Screen(self._mids)
         now_ms = self._state.now_ms()
         sound = frozenset([symbol for symbol in self._mids if self._sound(symbol, now_ms)])
-        blind = len(self._blind)
+        blind = set(self._blind)
         accounts = iter(list(self._state.books.accounts.values()))
         while True:
             until = time.perf_counter() + SLICE_S
@@ -113,8 +113,8 @@ class Sentinel:
                     self._measure(account, screen, sound)
                 if not part:
                     self._swap(screen)
-                    if len(self._blind) > blind:
-                        log.error("accounts_unpriced", accounts=len(self._blind), one=next(iter(self._blind)))
+                    if new := self._blind - blind:
+                        log.error("accounts_unpriced", accounts=len(self._blind), new=len(new), one=min(new))
                     return
             await asyncio.sleep(0)
 
@@ -151,6 +151,7 @@ class Sentinel:
         self._screen.drop(account_id)
         self._watches.pop(account_id, None)
         self._blind.discard(account_id)
+        self._paused.pop(account_id, None)
 
     def _limit(self, account: Account) -> float:
         """The margin ratio from which on there may be something to do."""
