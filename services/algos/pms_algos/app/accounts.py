@@ -14,6 +14,8 @@ from pms_common.contracts.account import AccountSnapshot
 from pms_common.contracts.bus.risk import AccountState
 
 MAX_ACCOUNTS = 50_000
+MAX_MISSED = 1_000
+"""Positions remembered that nobody has, so that they are not looked for again with each price."""
 
 _decode = msgspec.json.Decoder(AccountSnapshot).decode
 """The part of an account's snapshot that events carry."""
@@ -35,13 +37,16 @@ class Accounts:
 
     def __init__(self) -> None:
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self._missed: set[bytes] = set()
         self.complete = False
         """Whether risk has told all of them since the start."""
 
     def take(self, state: AccountState) -> str | None:
         """Take an account's newest state; its status before, None where it was not known."""
         known = self._accounts.get(state.account_id)
-        self._accounts[state.account_id] = _Account(state.status, bytes(state.snapshot))
+        self._accounts[state.account_id] = account = _Account(state.status, bytes(state.snapshot))
+        if self._missed:
+            self._missed = {name for name in self._missed if name not in account.raw}
         if len(self._accounts) > MAX_ACCOUNTS:
             self._accounts.popitem(last=False)
         return None if known is None else known.status
@@ -79,9 +84,15 @@ class Accounts:
     def find(self, position_id: str) -> tuple[str, Held] | None:
         """An open position and whose it is."""
         name = position_id.encode()
+        if name in self._missed:
+            return None
         for account_id, account in self._accounts.items():
             if name in account.raw:
                 for held in self.held(account_id) or ():
                     if held.position_id == position_id:
                         return account_id, held
+        if self.complete:
+            if len(self._missed) >= MAX_MISSED:
+                self._missed.clear()
+            self._missed.add(name)
         return None
