@@ -126,6 +126,18 @@ def test_an_amend_beyond_the_approved_range_says_so() -> None:
     assert (near.approved, far.approved) == (True, False)
 
 
+def test_what_risk_has_placed_a_part_of_is_moved_as_it_is_and_the_rest_follows() -> None:
+    state, _ = plans.start(plan())
+    state, _ = plans.on_saved(state, market("100", "100.1"), T0)
+    state, _ = plans.on_child(state, 0, 0, update("accepted", "active", quantity=D("0.4")), spec(), T0)
+    _, (amend,) = plans.on_quote(state, market("101", "101.1"), T0 + 200)
+    assert isinstance(amend, Amend)
+    assert amend.quantity == D("0.4")
+    filled = update("fill", "filled", quantity=D("0.4"), executed=D("0.4"))
+    state, _ = plans.on_child(state, 0, 0, filled, spec(), T0 + 300)
+    assert (state.child.number, state.child.quantity) == (1, D("0.6"))
+
+
 def test_a_distance_declares_its_range_and_ends_the_chase_when_it_is_passed() -> None:
     state, _ = plans.start(plan(max_distance_pct=D(3), offset_pct=D(1)))
     state, (ask,) = plans.on_saved(state, market("100", "100.1"), T0)

@@ -311,7 +311,7 @@ def guarded(side: Any = "LONG", held: Held | None = None, leg: Any = None, slot:
     legs[side] = msgspec.structs.replace(legs[side], **(leg or {}))
     scalper = Scalper(plan=the_plan, long=legs["LONG"], short=legs["SHORT"])
     the_slot = msgspec.structs.replace(legs[side].slots[0], **(slot or {}))
-    return judge(scalper, legs[side], the_slot, Sight(T0, D(100), spec(), held))
+    return judge(scalper, legs[side], the_slot, Sight(T0, D(100), spec(), () if held is None else (held,)))
 
 
 def holding(side: Any, quantity: str, entry: str) -> Held:
@@ -366,7 +366,7 @@ def test_guard_4_a_neutral_leg_stops_at_twice_its_size() -> None:
 )
 def test_guard_5_bounds_and_pins(side: Any, held: Held | None, settings: dict[str, Any], bound: str | None) -> None:
     scalper = Scalper(plan=plan(**settings), long=Leg(side="LONG"), short=Leg(side="SHORT"))
-    assert price_bound(scalper, side, held) == (None if bound is None else D(bound))
+    assert price_bound(scalper, side, () if held is None else (held,)) == (None if bound is None else D(bound))
     verdict = guarded(side, held, **settings)
     assert (verdict == Hold("price_filter", T0 + 30_000)) == (bound is not None)
 
@@ -416,11 +416,33 @@ def test_guard_9_dust_takes_the_whole_position_and_without_one_waits() -> None:
     assert shared.quantity == D("0.4")
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_with_both_legs_held_each_guard_looks_at_its_own(order: int) -> None:
+    held = (holding("LONG", "2.001", "102"), holding("SHORT", "0.4", "97"))[::order]
+    sight = Sight(T0, D(100), spec(), held)
+
+    def judged(side: Any, **settings: Any) -> Hold | Go:
+        the_plan = plan(**settings)
+        legs = {name: armed(the_plan, name, D(100), spec()) for name in ("LONG", "SHORT")}  # type: ignore[arg-type]
+        scalper = Scalper(plan=the_plan, long=legs["LONG"], short=legs["SHORT"])
+        return judge(scalper, legs[side], legs[side].slots[0], sight)
+
+    assert judged("LONG", neutral_mode=True) == Hold("neutral_inventory_full", T0 + 10_000)
+    assert isinstance(judged("SHORT", neutral_mode=True), Go)
+    for side, quantity, start_side in (("SHORT", D(1), "LONG"), ("LONG", D("0.4"), "SHORT")):
+        closing = judged(side, start_side=start_side)
+        assert isinstance(closing, Go)
+        assert closing.quantity == quantity, "what the leg closes"
+        lossy = judged(side, start_side=start_side, max_loss_per_close_bps=50)
+        assert lossy == Hold("max_loss_guard", T0 + 30_000)
+    assert judged("LONG", allow_loss=False) == Hold("price_filter", T0 + 30_000)
+
+
 def test_fill_guards_do_not_act_on_live_orders() -> None:
     the_plan = plan(max_fills_per_minute=1)
     leg = Leg(side="LONG", slots=armed(the_plan, "LONG", D(100), spec()).slots, fill_times=(T0,))
     scalper = Scalper(plan=the_plan, long=leg, short=Leg(side="SHORT"))
-    assert judge_live(scalper, leg, leg.slots[0], Sight(T0, D(100), spec(), None)) is None
+    assert judge_live(scalper, leg, leg.slots[0], Sight(T0, D(100), spec(), ())) is None
 
 
 @pytest.mark.parametrize("size", [0, 0.05])

@@ -4,6 +4,7 @@ from pms_common.contracts.bus.risk import ChildRefused
 from pms_risk.app import children, watching
 
 from .desk import Desk
+from .test_closings import opened
 from .world import D
 
 
@@ -42,3 +43,11 @@ def test_a_full_waiting_room_refuses_a_child_and_goes_on() -> None:
     desk.price()
     desk.ask(client_order_id="one too many")
     assert refusals(desk)[-1] == ("one too many", "NO_PRICE"), "its name stays refused"
+
+
+def test_a_child_that_would_close_one_leg_and_open_the_other_is_one_order_that_closes() -> None:
+    desk, venue = opened("5", mode="hedge")
+    desk.ask(desk.now_ms, side="SELL", quantity=D(8), client_order_id="K")
+    assert venue.take() == ["K"]
+    assert (venue.orders["K"].quantity, venue.orders["K"].position_side) == (5, "LONG")
+    assert desk.account.holding("BTCUSDT", "SHORT").empty, "nothing is reserved for what was not sent"

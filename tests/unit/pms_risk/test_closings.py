@@ -21,9 +21,10 @@ from .venue import Venue
 from .world import D, account, spec
 
 
-def opened(quantity: str = "10", cash: int = 10_000) -> tuple[Desk, Venue]:
+def opened(quantity: str = "10", cash: int = 10_000, mode: Any = "oneway") -> tuple[Desk, Venue]:
     """An account with a long position, and everything taken that was sent for it."""
     desk = Desk(cash)
+    desk.state.mode = mode
     desk.price()
     venue = Venue(desk)
     order(desk, "BUY", max(D(quantity), D(1)))

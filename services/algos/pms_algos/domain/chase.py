@@ -226,7 +226,9 @@ def _on_live(
     price = order.price if order.price is not None else child.price
     changed = amended or grown or price != child.price
     arrived = price == child.target
-    child = replace(child, price=price, target=None if arrived or amended else child.target)
+    # risk may have placed less than was asked for (`ChildOrder`): what is moved is the order as it is
+    target = None if arrived or amended else child.target
+    child = replace(child, price=price, target=target, quantity=order.quantity)
     if child.lowest is None and price is not None and spec is not None:
         lowest, highest = range_from_cap(chase.plan, price, order.price_cap, spec.tick_size)
         child = replace(child, lowest=lowest, highest=highest)

@@ -130,23 +130,23 @@ def _with(scalper: Scalper, leg: Leg) -> Scalper:
 
 def _tend(scalper: Scalper, gathered: Gathered, scene: Scene) -> Scalper:
     """Take in what has ended, then place, take back and arm what there is to."""
-    held = next((held for held in scene.held() or () if held.symbol == scalper.plan.symbol), None)
+    positions = tuple(held for held in scene.held() or () if held.symbol == scalper.plan.symbol)
     for side in LEGS:
         for slot in scalper.leg(side).slots:
             if slot.part is not None and slot.part.ended:
-                scalper = ended(scalper, side, slot, held, gathered, scene.now_ms)
+                scalper = ended(scalper, side, slot, positions, gathered, scene.now_ms)
     if scalper.ending is not None:
         return _finish(scalper, gathered, scene)
     market = scene.market(scalper.plan.symbol)
     if market is None or scalper.paused is not None or not scalper.answered:
         return scalper
-    sight = Sight(scene.now_ms, (market.bid + market.ask) / 2, market.spec, held)
+    sight = Sight(scene.now_ms, (market.bid + market.ask) / 2, market.spec, positions)
     scalper = _arm(scalper, sight, gathered)
     for side in LEGS:
         scalper = _take_back(scalper, side, sight, gathered, scene)
         for layer in range(len(scalper.leg(side).slots)):
             slot = scalper.leg(side).slots[layer]
-            if slot.part is None and _due(slot, sight) and not shut(market, slot.reduce_only):
+            if slot.part is None and _due(side, slot, sight) and not shut(market, slot.reduce_only):
                 scalper = _place(scalper, side, slot, sight, gathered)
     return scalper
 
@@ -161,10 +161,10 @@ def _arm(scalper: Scalper, sight: Sight, gathered: Gathered) -> Scalper:
     return _with(scalper, armed(scalper.plan, side, sight.price, sight.spec))
 
 
-def _due(slot: Slot, sight: Sight) -> bool:
+def _due(side: PositionSide, slot: Slot, sight: Sight) -> bool:
     if slot.retry_ms is not None:
         return sight.now_ms >= slot.retry_ms
-    return slot.pause == "no_position" and sight.held is not None
+    return slot.pause == "no_position" and sight.against(side) is not None
 
 
 def _place(scalper: Scalper, side: PositionSide, slot: Slot, sight: Sight, gathered: Gathered) -> Scalper:
@@ -214,7 +214,7 @@ def _take_back(scalper: Scalper, side: PositionSide, sight: Sight, gathered: Gat
         if part is None or part.ending is not None or part.ended:
             continue
         hold = judge_live(scalper, leg, slot, sight)
-        if hold is None and slot.reduce_only and scene.held() is not None and overclaimed(leg, sight.held):
+        if hold is None and slot.reduce_only and scene.held() is not None and overclaimed(leg, sight.against(side)):
             hold = Hold("no_position", sight.now_ms)
         if hold is not None:
             gathered.saves = True

@@ -36,7 +36,7 @@ class Filled(Notice):
 
 
 def ended(
-    scalper: Scalper, side: PositionSide, slot: Slot, held: Held | None, gathered: Gathered, now_ms: int
+    scalper: Scalper, side: PositionSide, slot: Slot, positions: tuple[Held, ...], gathered: Gathered, now_ms: int
 ) -> Scalper:
     """The scalper after the end of a layer's order."""
     part, leg = slot.part, scalper.leg(side)
@@ -50,6 +50,7 @@ def ended(
         gathered.actions.append(Filled(part.plan.algo_id, side, slot.layer, price, executed))
         net = scalper.net + executed if side == "LONG" else scalper.net - executed
         scalper = replace(scalper, net=net, fill_count=scalper.fill_count + 1)
+        held = next((held for held in positions if held.side != side), None)
         slot = _counted(scalper, side, slot, held, price, executed, now_ms)
         times = (*recent_fills(leg, now_ms), now_ms)
         leg = replace(leg, fill_price=price, fill_ms=now_ms, fill_times=times[-100:])
@@ -65,7 +66,7 @@ def _counted(
     """The slot after a fill; one that closed is scored by the position's entry."""
     slot = replace(slot, fills=slot.fills + 1, refill=True, retries=0)
     other = scalper.leg("SHORT" if side == "LONG" else "LONG")
-    if held is None or held.side == side:
+    if held is None:
         return slot
     pnl = (price - held.entry_price) * executed if held.side == "LONG" else (held.entry_price - price) * executed
     bps = float(pnl / (executed * price) * _BPS)

@@ -32,12 +32,20 @@ _HUNDRED = Decimal(100)
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What guards look at: the middle price, the symbol's rules, the account's position on it."""
+    """What guards look at: the middle price, the symbol's rules, the account's positions on it: in hedge mode two."""
 
     now_ms: int
     price: Decimal
     spec: SymbolSpec
-    held: Held | None
+    held: tuple[Held, ...]
+
+    def of(self, side: PositionSide) -> Held | None:
+        """The position on a side."""
+        return next((held for held in self.held if held.side == side), None)
+
+    def against(self, leg: PositionSide) -> Held | None:
+        """The position that a leg's orders close."""
+        return self.of("SHORT" if leg == "LONG" else "LONG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +127,8 @@ def refill_delay(scalper: Scalper, leg: Leg, _: Slot, sight: Sight) -> Hold | No
 
 def neutral_inventory(scalper: Scalper, leg: Leg, _: Slot, sight: Sight) -> Hold | None:
     """In neutral mode a leg stops adding to what is twice its size."""
-    held = sight.held
-    if not scalper.plan.neutral_mode or held is None or held.side != leg.side:
+    held = sight.of(leg.side)
+    if not scalper.plan.neutral_mode or held is None:
         return None
     if held.quantity * sight.price <= NEUTRAL_FULL * scalper.plan.size_usd(leg.side, sight.price):
         return None
@@ -138,13 +146,12 @@ def price_filter(scalper: Scalper, leg: Leg, _: Slot, sight: Sight) -> Hold | No
     return Hold("price_filter", sight.now_ms + PRICE_HOLD_MS)
 
 
-def price_bound(scalper: Scalper, leg: PositionSide, held: Held | None) -> Decimal | None:
+def price_bound(scalper: Scalper, leg: PositionSide, positions: tuple[Held, ...]) -> Decimal | None:
     """The strictest of the set bound, the pin to the entry, and the other side's entry where losses are not allowed."""
     plan = scalper.plan
     pinned = plan.pin_long_to_entry if leg == "LONG" else plan.pin_short_to_entry
     bounds = [plan.long_max_price if leg == "LONG" else plan.short_min_price]
-    if held is not None and (pinned or (not plan.allow_loss and held.side != leg)):
-        bounds.append(held.entry_price)
+    bounds += [held.entry_price for held in positions if pinned or (not plan.allow_loss and held.side != leg)]
     known = [bound for bound in bounds if bound is not None]
     return None if not known else min(known) if leg == "LONG" else max(known)
 
@@ -164,8 +171,8 @@ def safety_block(scalper: Scalper, leg: Leg, slot: Slot, _: Sight) -> Hold | Non
 
 def max_loss(scalper: Scalper, leg: Leg, slot: Slot, sight: Sight) -> Hold | None:
     """No close at a loss beyond the allowed."""
-    most, held = scalper.plan.max_loss_per_close_bps, sight.held
-    if not most or not slot.reduce_only or held is None or held.side == leg.side:
+    most, held = scalper.plan.max_loss_per_close_bps, sight.against(leg.side)
+    if not most or not slot.reduce_only or held is None:
         return None
     gone = held.entry_price - sight.price if held.side == "LONG" else sight.price - held.entry_price
     return Hold("max_loss_guard", sight.now_ms + LOSS_HOLD_MS) if gone / held.entry_price * _BPS > most else None
@@ -208,7 +215,7 @@ def _sized(scalper: Scalper, leg: Leg, slot: Slot, sight: Sight) -> Hold | Go:
     wider, smaller = feedback(scalper, slot, sight.price)
     quantity = floor_to(slot.quantity * smaller, spec.step_size)
     if slot.reduce_only:
-        budget = floor_to(closable(leg, sight.held), spec.step_size)
+        budget = floor_to(closable(leg, sight.against(leg.side)), spec.step_size)
         if budget <= 0:
             return Hold("no_position", None)
         small = min(quantity, budget) * sight.price < spec.min_notional
@@ -220,14 +227,14 @@ def _sized(scalper: Scalper, leg: Leg, slot: Slot, sight: Sight) -> Hold | Go:
 
 
 def closable(leg: Leg, held: Held | None) -> Decimal:
-    """What of the position the leg's closing layers have not claimed."""
-    return _there_is(leg, held) - leg.claimed
+    """What of the position against it the leg's closing layers have not claimed."""
+    return _there_is(held) - leg.claimed
 
 
 def overclaimed(leg: Leg, held: Held | None) -> bool:
     """Whether the leg's closing layers claim more than the position, once those are gone that are taken back."""
-    return leg.staying > _there_is(leg, held)
+    return leg.staying > _there_is(held)
 
 
-def _there_is(leg: Leg, held: Held | None) -> Decimal:
-    return ZERO if held is None or held.side == leg.side else held.quantity
+def _there_is(held: Held | None) -> Decimal:
+    return ZERO if held is None else held.quantity

@@ -25,7 +25,8 @@ from pms_risk.domain.validator.trial import Trial
 
 @dataclass(slots=True)
 class Ask:
-    """An order as somebody wants it. `client_order_id` is given by algos and closes, made here for commands.
+    """An order as somebody wants it. `client_order_id` is given by algos and closes, made here for commands; what
+    has one is never two orders.
 
     `seed` names the orders of a request that makes several. `asked_ms` is the time of the request's entry; what closes
     at market has none, for nothing overtakes it. `lowers` says of an amendment that it asks for no more than before.
@@ -117,6 +118,8 @@ class Approvals:
         """Put the order to the rules and reserve for it; it is not sent yet. Raises CommandError."""
         equity = self.check(ask)
         parts = split(ask.account, self._state.mode, ask.spec.symbol, ask.side, ask.quantity, ask.reduce_only)
+        if ask.client_order_id:
+            del parts[1:]  # a name is one order: its algo asks for the rest when this one has ended
         bound = self.bound(ask)
         now_ms = self._state.now_ms()
         orders = [self._live(ask, part, child, bound, now_ms) for child, part in enumerate(parts)]

@@ -15,8 +15,8 @@ class ChildOrder(Message, frozen=True, kw_only=True, tag="child"):
     """An algo's order that needs approval; the algo names it, so asking again is the same order.
 
     `lowest` and `highest` declare the prices the algo may move it to without a new approval
-    (none declared: the first price ± 2 %). One that reduces at market is a close: other closers give way to it, and it
-    may be placed with a part of its quantity.
+    (none declared: the first price ± 2 %). One that reduces at market is a close: other closers give way to it. An
+    order may be placed with a part of its quantity: what is free of a close, in hedge mode what closes the other leg.
     """
 
     client_order_id: str
