@@ -119,7 +119,7 @@ class Integer(Rule):
     def _whole(value: object) -> int | None:
         if type(value) is str and len(value) <= MAX_NUMBER_CHARS and _is_number(value):
             value = Decimal(value)
-        if type(value) is not Decimal or not -1 <= value.adjusted() < 16:
+        if type(value) is not Decimal or not -1 <= value.adjusted() < 19:  # 2**63 has 19 digits
             return None
         return int(value) if value == value.to_integral_value() else None
 
