@@ -2,9 +2,7 @@
 
 import asyncio
 import base64
-import gc
 import hashlib
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -12,7 +10,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.pms_orders.test_user_stream import ACCEPT, TEXT, Ear, event, frame
+from tests.unit.pms_orders.test_user_stream import ACCEPT, TEXT, Ear, event, forgotten, frame
 
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.exchange_client import VenueUnreachable
@@ -62,16 +60,6 @@ class Venue:
 
     async def keep_listen_key(self) -> str:
         return self.kept
-
-
-async def forgotten() -> None:
-    """Until both ends of a connection that was just being made are gone: the library leaves a cancelled one open."""
-    await asyncio.sleep(0.05)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-        await asyncio.sleep(0.05)
-        gc.collect()
 
 
 @asynccontextmanager
