@@ -233,6 +233,8 @@ def test_it_closes_all_that_it_opened_though_no_order_may_be_so_large() -> None:
     assert opened > D("0.4")
     world.send("scalper_cancel", request_id="c", scalperId=sole(world), closePositions=True)
     world.pass_ms(1_000)
+    closed = [order.executed for order in world.orders.values() if order.asked.order_type == "MARKET"]
+    assert (sum(closed), max(closed)) == (opened, D("0.2"))
     assert world.positions["BTCUSDT"] == 0
     assert world.result("c")["closedPositions"] is True
 
