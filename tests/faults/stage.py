@@ -101,9 +101,15 @@ class Stage:
             self._mourn(life, deaths, os.waitstatus_to_exitcode(await ended), log)
             self._pids.remove(pid)
             await self._heard.read(self._world.redis)
-            self._heard.ready = False
+            if await self._led(pid):
+                self._heard.ready = False
             pauses = self._schedule.pauses_ms
             await asyncio.sleep((pauses[life] if life < len(pauses) else RESTART_MS) / 1000)
+
+    async def _led(self, pid: int) -> bool:
+        """Whether that process was the last to lead. The end of a standby leaves the leader as ready as it was."""
+        process: Any = await self._world.redis.hget(self._names.lease("orders"), "process")  # type: ignore[misc]
+        return process is None or str(pid) in process.decode().split()
 
     def _mourn(self, life: int, deaths: list[tuple[str, int]], code: int, log: Path) -> None:
         self._note("life", f"{life} ended with {code}")
