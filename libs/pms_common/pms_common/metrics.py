@@ -1,6 +1,7 @@
 """Prometheus metrics of every process: names begin with `pms_`, base units, never an order or user id as a label.
 
-Owns the buckets and the metrics every process has: loop lag and memory. Used by all modules that measure.
+Owns the buckets and the metrics every process has: loop lag and memory. Used by all modules that measure, and by the
+heartbeat, which reads some.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import REGISTRY
 
+from pms_common.quantiles import Counts
+
 LATENCY_BUCKETS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
@@ -21,21 +24,52 @@ LATENCY_BUCKETS = (
 LAG_PERIOD_S = 0.25
 
 
+_made: dict[str, Counter | Gauge | Histogram] = {}
+
+
 def counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
     """A counter `pms_<name>_total`."""
-    return Counter(f"pms_{name}", text, labels)
+    made = _made[f"{name}_total"] = Counter(f"pms_{name}", text, labels)
+    return made
 
 
 def gauge(name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
     """A gauge `pms_<name>`."""
-    return Gauge(f"pms_{name}", text, labels)
+    made = _made[name] = Gauge(f"pms_{name}", text, labels)
+    return made
 
 
 def histogram(
     name: str, text: str, labels: Sequence[str] = (), buckets: Sequence[float] = LATENCY_BUCKETS
 ) -> Histogram:
     """A histogram `pms_<name>`; the default buckets are for latencies in seconds."""
-    return Histogram(f"pms_{name}", text, labels, buckets=buckets)
+    made = _made[name] = Histogram(f"pms_{name}", text, labels, buckets=buckets)
+    return made
+
+
+def value(name: str) -> float | None:
+    """A counter or gauge of this process without labels; None where it has none of that name."""
+    return values(name).get(())
+
+
+def values(name: str) -> dict[tuple[str, ...], float]:
+    """A counter or gauge of this process, by the values of its labels."""
+    found, full = _made.get(name), f"pms_{name}"
+    samples = [sample for metric in found.collect() for sample in metric.samples] if found is not None else []
+    return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name == full}
+
+
+def counts() -> dict[str, Counts]:
+    """The histograms of this process, by name with the values of its labels: upper bound → count up to it."""
+    found: dict[str, dict[float, float]] = {}
+    for name, made in _made.items():
+        if not isinstance(made, Histogram):
+            continue
+        for sample in (sample for metric in made.collect() for sample in metric.samples):
+            if sample.name.endswith("_bucket"):
+                labels = [word for label, word in sample.labels.items() if label != "le"]
+                found.setdefault(" ".join([name, *labels]), {})[float(sample.labels["le"])] = sample.value
+    return dict(found)
 
 
 def exposition() -> bytes:

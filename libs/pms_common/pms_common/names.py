@@ -72,6 +72,11 @@ class Names:
         """What could not be handled."""
         return f"{self.namespace}:dead"
 
+    @property
+    def heartbeats(self) -> str:
+        """Hash of what each process says of itself, by service, host and process id."""
+        return f"{self.namespace}:heartbeats"
+
     def event_channel(self, event: str) -> str:
         """Pub/sub channel of one event type."""
         return f"{self.namespace}:events:{event}"

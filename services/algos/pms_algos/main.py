@@ -18,6 +18,7 @@ from pms_common.contracts.bus.common import Tick
 from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.db.cursors import PgCursorStore
 from pms_common.inlet import CommandInlet
+from pms_common.joining import join
 from pms_common.lease import lead
 from pms_common.marks import Marks
 from pms_common.names import Names
@@ -29,9 +30,7 @@ async def wire(life: Lifecycle) -> None:
     """Put the service together. Nothing is read before what a predecessor left is loaded."""
     settings = life.settings
     names = Names(settings.namespace, settings.feed_namespace)
-    bus = await Bus.connect(settings.redis_url, "algos", names, life.ready)
-    life.on_stop(bus.close)
-    life.spawn(bus.run(), "bus")
+    bus = await join(life, names)
     database = create_engine(settings.database_url, "algos", pool_size=2)
     life.on_stop(database.dispose)
     await lead(life, bus, "algos")

@@ -3,6 +3,7 @@
 import functools
 
 from pms_common.bus import Bus, LagSampler, Trimmer
+from pms_common.joining import join
 from pms_common.names import Names
 from pms_common.rate.shared import SharedRate, rate_address
 from pms_common.rate.window import Window
@@ -32,9 +33,7 @@ async def wire(life: Lifecycle) -> None:
     """Build the service and start its tasks."""
     settings = life.settings
     names = Names(settings.namespace, settings.feed_namespace)
-    bus = await Bus.connect(settings.redis_url, "feed", names, life.ready)
-    life.on_stop(bus.close)
-    life.spawn(bus.run(), "bus")
+    bus = await join(life, names)
 
     writer = bus.ticks_writer(names.ticks)
     publisher = Publisher(writer, bus.outbox, names)

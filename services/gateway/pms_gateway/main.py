@@ -1,11 +1,12 @@
 """The gateway: wiring only."""
 
 from pms_common.asking import Snapshots
-from pms_common.bus import Bus, Trimmer
+from pms_common.bus import Trimmer
 from pms_common.bus.trim import DEAD_KEPT_MS, EVENTS_KEPT_MS
 from pms_common.clock import now_ms
 from pms_common.db import create_engine
 from pms_common.db.cursors import PgCursorStore
+from pms_common.joining import join
 from pms_common.lease import lead
 from pms_common.names import Names
 from pms_common.service import Lifecycle, run
@@ -13,11 +14,13 @@ from pms_gateway.adapters.cursors import Cursors
 from pms_gateway.adapters.log_store import LogStore
 from pms_gateway.app.event_log import EventLog
 from pms_gateway.app.hub import Hub
+from pms_gateway.app.processes import Processes
 from pms_gateway.app.updates import SOURCES, Updates
 from pms_gateway.app.waiters import Waiters
 from pms_gateway.domain.read_model import ReadModel
 from pms_gateway.door.commands import WAIT_S, Commands
 from pms_gateway.door.history import History
+from pms_gateway.door.prices import Prices
 from pms_gateway.door.reads import Reads
 from pms_gateway.door.server import serve
 from pms_gateway.door.socket import EventSocket
@@ -28,9 +31,7 @@ async def wire(life: Lifecycle) -> None:
     """Put the gateway together."""
     settings, tokens = life.settings, load_tokens(life.settings.gateway_token_file)
     names = Names(settings.namespace, settings.feed_namespace)
-    bus = await Bus.connect(settings.redis_url, "gateway", names, life.ready)
-    life.on_stop(bus.close)
-    life.spawn(bus.run(), "bus")
+    bus = await join(life, names)
     engine = create_engine(settings.database_url, "gateway", pool_size=1)
     life.on_stop(engine.dispose)
     cursors = Cursors(PgCursorStore(engine, "gateway"), life.ready)
@@ -48,9 +49,13 @@ async def wire(life: Lifecycle) -> None:
     updates = Updates(bus.outbox, event_log, model, waiters, snapshots)
     commands = Commands(bus.redis, names, waiters, now_ms, WAIT_S)
     history = History(bus.redis, names, waiters)
-    reads = Reads(model, history, lambda: updates.last_ms, lambda: event_log.epoch)
+    processes, prices = Processes(bus.redis, names), Prices(bus.redis, names)
+    reads = Reads(model, history, lambda: updates.last_ms, processes, lambda: event_log.epoch)
     socket = EventSocket(hub, store, life.stopping)
-    await serve(life, tokens, [*commands.routes(), *reads.routes(), *history.routes(), *socket.routes()])
+    await serve(
+        life, tokens, [*commands.routes(), *reads.routes(), *history.routes(), *prices.routes(), *socket.routes()]
+    )
+    life.spawn(processes.run(), "processes")
     await lead(life, bus, "gateway")
     await event_log.open()
     consumer = bus.consumer("gateway", updates.handlers(names), cursors=cursors)

@@ -17,6 +17,7 @@ from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.db.cursors import PgCursorStore
 from pms_common.histories import Histories
 from pms_common.inlet import CommandInlet
+from pms_common.joining import join
 from pms_common.lease import Lease, lead
 from pms_common.marks import Marks
 from pms_common.names import Names
@@ -83,9 +84,7 @@ async def wire(life: Lifecycle) -> None:
     """Build the service and start its tasks."""
     settings = life.settings
     names = Names(settings.namespace, settings.feed_namespace)
-    bus = await Bus.connect(settings.redis_url, SERVICE, names, life.ready)
-    life.on_stop(bus.close)
-    life.spawn(bus.run(), "bus")
+    bus = await join(life, names)
     engine = _engine(life)
     signer, clock, budget, rest, rules, stream, keeper, standby = await _stand_by(life, names, bus)
     lease = await lead(life, bus, SERVICE, fence_s=FENCE_S)

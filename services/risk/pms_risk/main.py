@@ -15,6 +15,7 @@ from pms_common.contracts.bus.common import Tick
 from pms_common.db import GroupCommit, create_engine, take_epoch
 from pms_common.histories import Histories
 from pms_common.inlet import CommandInlet
+from pms_common.joining import join
 from pms_common.lease import lead
 from pms_common.marks import Marks
 from pms_common.metrics import gauge
@@ -81,9 +82,7 @@ async def wire(life: Lifecycle) -> None:
     names = Names(settings.namespace, settings.feed_namespace)
     engine = create_engine(settings.database_url, SERVICE)
     life.on_stop(engine.dispose)
-    bus = await Bus.connect(settings.redis_url, SERVICE, names, life.ready)
-    life.on_stop(bus.close)
-    life.spawn(bus.run(), "bus")
+    bus = await join(life, names)
     await lead(life, bus, SERVICE)
     epoch = await take_epoch(engine, SERVICE)
     shared = await adopt(engine, settings.db_symbols)

@@ -14,6 +14,7 @@ from pms_common.contracts.base import encode
 from pms_common.contracts.bus.orders import OrderView
 from pms_common.contracts.bus.risk import AccountState
 from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_gateway.app.processes import Processes
 from pms_gateway.app.updates import SOURCES
 from pms_gateway.domain.read_model import ReadModel
 from pms_gateway.door.answers import json_response, refusal
@@ -39,9 +40,15 @@ class Reads:
     """GET routes."""
 
     def __init__(
-        self, model: ReadModel, history: History, last_heard: Callable[[], dict[str, int]], epoch: Callable[[], int]
+        self,
+        model: ReadModel,
+        history: History,
+        last_heard: Callable[[], dict[str, int]],
+        processes: Processes,
+        epoch: Callable[[], int],
     ) -> None:
         self._model, self._history, self._last_heard, self._epoch = model, history, last_heard, epoch
+        self._processes = processes
 
     def routes(self) -> list[web.RouteDef]:
         """The GET routes."""
@@ -82,7 +89,10 @@ class Reads:
 
     async def _services(self, _request: web.Request) -> web.Response:
         heard = self._last_heard()
-        services = [{"name": name, "lastUpdateMs": heard.get(name)} for name in SOURCES]
+        services = [
+            {"name": name, "lastUpdateMs": heard.get(name), "processes": self._processes.of(name)}
+            for name in ("feed", *SOURCES, "gateway")
+        ]
         states = [
             {"subAccountId": account or None, "symbol": symbol or None, "state": state}
             for (account, symbol), state in self._model.trading_states.items()
