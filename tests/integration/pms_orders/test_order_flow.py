@@ -126,6 +126,13 @@ async def test_the_cancel_command_tells_the_final_state(desk: Desk) -> None:
     assert again == answer
 
 
+async def test_the_cancel_command_knows_an_order_by_its_number_at_the_exchange(desk: Desk) -> None:
+    order = await desk.place("r1")
+    number = (await desk.until_state(order, "active")).order.exchange_order_id
+    answer = await desk.command("cancel", requestId="c1", orderId=str(number), subAccountId=ACCOUNT)
+    assert answer["success"] and answer["clientOrderId"] == order.client_order_id
+
+
 async def test_the_cancel_command_says_that_the_order_was_filled(desk: Desk) -> None:
     order = await desk.place("r1", order_type="MARKET")
     filled = await desk.until_state(order, "filled")

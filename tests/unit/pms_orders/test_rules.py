@@ -12,7 +12,7 @@ from tests.unit.pms_orders.orders import NOW, place, sent, spec
 from pms_common.contracts.errors import CommandError
 from pms_orders.domain.filters import check_order, check_terms
 from pms_orders.domain.gates import Gates
-from pms_orders.domain.order import Flight, Operation, Terms, may_rest_at
+from pms_orders.domain.order import Flight, Operation, Terms, exchange_number, may_rest_at
 from pms_orders.domain.resolution import QUERY_LAG_MS, RECV_WINDOW_MS, Cases, conclusion, open_case, settled
 from pms_orders.domain.resting import RestingPrices
 from pms_orders.domain.table import Kind
@@ -151,6 +151,22 @@ def test_an_exchange_order_id_is_found_among_many_and_only_where_one_symbol_has_
     for _ in range(1_000):
         tracker.find_by_exchange_id(7)
     assert time.perf_counter() - begun < 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("7", 7),
+        ("8389765519993908929", 8_389_765_519_993_908_929),
+        (str(2**63 - 1), 2**63 - 1),
+        (str(2**63), None),
+        ("1" * 20, None),
+        ("-7", None),
+        ("PMS_a_LMT_1", None),
+    ],
+)
+def test_an_exchange_order_id_has_up_to_19_digits(text: str, number: int | None) -> None:
+    assert exchange_number(text) == number
 
 
 def test_a_tombstone_is_forgotten_after_its_time() -> None:

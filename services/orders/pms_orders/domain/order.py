@@ -15,6 +15,9 @@ from pms_common.contracts.bus.base import FINAL_STATES, OrderStatus
 from pms_common.contracts.bus.orders import OrderView, PlaceOrder
 from pms_common.decimals import ZERO
 
+LONGEST_NUMBER = len(str(2**63))
+"""Digits of an exchange order id, a 64-bit number at the venue: 19 of them are common."""
+
 
 class Operation(StrEnum):
     """What can be asked of the exchange about an order."""
@@ -118,7 +121,10 @@ def register(place: PlaceOrder, now_ms: int) -> OrderState:
 
 def exchange_number(order_id: str) -> int | None:
     """The exchange order id that this id may be; None where it cannot be one."""
-    return int(order_id) if order_id.isascii() and order_id.isdigit() and len(order_id) < 19 else None
+    if not (order_id.isascii() and order_id.isdigit() and len(order_id) <= LONGEST_NUMBER):
+        return None
+    number = int(order_id)
+    return number if number < 2**63 else None
 
 
 def step(order: OrderState) -> Operation | None:

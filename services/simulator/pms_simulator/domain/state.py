@@ -9,7 +9,7 @@ from pms_simulator.domain.brackets import Bracket
 from pms_simulator.domain.symbols import SymbolSpec
 
 # Order ids grow per symbol, so two symbols use the same ids, as at the venue.
-FIRST_ORDER_ID = 8_000_000_001
+FIRST_ORDER_ID = 8_389_765_500_000_000_001  # 19 digits, as ETHUSDT has them there; no float holds such a number
 FIRST_TRADE_ID = 500_000_001
 
 
