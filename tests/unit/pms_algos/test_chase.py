@@ -175,9 +175,10 @@ def test_a_failed_amend_leads_to_cancel_and_place() -> None:
     assert (ask.number, ask.price) == (1, D("101.0"))
 
 
-def test_an_amend_refused_for_capacity_leaves_the_order_where_it_rests() -> None:
+@pytest.mark.parametrize("code", ["EXCHANGE_CAPACITY", "EXPIRED_COMMAND"])
+def test_an_amend_refused_in_passing_leaves_the_order_where_it_rests(code: str) -> None:
     state, _ = plans.on_quote(live(), market("101", "101.1"), T0 + 200)
-    failed = update("amend_failed", "active", error_code="EXCHANGE_CAPACITY")
+    failed = update("amend_failed", "active", error_code=code)
     state, actions = plans.on_child(state, 0, 0, failed, spec(), T0 + 210)
     assert actions == ()
     assert amends(state, market("101", "101.1"), T0 + 1_209) == []

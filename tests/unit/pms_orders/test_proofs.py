@@ -8,6 +8,7 @@ from tests.unit.pms_orders.orders import place
 
 from pms_common.contracts.bus.orders import AmendOrder
 from pms_orders.adapters.binance.transport import Sent
+from pms_orders.app.amendments import AMEND_WITHIN_MS
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.order import OrderState
 from pms_orders.domain.resolution import QUERY_LAG_MS
@@ -147,3 +148,17 @@ def test_an_amendment_of_before_an_outage_is_refused(floor: Floor, age_ms: int, 
     cause, told = floor.ears.told[NAME][-1]
     assert (cause, told.error_code) == (("active", None) if error is None else ("amend_failed", error))
     assert bool(floor.door.sent) is (error is None) and (old in floor.ears.acknowledged) is (error is not None)
+
+
+def test_an_amendment_that_waits_for_a_limit_is_refused_when_its_time_is_over(floor: Floor) -> None:
+    order = resting(floor)
+    floor.door.shut = True
+    wish = AmendOrder(client_order_id=NAME, account_id="a", symbol="BTCUSDT", price=Decimal(101), quantity=Decimal(10))
+    asked = entry(1, ms=floor.now_ms())
+    floor.manager.amendments.amend(order, wish, asked)
+    floor.pass_time(AMEND_WITHIN_MS)
+    assert order.wanted_amend is not None
+    floor.pass_time(1)
+    cause, told = floor.ears.told[NAME][-1]
+    assert (cause, told.error_code) == ("amend_failed", "EXPIRED_COMMAND") and asked in floor.ears.acknowledged
+    assert order.status == "active" and order.wanted_amend is None

@@ -16,7 +16,7 @@ from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_orders.app.publisher import Publisher
 from pms_orders.domain.filters import check_terms
 from pms_orders.domain.gates import Gates
-from pms_orders.domain.order import Operation, OrderState, Terms
+from pms_orders.domain.order import Operation, OrderState, Terms, too_late
 from pms_orders.domain.reducer import AMENDED_BELOW_EXECUTED
 from pms_orders.domain.replacement import NOT_AMENDABLE, REPLACED, successor
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pms_orders.app.manager import OrderManager
 
 AMEND_WITHIN_MS = 10_000
-"""How old an amendment may be when it is read, after an outage for example: the life of what opens risk."""
+"""How old an amendment may be when it is read, after an outage for example, and when it is sent, after a wait for a
+limit: the life of what opens risk."""
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class Amendments:
                 self._manager.bar(order, Operation.AMEND, CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, text))
         else:
             order.wanted_amend = Terms(amend.price, amend.quantity)
+            order.amend_until_ms = entry.ms + AMEND_WITHIN_MS
             self._manager.speak(order)
             self._manager.rest(order)
             self._manager.sender.enter(order)
@@ -95,6 +97,13 @@ class Amendments:
         if order.final or not open_:
             del self._wishes[order.client_order_id]
             self._publisher.acknowledge(wish.entry)
+
+    def expire(self, now_ms: int) -> None:
+        """Refuse what could not be sent in time."""
+        for name in list(self._wishes):
+            order = self._manager.tracker.find(name)
+            if order is not None and order.wanted_amend is not None and too_late(order, now_ms):
+                self._manager.bar(order, Operation.AMEND, CommandError(ErrorCode.EXPIRED_COMMAND))
 
     # -- replacing
 

@@ -344,6 +344,7 @@ class OrderManager:
         for case in self.cases:
             if case.order.status == "unknown" and now_ms > case.order.sent_ms + AMBIGUOUS_AFTER_MS:
                 self._publisher.answer_ambiguous(case.order)
+        self.amendments.expire(now_ms)
         if len(self.sender.lanes):
             self._expire_waiting(now_ms)
 

@@ -17,7 +17,7 @@ from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_orders.adapters.binance.transport import Transport
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.lanes import Lanes
-from pms_orders.domain.order import Operation, OrderState
+from pms_orders.domain.order import Operation, OrderState, too_late
 from pms_orders.domain.rate import CANCELS_A_BATCH, FEWEST_CANCELS_A_BATCH, ORDERS_A_BATCH, Budget, Lane
 from pms_orders.domain.reducer import depart
 from pms_orders.domain.slots import Slots
@@ -182,6 +182,8 @@ class Sender:
         if operation is Operation.CANCEL:
             return
         place = order.place
+        if operation is Operation.AMEND and too_late(order, now_ms):
+            raise CommandError(ErrorCode.EXPIRED_COMMAND)
         if operation is Operation.PLACE:
             if place.expires_at_ms is not None and now_ms > place.expires_at_ms:
                 raise CommandError(ErrorCode.EXPIRED_COMMAND)

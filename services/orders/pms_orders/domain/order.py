@@ -60,6 +60,7 @@ class OrderState:
     Where they differ a fill is missing and has to be fetched, and an `end` that the exchange told waits for it, so that
     an order never ends before its executions. `terms_ms` is the exchange time of `price` and
     `quantity`, so that an older event cannot bring older terms back. `sent_ms` 0 means: never left this process.
+    `amend_until_ms` is until when `wanted_amend` may leave it: the market moves on.
     `error_code` and `error` say why it was rejected or failed; `answered` that its public request has ended;
     `rests_at` are its prices in the self-trade index.
     """
@@ -83,6 +84,7 @@ class OrderState:
     flight: Flight | None = None
     wanted_cancel: str = ""
     wanted_amend: Terms | None = None
+    amend_until_ms: int | None = None
     cancel_reason: str = ""
     end: End | None = None
     error_code: str | None = None
@@ -125,6 +127,11 @@ def exchange_number(order_id: str) -> int | None:
         return None
     number = int(order_id)
     return number if number < 2**63 else None
+
+
+def too_late(order: OrderState, now_ms: int) -> bool:
+    """Whether its wanted amendment is too old to be sent."""
+    return order.amend_until_ms is not None and now_ms > order.amend_until_ms
 
 
 def step(order: OrderState) -> Operation | None:
