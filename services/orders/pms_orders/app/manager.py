@@ -163,7 +163,7 @@ class OrderManager:
         self.sender.slots.hold(order)
         if order.status in ("cancelling", "amending"):
             order.status = "active"
-        if not order.whole:
+        if not settled(order):
             self.clear_up(order)
         self.rest(order)
 
