@@ -1,15 +1,18 @@
 """What is proven and what is not, where requests overlap: a retry and a cancel, a query and a later request."""
 
 from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 from tests.unit.pms_orders.floor import Floor, entry
-from tests.unit.pms_orders.orders import place
+from tests.unit.pms_orders.orders import NOW, place
 
 from pms_common.contracts.bus.orders import AmendOrder
 from pms_orders.adapters.binance.transport import Sent
 from pms_orders.app.amendments import AMEND_WITHIN_MS
+from pms_orders.app.resolver import Resolver
 from pms_orders.domain.errors import VenueError
+from pms_orders.domain.history import rebuild, transition
 from pms_orders.domain.order import OrderState
 from pms_orders.domain.resolution import QUERY_LAG_MS
 
@@ -162,3 +165,16 @@ def test_an_amendment_that_waits_for_a_limit_is_refused_when_its_time_is_over(fl
     cause, told = floor.ears.told[NAME][-1]
     assert (cause, told.error_code) == ("amend_failed", "EXPIRED_COMMAND") and asked in floor.ears.acknowledged
     assert order.status == "active" and order.wanted_amend is None
+
+
+def test_r11_a_successor_asks_about_an_order_that_was_taken_and_of_which_the_feed_was_not_heard(floor: Floor) -> None:
+    order, sent = asked(floor)
+    floor.arrive(sent)
+    assert order.status == "placing" and order.exchange_order_id is not None
+    successor = Floor()
+    successor.resolver = Resolver(successor.manager, cast("Any", floor.venue), lambda: successor.venue.ms, lambda: None)
+    left = rebuild(order.place, NOW, [transition(order)], ())
+    successor.manager.restore(left)
+    successor.pass_time(1_000)
+    successor.poll()
+    assert left.status == "active" and successor.ears.causes(NAME) == ["active"]
