@@ -110,7 +110,7 @@ async def wire(life: Lifecycle) -> None:
         now_ms=now_ms,
         hedge_mode=rules.hedge_mode,
     )
-    outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms, journal)
+    outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms, journal, clock.told_ms)
     socket, trading_rest = _lines(life, signer, clock, budget, outcomes)
     transport = Transport(socket, trading_rest, partial(readiness.set, "trading"), lease.held)
     lease.idle = lambda: not transport.in_flight and outcomes.quiet_for(FENCE_S)
@@ -186,7 +186,7 @@ async def wire(life: Lifecycle) -> None:
 
     reconciler.known_ms = await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))
     snapshots.tell_reference()
-    await _watch_over_orders(life, bus, lease, manager, rest, clock)
+    await _watch_over_orders(life, bus, lease, manager, rest, clock, foreign)
     standby.lead(session, readiness)
     readiness.set("clock", clock.known)
     lease.tell(partial(readiness.set, "lease"))
@@ -285,7 +285,13 @@ def _hears(life: Lifecycle) -> bool:
 
 
 async def _watch_over_orders(
-    life: Lifecycle, bus: Bus, lease: Lease, manager: OrderManager, rest: ExchangeClient, clock: VenueClock
+    life: Lifecycle,
+    bus: Bus,
+    lease: Lease,
+    manager: OrderManager,
+    rest: ExchangeClient,
+    clock: VenueClock,
+    foreign: ForeignOrders,
 ) -> None:
     """The dead-man switch, where it is switched on."""
     if not life.settings.dead_man_s:
@@ -298,6 +304,7 @@ async def _watch_over_orders(
         outbox=bus.outbox,
         key=bus.names.own(SERVICE, "dead_man"),
         healthy=lambda: lease.held() and _well(life),
+        others_at=foreign.symbols,
     )
     await _there(life, lambda: switch.load(bus.redis))
     manager.explain = switch.explain

@@ -91,6 +91,7 @@ async def test_r30_a_successor_knows_the_countdown_whose_setting_was_not_confirm
             outbox=rig.bus.outbox,
             key=key,
             healthy=lambda: True,
+            others_at=set,
         )
 
     try:

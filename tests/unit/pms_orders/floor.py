@@ -265,7 +265,7 @@ class Floor:
         )
         self.manager.sender = door
         budget = Budget((Window(10_000, 300),), Window(60_000, 2_400))
-        self.outcomes = Outcomes(self.manager, budget, lambda: None, self.now_ms, ears)
+        self.outcomes = Outcomes(self.manager, budget, lambda: None, self.now_ms, ears, self.now_ms)
         self.resolver = Resolver(self.manager, venue, lambda: self.venue.ms, lambda: None)
 
     def now_ms(self) -> int:

@@ -1,8 +1,12 @@
 """Which countdowns are set, and which ends they explain."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.pms_orders.orders import sent
 
+from pms_orders.app.dead_man import DeadMan
 from pms_orders.domain.dead_man import Countdown, capacity, decide, explains
 
 FOR_MS = 60_000
@@ -55,3 +59,59 @@ def test_every_armed_symbol_has_own_orders_and_no_foreign_ones_and_the_weight_is
     left = own.keys() - foreign - after.keys()
     assert not left or len(after) == capacity(FOR_MS)
     assert all(until_ms > NOW_MS + FOR_MS // 2 for until_ms in after.values())
+
+
+class Exchange:
+    """The manager's orders, the exchange and Redis of a switch; `set` are the countdowns that were asked for."""
+
+    def __init__(self) -> None:
+        me: Any = self
+        self.set: list[tuple[str, int]] = []
+        self.others: set[str] = set()
+        self.tracker = self
+        self.switch = DeadMan(
+            countdown_ms=FOR_MS,
+            manager=me,
+            rest=me,
+            clock=me,
+            outbox=me,
+            key="k",
+            healthy=lambda: True,
+            others_at=lambda: set(self.others),
+        )
+        self.ms = NOW_MS
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def live(self) -> list[Any]:
+        return [sent()]
+
+    def find_reported(self, *_of: Any) -> None:
+        return None
+
+    async def open_orders(self, _symbol: str) -> list[Any]:
+        return []
+
+    def command(self, *_words: Any) -> None:
+        """Redis keeps it."""
+
+    async def flush(self) -> None:
+        """It has."""
+
+    async def ask(self, _verb: str, _path: str, _weight: int, _form: Any, asked: dict[str, Any]) -> None:
+        self.set.append((asked["symbol"], asked["countdownTime"]))
+
+
+async def test_r30_an_order_of_others_that_comes_while_a_countdown_runs_disarms_it_at_once() -> None:
+    exchange = Exchange()
+    await exchange.switch._turn()
+    exchange.others.add("BTCUSDT")
+    await exchange.switch._turn()
+    assert exchange.set == [("BTCUSDT", FOR_MS), ("BTCUSDT", 0)]
+    exchange.ms += FOR_MS // 3 - 1
+    await exchange.switch._turn()
+    assert len(exchange.set) == 2
+    exchange.ms += 1  # its end may have been missed: the exchange is asked whether it still rests
+    await exchange.switch._turn()
+    assert exchange.set[2:] == [("BTCUSDT", FOR_MS)]

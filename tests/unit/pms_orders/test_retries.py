@@ -2,8 +2,10 @@
 
 import pytest
 from tests.unit.pms_orders.floor import Floor
+from tests.unit.pms_orders.orders import NOW
 from tests.unit.pms_orders.test_races import asked, hear_all, resting
 
+from pms_common.clock import monotonic_ms
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.order import Terms
 
@@ -59,3 +61,14 @@ def test_a_request_without_an_outcome_may_still_be_executed_for_a_while(floor: F
         floor.answer(sent, VenueError(503, 0, "Unknown error, please check your request or try again later."))
     assert order.status == "unknown"
     assert not floor.outcomes.quiet_for(1.2) and floor.outcomes.quiet_for(0.0)
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 3_600_000])
+def test_r25_a_ban_lasts_as_long_as_the_venue_says_whatever_this_machines_clock_shows(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, ahead_ms: int
+) -> None:
+    monkeypatch.setattr(floor.outcomes, "_now_ms", lambda: NOW + ahead_ms)
+    _, sent = asked(floor)
+    begun_ms = monotonic_ms()
+    floor.answer(sent, VenueError(418, -1003, f"Way too many requests; IP banned until {NOW + 600_000}."))
+    assert floor.outcomes._budget.blocked_until_ms >= begun_ms + 600_000

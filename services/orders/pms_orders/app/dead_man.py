@@ -7,7 +7,7 @@ An unhealthy process sets nothing: then the countdowns do what they are for. Spa
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import cast
 
 import msgspec
@@ -48,7 +48,9 @@ class DeadMan:
         outbox: Outbox,
         key: str,
         healthy: Callable[[], bool],
+        others_at: Callable[[], Set[str]],
     ) -> None:
+        """`others_at` are the symbols where the feed, or a comparison, has shown orders of others."""
         self._countdown_ms = countdown_ms
         self._manager = manager
         self._rest = rest
@@ -56,6 +58,8 @@ class DeadMan:
         self._outbox = outbox
         self._key = key
         self._healthy = healthy
+        self._others_at = others_at
+        self._seen_at: Set[str] = frozenset()
         self._until_ms: dict[str, int] = {}
         self._asked_until_ms: dict[str, tuple[int, int]] = {}
         """Of those that the exchange was asked for and has not confirmed, the first and the last: any may run."""
@@ -93,6 +97,7 @@ class DeadMan:
             await asyncio.sleep(TURN_S)
 
     async def _turn(self) -> None:
+        self._notice()
         own = Counter(order.place.symbol for order in self._manager.tracker.live() if order.sent_ms)
         for todo in self._decide(own):
             if todo.countdown_ms:
@@ -111,6 +116,13 @@ class DeadMan:
         due_ms = now_ms + self._countdown_ms * 2 // 3
         unconfirmed = {symbol: min(until_ms, due_ms) for symbol, (_, until_ms) in self._asked_until_ms.items()}
         return decide(own, foreign, unconfirmed | self._until_ms, now_ms, self._countdown_ms)
+
+    def _notice(self) -> None:
+        """Take symbols where orders of others have come for foreign, until a countdown would be due again."""
+        others_at = self._others_at()
+        for symbol in others_at - self._seen_at:
+            self._foreign_until_ms[symbol] = self._clock.now_ms() + self._countdown_ms // 3
+        self._seen_at = others_at
 
     async def _look(self, symbol: str) -> None:
         """Look for foreign orders; where there are some, look again when a countdown would be due again."""

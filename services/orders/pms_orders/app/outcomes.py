@@ -38,12 +38,15 @@ class Outcomes:
         measure_clock: Callable[[], None],
         now_ms: Callable[[], int],
         journal: Journal,
+        venue_ms: Callable[[], int | None] = lambda: None,
     ) -> None:
+        """`venue_ms` is the venue's time, by which it says how long a ban lasts; None where it is not known."""
         self._manager = manager
         self._journal = journal
         self._budget = budget
         self._measure_clock = measure_clock
         self._now_ms = now_ms
+        self._venue_ms = venue_ms
         self._unclear_ms: int | None = None
 
     def quiet_for(self, seconds: float) -> bool:
@@ -75,7 +78,7 @@ class Outcomes:
     def _note(self, error: VenueError) -> Outcome:
         outcome = judge(error)
         if outcome is Outcome.RATE:
-            self._budget.refused(error, monotonic_ms(), self._now_ms())
+            self._budget.refused(error, monotonic_ms(), self._venue_ms())
         elif outcome is Outcome.CLOCK:
             self._measure_clock()
         elif outcome is Outcome.UNKNOWN:

@@ -37,7 +37,6 @@ class FeedOrder(
         "trade_id": "t",
         "maker": "m",
         "realized_pnl": "rp",
-        "expiry_reason": "er",
     },
 ):
     """The `o` of ORDER_TRADE_UPDATE."""
@@ -61,7 +60,6 @@ class FeedOrder(
     commission: Decimal | None = None
     commission_asset: str | None = None
     realized_pnl: Decimal = ZERO
-    expiry_reason: str = "0"
 
 
 class OrderTradeUpdate(msgspec.Struct, tag_field="e", tag="ORDER_TRADE_UPDATE", rename={"order": "o", "event_ms": "T"}):
