@@ -53,11 +53,12 @@ from pms_orders.app.readiness import Readiness
 from pms_orders.app.reconciler import Reconciler
 from pms_orders.app.resolver import Resolver
 from pms_orders.app.retelling import Retelling
+from pms_orders.app.rules import Rules, RulesKeeper
 from pms_orders.app.sender import Sender
 from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
 from pms_orders.app.standby import Standby
-from pms_orders.app.startup import ClockKeeper, Rules, known, learn, recover, tombstones
+from pms_orders.app.startup import ClockKeeper, known, learn, recover, tombstones
 from pms_orders.domain.configuration import Wanted
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget
@@ -141,9 +142,7 @@ async def wire(life: Lifecycle) -> None:
     )
     snapshots = Snapshots(
         tracker=tracker,
-        specs=rules.specs,
-        fees=(rules.maker_fee, rules.taker_fee),
-        brackets=rules.brackets,
+        rules=rules,
         facts=facts,
         readiness=readiness,
         updates=updates,
@@ -200,6 +199,7 @@ async def wire(life: Lifecycle) -> None:
         resolver=resolver,
         retelling=retelling,
         configuration=_configuration(life, rest, rules, readiness, session),
+        rules=RulesKeeper(rules, rest, budget, snapshots.tell_reference),
     )
     life.spawn(_tick(manager, socket, journal, readiness, MissingExecutions(bus.outbox, alarms(names))), "tick")
     _keep(life, bus, names, engine)

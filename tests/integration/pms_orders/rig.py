@@ -38,6 +38,7 @@ from pms_orders.app.outcomes import Outcomes
 from pms_orders.app.publisher import Publisher
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.retelling import Retelling
+from pms_orders.app.rules import Rules
 from pms_orders.app.sender import Sender
 from pms_orders.app.snapshots import Snapshots
 from pms_orders.app.startup import recover, tombstones
@@ -146,9 +147,7 @@ class Rig:
         )
         return Snapshots(
             tracker=self.tracker,
-            specs={"BTCUSDT": spec()},
-            fees=(Decimal("0.0002"), Decimal("0.0004")),
-            brackets={},
+            rules=Rules({"BTCUSDT": spec()}, Decimal("0.0002"), Decimal("0.0004"), False, {}),
             facts=ExchangeFacts(self.updates, now_ms),
             readiness=Readiness(self.updates, lambda part, ok, why: None),
             updates=self.updates,

@@ -7,19 +7,19 @@ time, in chunks between which others work. Where it cannot be told to its end, i
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from decimal import Decimal
 from typing import Any
 
 from pms_common.bus import Entry, Outbox, UpdatesWriter
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, SnapshotRequest, snapshot_request
-from pms_common.contracts.bus.exchange import Brackets, LeverageBracket
-from pms_common.contracts.bus.orders import Reference, SymbolSpec
+from pms_common.contracts.bus.exchange import Brackets
+from pms_common.contracts.bus.orders import Reference
 from pms_common.logging import get_logger
 from pms_orders.adapters.recall import DATABASE_ERRORS
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.publisher import Publisher
 from pms_orders.app.readiness import Readiness
 from pms_orders.app.retelling import Retelling
+from pms_orders.app.rules import Rules
 from pms_orders.app.session import NOT_NOW
 from pms_orders.domain.tracker import OrderTracker
 
@@ -40,9 +40,7 @@ class Snapshots:
         self,
         *,
         tracker: OrderTracker,
-        specs: dict[str, SymbolSpec],
-        fees: tuple[Decimal, Decimal],
-        brackets: dict[str, tuple[LeverageBracket, ...]],
+        rules: Rules,
         facts: ExchangeFacts,
         readiness: Readiness,
         updates: UpdatesWriter,
@@ -56,9 +54,7 @@ class Snapshots:
     ) -> None:
         """`told_in_vain` has what no journal holds told again, since a time."""
         self._tracker = tracker
-        self._specs = specs
-        self._fees = fees
-        self._brackets = brackets
+        self._rules = rules
         self._facts = facts
         self._readiness = readiness
         self._updates = updates
@@ -117,10 +113,10 @@ class Snapshots:
 
     def tell_reference(self) -> None:
         """Publish trading rules and margin tiers of all symbols, and the account's fee rates."""
-        specs = list(self._specs.values())
-        maker, taker = self._fees
+        rules, brackets = self._rules, self._rules.brackets
+        specs, maker, taker = list(rules.specs.values()), rules.maker_fee, rules.taker_fee
         for start in range(0, len(specs), CHUNK):
             chunk = specs[start : start + CHUNK]
             self._updates.publish(Reference(epoch=0, n=0, symbols=chunk, maker_fee=maker, taker_fee=taker))
-            tiers = {spec.symbol: self._brackets[spec.symbol] for spec in chunk if spec.symbol in self._brackets}
+            tiers = {spec.symbol: brackets[spec.symbol] for spec in chunk if spec.symbol in brackets}
             self._updates.publish(Brackets(epoch=0, n=0, symbols=tiers))

@@ -6,8 +6,6 @@ Owns the asking and its repetition: a venue that is down makes the service not r
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import cast
 
 from redis.asyncio import Redis
@@ -15,17 +13,14 @@ from redis.exceptions import ResponseError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.bus.ids import id_ms
-from pms_common.contracts.bus.exchange import LeverageBracket
-from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.logging import get_logger
 from pms_common.names import Names
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient, VenueRefused, VenueUnreachable
-from pms_orders.adapters.binance.exchange_info import apply_limits, symbol_spec
-from pms_orders.adapters.binance.queries import Queries
 from pms_orders.adapters.recall import last_journalled_ms, restore
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import Publisher
+from pms_orders.app.rules import Rules, read_rules
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget
 from pms_orders.domain.tracker import MAX_ENDED, TOMBSTONE_MS
@@ -36,37 +31,19 @@ RETRY_S = 1.0
 MEASURE_CLOCK_EVERY_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The venue's trading rules and margin tiers, the account's fee rates (fractions of the notional) and its position
-    mode."""
-
-    specs: dict[str, SymbolSpec]
-    maker_fee: Decimal
-    taker_fee: Decimal
-    hedge_mode: bool
-    brackets: dict[str, tuple[LeverageBracket, ...]]
-
-
 async def learn(rest: ExchangeClient, clock: VenueClock, budget: Budget, report: Callable[[bool, str], None]) -> Rules:
     """Ask the venue until it has answered everything."""
-    queries = Queries(rest)
     while True:
         try:
             await clock.measure(rest.time_ms)
-            info = await rest.exchange_info()
-            apply_limits(budget, info.rate_limits)
-            specs = {symbol.symbol: symbol_spec(symbol) for symbol in info.symbols}
-            fees = await rest.fee_rates(next(name for name, spec in specs.items() if spec.margin_asset == "USDT"))
-            hedge_mode = (await queries.account_config()).dual_side_position
-            brackets = await queries.brackets()
+            rules = await read_rules(rest, budget)
         except (VenueRefused, VenueUnreachable) as error:
             log.warning("venue_not_usable", error=str(error))
             report(False, str(error))
             await asyncio.sleep(RETRY_S)
             continue
         report(True, "")
-        return Rules(specs, fees.maker_commission_rate, fees.taker_commission_rate, hedge_mode, brackets)
+        return rules
 
 
 async def _last_heard_ms(redis: Redis, stream: str) -> int:

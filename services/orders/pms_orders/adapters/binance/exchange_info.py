@@ -1,6 +1,6 @@
 """exchangeInfo: trading rules and rate limits.
 
-Owns its form and the translation to `SymbolSpec`. Never does I/O. Used at start and when the rules are read again.
+Owns its form and the translation to `SymbolSpec`. Never does I/O. Used by the rules.
 """
 
 from decimal import Decimal
