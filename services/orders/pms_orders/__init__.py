@@ -31,6 +31,7 @@ never sends an order twice: an unknown outcome is asked for under its client ord
     app/missing         the alarm about executions that the exchange does not list
     app/told            what the last writer told and did not live to journal
     app/intake, cancels bus handlers: work and operators; the public commands
+    app/supervision     is anybody judging what is sent? the look at risk's lease
     app/startup, rules  what has to be known before work begins; the venue's rules, read again later
     app/standby, dead_man
                         what is heard before this process leads; the exchange cancels what nobody watches any more

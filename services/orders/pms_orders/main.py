@@ -19,6 +19,7 @@ from pms_common.histories import Histories
 from pms_common.inlet import CommandInlet
 from pms_common.joining import join
 from pms_common.lease import Lease, lead
+from pms_common.lease.record import Store
 from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_common.rate.shared import SharedRate, rate_address
@@ -59,6 +60,7 @@ from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
 from pms_orders.app.standby import Standby
 from pms_orders.app.startup import ClockKeeper, known, learn, recover, tombstones
+from pms_orders.app.supervision import Supervision
 from pms_orders.domain.configuration import Wanted
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.rate import Budget
@@ -199,6 +201,7 @@ async def wire(life: Lifecycle) -> None:
         resolver=resolver,
         retelling=retelling,
         configuration=_configuration(life, rest, rules, readiness, session),
+        supervision=Supervision(Store(bus.redis, names.lease("risk")), sender.supervise),
         rules=RulesKeeper(rules, rest, budget, snapshots.tell_reference),
     )
     life.spawn(_tick(manager, socket, journal, readiness, MissingExecutions(bus.outbox, alarms(names))), "tick")

@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.unit.pms_orders.orders import NOW, sent, spec
+from tests.unit.pms_orders.orders import NOW, place, sent, spec
 from tests.unit.pms_orders.test_rate import budget_of
 
 from pms_common.contracts.errors import CommandError
 from pms_orders.app.sender import Sender
 from pms_orders.domain.gates import Gates
-from pms_orders.domain.order import Operation, OrderState, Terms
+from pms_orders.domain.order import Operation, OrderState, Terms, register
 
 
 class Line:
@@ -48,3 +48,18 @@ async def test_an_amendment_that_has_waited_too_long_is_not_signed(late_ms: int,
     sender._pump()
     assert barred == ([] if code is None else [(Operation.AMEND, code)])
     assert line.sent == ([(Operation.AMEND, order)] if code is None else [])
+
+
+@pytest.mark.parametrize(("fields", "goes"), [({}, False), ({"reduce_only": True}, True)])
+async def test_what_opens_risk_waits_while_nobody_judges_it(fields: dict[str, Any], goes: bool) -> None:
+    line: Any = Line()
+    sender = Sender(budget_of(), Gates(), line, lambda *_: None, lambda: NOW, {"BTCUSDT": spec()})
+    order = register(place(**fields), NOW)
+    sender.open_for_risk = True
+    sender.supervise(False)
+    sender.enter(order)
+    sender._pump()
+    assert line.sent == ([(Operation.PLACE, order)] if goes else [])
+    sender.supervise(True)
+    sender._pump()
+    assert line.sent == [(Operation.PLACE, order)]

@@ -66,7 +66,8 @@ NOTHING = Seen("-", "-")
 class Store:
     """One lease in Redis. Every method raises redis-py's errors."""
 
-    def __init__(self, redis: Redis, key: str, holder: str, process: str) -> None:
+    def __init__(self, redis: Redis, key: str, holder: str = "", process: str = "") -> None:
+        """`holder` and `process` name who takes it; who only looks needs none."""
         self._redis = redis
         self._key = key
         self._holder = holder

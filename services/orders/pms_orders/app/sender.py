@@ -39,7 +39,9 @@ Bar = Callable[[OrderState, Operation, CommandError], None]
 
 
 class Sender:
-    """Sends what the lanes hold. `open_for_risk` False holds back new orders and amendments, not cancels and closes."""
+    """Sends what the lanes hold. Where `open_for_risk` or `supervised` is false, new orders and amendments are held
+    back; cancels and closes are not.
+    """
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Sender:
         self.lanes = Lanes()
         self.slots = Slots()
         self.open_for_risk = False
+        self.supervised = True
         self._budget = budget
         self._gates = gates
         self._transport = transport
@@ -68,6 +71,11 @@ class Sender:
     def open(self, ready: bool) -> None:
         """Whether new risk may be sent."""
         self.open_for_risk = ready
+        self.wake()
+
+    def supervise(self, supervised: bool) -> None:
+        """Whether somebody judges what is sent."""
+        self.supervised = supervised
         self.wake()
 
     def enter(self, order: OrderState) -> None:
@@ -91,7 +99,7 @@ class Sender:
             self._loop.call_soon(self._pump)
 
     def _allowed(self, lane: Lane) -> bool:
-        return self.open_for_risk or lane <= Lane.CLOSE
+        return lane <= Lane.CLOSE or (self.open_for_risk and self.supervised)
 
     def _pump(self) -> None:
         self._scheduled = False
