@@ -3,6 +3,8 @@
 It is the single writer of every order's state and the only process that trades. It never decides about margin, and
 never sends an order twice: an unknown outcome is asked for under its client order id.
 
+    main, exchange      wiring; of what speaks with the exchange
+
     domain/order        one order as we know it, and its next step
     domain/table        every (happening, state) pair
     domain/reducer      an order and a happening -> the order after it, and what follows

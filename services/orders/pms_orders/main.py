@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from hashlib import sha256
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -22,18 +21,13 @@ from pms_common.lease import Lease, lead
 from pms_common.lease.record import Store
 from pms_common.marks import Marks
 from pms_common.names import Names
-from pms_common.rate.shared import SharedRate, rate_address
-from pms_common.rate.window import Window
 from pms_common.service import Lifecycle, run
 from pms_common.topology import kept_by, topology
 from pms_orders.adapters.binance.clock import VenueClock
 from pms_orders.adapters.binance.exchange_client import ExchangeClient
 from pms_orders.adapters.binance.queries import Queries
-from pms_orders.adapters.binance.signing import Signer
-from pms_orders.adapters.binance.trading_rest import TradingRest
 from pms_orders.adapters.binance.trading_socket import TradingSocket
 from pms_orders.adapters.binance.transport import Transport
-from pms_orders.adapters.binance.user_stream import UserStream
 from pms_orders.adapters.closed_orders import closed_orders
 from pms_orders.adapters.journal import STATEMENTS, Journal
 from pms_orders.adapters.pending_orders import adopt
@@ -58,14 +52,13 @@ from pms_orders.app.rules import Rules, RulesKeeper
 from pms_orders.app.sender import Sender
 from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
-from pms_orders.app.standby import Standby
-from pms_orders.app.startup import ClockKeeper, known, learn, recover, tombstones
+from pms_orders.app.startup import known, recover, tombstones
 from pms_orders.app.supervision import Supervision
 from pms_orders.domain.configuration import Wanted
 from pms_orders.domain.gates import Gates
-from pms_orders.domain.rate import Budget
 from pms_orders.domain.resolution import RECV_WINDOW_MS
 from pms_orders.domain.tracker import OrderTracker
+from pms_orders.exchange import lines, stand_by
 
 SERVICE = "orders"
 URGENT, WORK = CONSUMERS = "orders:urgent", "orders:work"
@@ -74,8 +67,6 @@ FENCE_S = RECV_WINDOW_MS / 1000 + 0.2
 """From when on the exchange refuses the last request of a predecessor, for a clock that is 0.2 s ahead."""
 TICK_S = 0.2
 RETRY_S = 1.0
-AWAY_SHARE = 0.4
-"""Of the address' weight, while Redis does not tell what others use: see `pms_common.rate.shared`."""
 GATHER_S = 0.05
 """At 200 orders a second a transaction of 10 ms has two orders, and costs as much as they do. Nobody waits for it: what
 a crash leaves unacknowledged is asked about, at most 10 orders instead of 2."""
@@ -89,7 +80,7 @@ async def wire(life: Lifecycle) -> None:
     names = Names(settings.namespace, settings.feed_namespace)
     bus = await join(life, names)
     engine = _engine(life)
-    signer, clock, budget, rest, rules, stream, keeper, standby = await _stand_by(life, names, bus)
+    signer, clock, budget, rest, rules, stream, keeper, standby = await stand_by(life, names, bus)
     lease = await lead(life, bus, SERVICE, fence_s=FENCE_S)
     clock.may_send = lease.held
     epoch = await _there(life, lambda: take_epoch(engine, SERVICE))
@@ -114,7 +105,7 @@ async def wire(life: Lifecycle) -> None:
         hedge_mode=rules.hedge_mode,
     )
     outcomes = Outcomes(manager, budget, keeper.measure_soon, now_ms, journal, clock.told_ms)
-    socket, trading_rest = _lines(life, signer, clock, budget, outcomes)
+    socket, trading_rest = lines(life, signer, clock, budget, outcomes)
     transport = Transport(socket, trading_rest, partial(readiness.set, "trading"), lease.held)
     lease.idle = lambda: not transport.in_flight and outcomes.quiet_for(FENCE_S)
     sender = manager.sender = Sender(budget, gates, transport, manager.bar, now_ms, rules.specs)
@@ -327,63 +318,6 @@ class _Running(Protocol):
 def _begin(life: Lifecycle, **parts: _Running) -> None:
     for name, part in parts.items():
         life.spawn(part.run(), name)
-
-
-class _Exchange(NamedTuple):
-    """What is connected and known before this process leads."""
-
-    signer: Signer
-    clock: VenueClock
-    budget: Budget
-    rest: ExchangeClient
-    rules: Rules
-    stream: UserStream
-    keeper: ClockKeeper
-    standby: Standby
-
-
-async def _stand_by(life: Lifecycle, names: Names, bus: Bus) -> _Exchange:
-    """Know the exchange's rules and hear the user stream, whoever leads."""
-    settings = life.settings
-    signer, clock, budget = await _venue(life, names, bus)
-    rest = ExchangeClient(settings.binance_rest_url, signer, clock, budget, now_ms)
-    life.on_stop(rest.close)
-    standby = Standby(life.ready)
-    rules = await learn(rest, clock, budget, standby.clock)
-    stream = UserStream(rest, settings.binance_ws_url, heard=standby.heard, connected=standby.connected)
-    life.on_stop(stream.close)
-    keeper = ClockKeeper(clock, rest, standby.clock)
-    _begin(life, user_stream=stream, clock=keeper)
-    return _Exchange(signer, clock, budget, rest, rules, stream, keeper, standby)
-
-
-async def _venue(life: Lifecycle, names: Names, bus: Bus) -> tuple[Signer, VenueClock, Budget]:
-    """What is needed before anything is asked: the key, the clock, and the budget as other processes have left it."""
-    settings = life.settings
-    settings.require_keys()
-    assert settings.binance_api_key is not None and settings.binance_api_secret is not None
-    signer = Signer(settings.binance_api_key.get_secret_value(), settings.binance_api_secret.get_secret_value())
-    # Until exchangeInfo is read: the venue's limits of September 2026.
-    budget = Budget((Window(10_000, 300), Window(60_000, 1_200)), Window(60_000, 2_400, shared=True))
-    at, account = rate_address(settings), sha256(signer.api_key.encode()).hexdigest()[:16]
-    windows = {names.rate(at, f"orders:{account}:{window.span_ms}"): window for window in budget.orders}
-    windows = {names.rate(at, "weight"): budget.weight, **windows}
-    shared = SharedRate(bus.redis, names.rate(at, "ban"), windows, budget, AWAY_SHARE)
-    await shared.sync()
-    life.spawn(shared.run(), "shared_rate")
-    return signer, VenueClock(), budget
-
-
-def _lines(
-    life: Lifecycle, signer: Signer, clock: VenueClock, budget: Budget, outcomes: Outcomes
-) -> tuple[TradingSocket, TradingRest]:
-    """The two ways to send orders."""
-    heard, urls = (outcomes.answered, outcomes.lost), life.settings
-    rest = TradingRest(urls.binance_rest_url, signer, clock, budget, *heard)
-    socket = TradingSocket(urls.binance_wsapi_url, signer, clock, budget, *heard)
-    life.on_stop(rest.close)
-    life.on_stop(socket.close)
-    return socket, rest
 
 
 async def _consume(life: Lifecycle, consumer: Consumer, session: Session, held: asyncio.Event) -> None:
