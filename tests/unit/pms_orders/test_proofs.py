@@ -13,7 +13,7 @@ from pms_orders.app.amendments import AMEND_WITHIN_MS
 from pms_orders.app.resolver import Resolver
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.history import rebuild, transition
-from pms_orders.domain.order import OrderState
+from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.resolution import QUERY_LAG_MS
 
 NAME = "PMS_1"
@@ -178,3 +178,12 @@ def test_r11_a_successor_asks_about_an_order_that_was_taken_and_of_which_the_fee
     successor.pass_time(1_000)
     successor.poll()
     assert left.status == "active" and successor.ears.causes(NAME) == ["active"]
+
+
+def test_a_successor_sends_the_cancel_that_was_wanted_and_did_not_leave(floor: Floor) -> None:
+    order = resting(floor)
+    floor.door.shut = True
+    floor.manager.cancel(order, "requested")
+    successor = Floor()
+    successor.manager.restore(rebuild(order.place, NOW, [transition(order)], ()))
+    assert [sent.operation for sent in successor.door.sent] == [Operation.CANCEL]

@@ -166,6 +166,7 @@ class OrderManager:
         if not settled(order):
             self.clear_up(order)
         self.rest(order)
+        self.sender.enter(order)
 
     def cancel(self, order: OrderState, reason: str) -> None:
         """Have an order cancelled. Once the journal has it, a successor cancels what this process did not."""
