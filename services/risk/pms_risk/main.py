@@ -50,7 +50,7 @@ from pms_risk.app.first_prices import FirstPrices
 from pms_risk.app.foreign_fills import ForeignFills
 from pms_risk.app.late import Late
 from pms_risk.app.liquidation_events import LiquidationEvents
-from pms_risk.app.liquidator import Liquidator
+from pms_risk.app.liquidator import Liquidator, takes_of
 from pms_risk.app.lost_orders import LostOrders
 from pms_risk.app.order_feed import OrderFeed
 from pms_risk.app.pool import PoolWatch
@@ -173,7 +173,8 @@ class _Service:
         await start.resume_waits(self.waits, self.waits_key)
         self.closings.restore(await self.bus.redis.hvals(self.closings_key))
         self.clearing.restore(await self.bus.redis.hvals(self.clearing.key))
-        self.liquidator.restore(await self.bus.redis.hvals(self.liquidator.key))
+        courses = await self.bus.redis.hvals(self.liquidator.key)
+        self.liquidator.restore(courses, await self.store.moved(takes_of(courses)))
 
         tools = (self.journal, self.events, self.takeovers, self.clearing, self.liquidator, self.caches)
         administration = Administration(self.state, shared, *tools) if shared is not None else None

@@ -79,7 +79,7 @@ class Database:
             positions=[row for row in self.latest(sql.POSITION, "id") if row["closed_ms"] is None],
             closed=[row for row in self.latest(sql.POSITION, "id") if row["closed_ms"] is not None],
             house=[{"book": book, "asset": asset, "cash": cash} for (book, asset), cash in sums.items()],
-            opened_ms=max(opened, default=None),
+            opened_ms=min(opened, default=None),
             fills=sorted(self.all(sql.FILL), key=lambda row: (row["trade_ms"], row["trade_id"])),
             moves=self.all(sql.MOVE),
             flows=sorted(self.all(sql.FLOW), key=lambda row: row["at_ms"]),
@@ -202,6 +202,7 @@ class Machine(RuleBasedStateMachine):
         reduce_only=st.booleans(),
         short=st.booleans(),
         ended=st.sampled_from(["filled", "cancelled"]),
+        origin=st.sampled_from(["MANUAL", "MANUAL", "LIQUIDATION"]),
     )
     def trade(
         self,
@@ -214,6 +215,7 @@ class Machine(RuleBasedStateMachine):
         reduce_only: Any,
         short: bool,
         ended: Any,
+        origin: Any,
     ) -> None:
         """An order of an account: partial fills, and its end, which may be a cancel."""
         whole = sum(parts) + (ended == "cancelled")
@@ -230,7 +232,8 @@ class Machine(RuleBasedStateMachine):
                 exchange_order_id=number,
                 quantity=whole,
                 executed_quantity=executed,
-                reduce_only=reduce_only and self.mode == "oneway",
+                reduce_only=(reduce_only or origin == "LIQUIDATION") and self.mode == "oneway",
+                origin=origin,
                 state=state,
                 version=version,
             )
@@ -298,6 +301,11 @@ class Machine(RuleBasedStateMachine):
         given = {"request_id": f"deposit-{len(self.stream)}", "sub_account_id": name, "amount": amount}
         self.append(AccountCommand(action="deposit", allow_unfunded=True, **given))
 
+    @rule(name=st.sampled_from(NAMES), mode=st.sampled_from(["isolated", "isolated", "cross"]))
+    def set_margin_mode(self, name: str, mode: Any) -> None:
+        given = {"request_id": f"mode-{len(self.stream)}", "sub_account_id": name, "margin_mode": mode}
+        self.append(AccountCommand(action="set_mode", **given))
+
     @rule(pick=st.integers(0, 100))
     def take_over(self, pick: int) -> None:
         self.append((pick, next(self.exchange.trades)))
@@ -345,6 +353,9 @@ class Machine(RuleBasedStateMachine):
             n: one.cash for n, one in expected.accounts.items()
         }
         assert open_positions(books) == open_positions(expected)
+        assert {n: one.isolated for n, one in books.accounts.items()} == {
+            n: sum([p.isolated or D(0) for p in one.open_positions()], D(0)) for n, one in expected.accounts.items()
+        }
         assert books.house.cash == expected.house.cash and books.house.positions == expected.house.positions
         assert_equal(books, self.exchange)
         assert not any(one.cash < 0 and not one.positions for one in books.accounts.values()), "a debt is booked as one"

@@ -148,7 +148,7 @@ async def test_tier_two_closes_thirty_percent_of_the_largest_and_nothing_more_me
     assert floor.account.status == "ACTIVE"
     assert floor.paper.hashes[floor.liquidator.key], "its decision is not in the database yet"
     floor.commit()
-    assert not floor.state.courses
+    assert not floor.state.courses.all()
     assert not floor.paper.hashes[floor.liquidator.key]
 
 
@@ -269,7 +269,7 @@ async def test_a_reduction_goes_on_when_the_price_recovers_before_its_end() -> N
     (cut,) = floor.sent()
     for _ in range(3):
         await floor.at(WARNED)
-    assert list(floor.state.courses) == ["a"]
+    assert [course.name for course in floor.state.courses.all()] == ["a"]
     floor.ended(cut, "expired")
     await floor.at(WARNED)
     await floor.at(WARNED)
@@ -305,6 +305,7 @@ async def test_a_takeover_gives_the_house_everything_at_mid() -> None:
     assert not floor.account.positions
     assert floor.account.cash == pytest.approx(D(1000) - D(100) * (D(100) - D("90.55")))
     assert floor.state.books.house.positions["BTCUSDT", "BOTH"].quantity == D(100)
+    floor.commit()
     assert floor.payloads("full_liquidation")[0]["mode"] == "VIRTUAL_LIQ"
 
 
@@ -471,6 +472,7 @@ async def test_what_the_venue_refuses_for_good_goes_to_the_house_at_mid() -> Non
     floor.ended(floor.sent()[0], "rejected", error_code="SYMBOL_NOT_TRADING", error="closed")
     assert not floor.account.positions
     assert floor.state.books.house.positions["BTCUSDT", "BOTH"].quantity == D(100)
+    floor.commit()
     assert floor.account.status == "LIQUIDATED"
     assert floor.payloads("position_closed")[-1]["reason"] == "TAKEOVER"
 
@@ -536,7 +538,7 @@ async def test_the_end_of_a_full_liquidation_is_forgotten_only_when_the_database
     for desk in (floor, next_):
         desk.commit()
         assert not desk.paper.hashes[desk.liquidator.key]
-        assert not desk.state.courses
+        assert not desk.state.courses.all()
 
 
 async def test_insolvency_does_not_wait_for_a_reduction_that_cannot_finish() -> None:

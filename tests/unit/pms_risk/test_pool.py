@@ -10,7 +10,7 @@ from pms_risk.app.approvals import Ask
 from pms_risk.app.pool import PoolWatch
 from pms_risk.domain.account import Account
 from pms_risk.domain.liquidation.decision import Tiers
-from pms_risk.domain.pool import Measuring, Standing
+from pms_risk.domain.pool import Measured, Measuring
 
 from .desk import WIDE, Desk
 from .test_liquidator import Floor
@@ -18,7 +18,7 @@ from .test_maintenance import TIERS
 from .world import D, Exchange, account, live, spec
 
 
-def standing_of(desk: Desk) -> Standing:
+def standing_of(desk: Desk) -> Measured:
     """Measured with a house that has what it gave to the accounts, and 1 000 more."""
     missing = D(1_000) - desk.state.books.house.total("USDT")
     desk.state.books.house.book(
@@ -70,7 +70,7 @@ def test_a_symbol_without_a_price_is_left_out() -> None:
     hold(desk, desk.account, "1")
     measuring = Measuring(lambda _: None)
     measuring.add(desk.account)
-    assert measuring.standing("oneway", lambda _: 20, {}).needed == 0
+    assert measuring.measured("oneway", lambda _: 20, {}).needed == 0
 
 
 def ask(desk: Desk, quantity: str, side: str = "BUY") -> Ask:
@@ -101,8 +101,8 @@ def test_new_risk_stops_where_the_pool_has_no_margin_left_and_closing_does_not()
     desk.approvals.approve(ask(desk, "3", "SELL"))
 
 
-def pooled(ratio: str) -> Standing:
-    return Standing(D(0), D(1_000), D(ratio), ("BTCUSDT", D(1)))
+def pooled(ratio: str) -> Measured:
+    return Measured(D(0), D(1_000), D(ratio), ("BTCUSDT", D(1)))
 
 
 def test_it_warns_then_only_reduces_and_tells_so() -> None:

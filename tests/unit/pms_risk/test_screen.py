@@ -46,7 +46,7 @@ def test_an_account_at_its_limit_is_always_within_reach(
 ) -> None:
     screen = Screen(market)
     row = Row(owner, BRACKETS, float(LIMIT))
-    screen.put("a", row)
+    screen.put(row)
     for symbol, mid in moves:
         market = market | {symbol: mid}
         looked_at = screen.move(symbol, mid)
@@ -61,7 +61,7 @@ def test_an_account_at_its_limit_is_always_within_reach(
 def test_a_calm_market_looks_at_nobody_who_is_safe(owner: Account, market: dict[str, float]) -> None:
     screen = Screen(market)
     row = Row(owner, BRACKETS, float(LIMIT))
-    screen.put("a", row)
+    screen.put(row)
     ratio = row.ratio(market)
     assert ratio is not None
     looked_at = [symbol for symbol, mid in market.items() if "a" in screen.move(symbol, mid)]
@@ -78,9 +78,9 @@ def long(account_id: str, symbol: str = "BTCUSDT", cash: int = 50) -> Row:
 
 def test_a_move_of_a_symbol_stirs_only_those_who_hold_it_and_they_stay_stirred() -> None:
     screen = Screen({"BTCUSDT": 100.0, "ETHUSDT": 100.0})
-    screen.put("a", long("a"))
-    screen.put("b", long("b", "ETHUSDT"))
-    screen.put("c", long("c", cash=500))
+    screen.put(long("a"))
+    screen.put(long("b", "ETHUSDT"))
+    screen.put(long("c", cash=500))
     assert not screen.move("BTCUSDT", 80.0)
     assert set(screen.move("BTCUSDT", 50.0)) == {"a"}
     assert not screen.move("ETHUSDT", 90.0)
@@ -90,10 +90,10 @@ def test_a_move_of_a_symbol_stirs_only_those_who_hold_it_and_they_stay_stirred()
 def test_an_account_that_has_changed_counts_as_it_is_now() -> None:
     screen = Screen({"BTCUSDT": 100.0})
     screen.move("BTCUSDT", 60.0)
-    screen.put("a", long("a"))
-    screen.put("a", long("a", cash=500))
+    screen.put(long("a"))
+    screen.put(long("a", cash=500))
     assert not screen.move("BTCUSDT", 40.0), "the entry of what it was is stale"
-    screen.put("a", long("a"))
+    screen.put(long("a"))
     assert set(screen.move("BTCUSDT", 100.0)) == {"a"}, "the price had moved beyond its reach before"
     screen.drop("a")
     assert not screen.move("BTCUSDT", 40.0)

@@ -13,6 +13,7 @@ import msgspec
 from pms_common.contracts.base import (
     LiquidationMode,
     MaintenanceMode,
+    MarginMode,
     OrderState,
     OrderType,
     Origin,
@@ -49,7 +50,9 @@ class AccountSnapshot(Wire, frozen=True, kw_only=True):
 class RiskPosition(SnapshotPosition, frozen=True, kw_only=True):
     """An open position in the risk cache. What needs a price is null while there is none.
 
-    `liquidationPrice` is reckoned with the whole account, `isolatedLiquidationPrice` with the position's own margin.
+    `liquidationPrice` is reckoned with what stands behind the position: of a cross one with the whole account, of an
+    isolated one with its own margin, which `isolatedLiquidationPrice` always is. `marginRatio` is that of an isolated
+    position; cross ones share the account's.
     """
 
     notional: Decimal
@@ -59,6 +62,8 @@ class RiskPosition(SnapshotPosition, frozen=True, kw_only=True):
     maintenance_margin: Decimal
     unrealized_pnl: Decimal | None
     pnl_percent: Decimal | None
+    margin_mode: MarginMode
+    margin_ratio: Decimal | None
     opened_at_ms: int = msgspec.field(name="openedAt")
 
 
@@ -86,7 +91,9 @@ class RiskOrder(Wire, frozen=True, kw_only=True):
 class RiskSnapshot(Wire, frozen=True, kw_only=True):
     """Value of `pms:risk:{subAccountId}`: all of an AccountSnapshot and more.
 
-    `marginRatio` is maintenance margin over equity; `accountLiqPrice` that of the largest position.
+    `marginRatio` is maintenance margin over equity, both of the cross positions and the cash behind them, as
+    `maintenanceMargin` and `accountLiqPrice`, which is that of the largest of them. `marginMode` is that of positions
+    to come.
     """
 
     sub_account_id: str
@@ -94,6 +101,7 @@ class RiskSnapshot(Wire, frozen=True, kw_only=True):
     status: AccountStatus
     liquidation_mode: LiquidationMode
     maintenance_mode: MaintenanceMode
+    margin_mode: MarginMode
     balance: Decimal
     equity: Decimal
     margin_used: Decimal

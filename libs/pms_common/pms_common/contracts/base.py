@@ -49,6 +49,9 @@ LiquidationMode = Literal["ADL_30", "INSTANT_CLOSE", "TAKEOVER"]
 MaintenanceMode = Literal["flat", "brackets"]
 """`flat`: maintenance margin is the account's `maintenanceRate` of the notional; `brackets`: the exchange's tiers."""
 
+MarginMode = Literal["cross", "isolated"]
+"""What stands behind a position: all of its account's cash, or the margin that is assigned to it alone."""
+
 TradingState = Literal["active", "reducing", "halted"]
 
 

@@ -182,6 +182,7 @@ class Accounts:
             command.maintenance_mode or account.maintenance_mode,
             command.maintenance_rate or account.maintenance_rate,
         )
+        account.set_margin_mode(command.margin_mode or account.margin_mode)
         return account
 
     # -- cash
@@ -205,12 +206,13 @@ class Accounts:
             raise CommandError(ErrorCode.HOUSE_UNFUNDED, f"The house has {free:.2f} left, {amount:.2f} was asked for")
 
     def _require_free_cash(self, account: Account, amount: Decimal) -> None:
-        """A withdrawal leaves what positions and live orders need; profit that is not realised cannot be withdrawn."""
-        now_ms = self._state.now_ms()
-        pnl, missing = account.pnl(lambda symbol: self._state.prices.fresh_mark(symbol, now_ms))
+        """A withdrawal leaves what positions and live orders need; profit that is not realised cannot be withdrawn.
+        What an isolated position has lost is a part of its margin."""
+        marks = self._state.prices.fresh_marks(self._state.now_ms())
+        pnl, missing = account.pnl(marks)
         if missing is not None:
             raise CommandError(ErrorCode.NO_PRICE, f"No fresh price for {missing}")
-        free = account.cash + min(pnl, ZERO) - account.margin - account.reserved_margin
+        free = account.cash + min(pnl - account.isolated_pnl(marks), ZERO) - account.margin - account.reserved_margin
         if amount > free:
             message = f"At most {max(free, ZERO):.2f} can be withdrawn, {amount:.2f} was asked for"
             raise CommandError(ErrorCode.INSUFFICIENT_BALANCE, message, field="amount")

@@ -214,8 +214,7 @@ class Administration:
         if unpriced:
             why = f"the house takes no position without a fresh price: {sorted(unpriced)}"
             self._say(account.id, why, "deleted_account_unpriced")
-        course = self._state.courses.get(account.id)
-        if unpriced or account.orders or (course is not None and not course.done):
+        if unpriced or account.orders or self._state.courses.under_way(account.id):
             self._journal.account(account)
             return
         if account.cash:
@@ -226,7 +225,8 @@ class Administration:
         self._journal.account(account)
         self._journal.forget(account)
         self._closing.discard(account.id)
-        self._liquidator.forget(account.id)
+        for course in self._state.courses.of(account.id):
+            self._liquidator.forget(course)
         del self._state.books.accounts[account.id]
         self._caches.close(account)
         self._tell(found, account, "deleted")

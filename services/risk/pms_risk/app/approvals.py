@@ -20,7 +20,7 @@ from pms_risk.domain.orders import LiveOrder
 from pms_risk.domain.plan import Part, reserve_price, split
 from pms_risk.domain.reserve import reserve
 from pms_risk.domain.validator.registry import Verdict, validate
-from pms_risk.domain.validator.trial import Trial
+from pms_risk.domain.validator.trial import Trial, opposite_of
 
 
 @dataclass(slots=True)
@@ -74,8 +74,9 @@ class Approvals:
         self._requests = names.requests("orders")
         self._urgent = names.urgent("orders")
 
-    def judge(self, ask: Ask, *, filters: bool = True) -> tuple[Verdict, Decimal | None]:
-        """What the rules say, and the account's unrealised profit where its prices are fresh.
+    def judge(self, ask: Ask, *, filters: bool = True) -> tuple[Verdict, Decimal]:
+        """What the rules say, and the equity to reserve against: cash, and where its prices are fresh the unrealised
+        profit that is not of other isolated positions.
 
         Without `filters` nobody asks whether the exchange takes an order of this size and price.
         """
@@ -83,7 +84,7 @@ class Approvals:
         now_ms = state.now_ms()
         marks = state.prices.fresh_marks(now_ms)
         pnl, missing = account.pnl(marks)
-        fresh_pnl = pnl if missing is None else None
+        isolated_pnl = account.isolated_pnl(marks, opposite_of(account, symbol, ask.side))
         trial = Trial(
             account=account,
             symbol=symbol,
@@ -93,7 +94,8 @@ class Approvals:
             price=ask.price,
             reduce_only=ask.reduce_only or ask.lowers,
             mark=marks(symbol),
-            pnl=fresh_pnl,
+            pnl=pnl if missing is None else None,
+            isolated_pnl=isolated_pnl,
             marks=marks,
             brackets=state.brackets,
             spec=ask.spec if filters else None,
@@ -106,7 +108,7 @@ class Approvals:
             reduces=ask.reduce_only,
             now_ms=now_ms,
         )
-        return validate(trial), fresh_pnl
+        return validate(trial), account.cash + (pnl - isolated_pnl if missing is None else ZERO)
 
     def approve(self, ask: Ask) -> list[Approved]:
         """Send the order, in hedge mode as two where it closes and opens. Raises CommandError."""
@@ -133,9 +135,9 @@ class Approvals:
         if not ask.reduce_only and not ask.lowers:
             self._state.require_capacity()
         self._refuse_overtaken(ask)
-        verdict, pnl = self.judge(ask)
+        verdict, equity = self.judge(ask)
         refuse(verdict)
-        return ask.account.cash + pnl if pnl is not None else ask.account.cash
+        return equity
 
     def send(self, ask: Ask, approved: list[Approved]) -> None:
         """Hand on what was prepared."""

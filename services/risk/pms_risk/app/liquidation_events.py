@@ -3,7 +3,6 @@
 Owns these events and their keys. Used by the sentinel and the liquidator.
 """
 
-from decimal import Decimal
 from typing import Any
 
 from pms_common.contracts.events.system import (
@@ -18,6 +17,7 @@ from pms_risk.app.events import Events
 from pms_risk.app.state import RiskState
 from pms_risk.domain.account import Account
 from pms_risk.domain.liquidation.course import Course, Target
+from pms_risk.domain.liquidation.decision import Decision, Facts
 from pms_risk.domain.snapshot import shown, snapshot
 
 
@@ -28,18 +28,20 @@ class LiquidationEvents:
         self._state = state
         self._events = events
 
-    def warn(self, account: Account, ratio: Decimal, at_ms: int) -> None:
-        """The account is near its threshold."""
-        threshold = account.rules.liquidation_threshold
+    def warn(self, account: Account, decision: Decision, facts: Facts, at_ms: int) -> None:
+        """The account, or an isolated position of it, is near its threshold."""
+        threshold, ratio = facts.threshold, decision.ratio
+        what = f" of the isolated position on {facts.positions[0].symbol}" if facts.isolated else ""
         event = MarginWarning(
             sub_account_id=account.id,
             timestamp_ms=at_ms,
+            symbol=facts.positions[0].symbol if facts.isolated else None,
             margin_ratio=shown(ratio),
             liquidation_threshold=threshold,
-            message=f"The margin ratio is {ratio:.1%}; positions are reduced from {threshold:.1%} on",
+            message=f"The margin ratio{what} is {ratio:.1%}; positions are reduced from {threshold:.1%} on",
             account=snapshot(account, self._state.prices.mark),
         )
-        self._events.tell(f"{account.id}:{at_ms}:margin_warning", event)
+        self._events.tell(f"{account.id}:{at_ms}:{facts.isolated}margin_warning", event)
 
     def ended(self, account: Account, course: Course, at_ms: int) -> None:
         """A decision has been carried out: the step under its general name and under the one browsers know."""
@@ -57,10 +59,12 @@ class LiquidationEvents:
             "account": shot,
         }
         self._events.tell(f"{course.id}:liquidation", Liquidation(**fields))
-        if not course.full:
+        if not course.ends:
             self._events.tell(f"{course.id}:adl_triggered", AdlTriggered(**fields))
             return
         self._events.tell(f"{course.id}:full_liquidation", FullLiquidation(**fields))
+        if not course.full:
+            return
         updated = AccountUpdated(
             sub_account_id=account.id,
             timestamp_ms=at_ms,

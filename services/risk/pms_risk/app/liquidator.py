@@ -6,7 +6,7 @@ where it stood; its decision is journalled with the facts it was made from. Neve
 sentinel. Used by it, by the order feed and by the algos' updates.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Literal
 
@@ -73,21 +73,26 @@ class Liquidator:
         """The attempts this process has begun, to learn how they end."""
         self._positions: dict[str, Position] = {}
         """The positions of the courses under way."""
+        self._taking: set[str] = set()
+        """Takeovers of this process that are not in the database yet."""
         self._stored: dict[str, bytes] = {}
         self._resumed = False
         self.key = names.own("risk", "liquidations")
         self.on_end: Callable[[Account, Course], None] = lambda _account, _course: None
-        _running.set_function(lambda: sum(not course.done for course in state.courses.values()))
+        _running.set_function(lambda: sum(not course.done for course in state.courses.all()))
 
     # -- beginning
 
     def begin(self, account: Account, decision: Decision, facts: Facts) -> None:
-        """Carry out a decision; the account's earlier one has ended, or gives way to this graver one.
+        """Carry out a decision; the earlier one about the same has ended, or gives way to this graver one.
 
-        What an earlier one has sent goes on: it is reserved, so that nothing is closed twice.
+        What an earlier one has sent goes on: it is reserved, so that nothing is closed twice. What the house has taken
+        for it is in the database first: the decision is made again until then.
         """
         now_ms = self._state.now_ms()
-        before = self._state.courses.get(account.id)
+        before = self._state.courses.get(account.id, facts.isolated)
+        if before is not None and before.takes:
+            return
         course = Course(
             id=f"liq_{ids.token(self._state.namespace, account.id, now_ms, decision.kind, decision.position_id)}",
             account_id=account.id,
@@ -96,12 +101,13 @@ class Liquidator:
             from_ms=now_ms,
             targets=[],
             facts=facts,
+            isolated=facts.isolated,
         )
-        wanted = [held for held in account.open_positions() if course.full or held.id == decision.position_id]
-        course.targets = [self._target(held, decision) for held in wanted]
+        wanted = _cross(account) if course.full else [account.position(decision.position_id)]
+        course.targets = [self._target(held, decision) for held in wanted if held is not None]
         log.warning("liquidation", account_id=account.id, course=course.id, kind=decision.kind, tier=decision.tier)
         _begun.labels(decision.kind).inc()
-        self._state.courses[account.id] = course
+        self._state.courses.put(course)
         self._record(course)
         self._clear(account, course)
         if before is not None and not before.done:
@@ -119,25 +125,28 @@ class Liquidator:
             if not course.concerns(target.symbol):
                 self._clearing.let_go_on(course.account_id, target.symbol, before.id)
 
-    def restore(self, stored: Iterable[bytes | str]) -> None:
-        """Take over what a predecessor had begun, before anything it missed is heard."""
+    def restore(self, stored: Iterable[bytes | str], booked: Collection[str] = ()) -> None:
+        """Take over what a predecessor had begun, before anything it missed is heard. `booked`: which of `takes_of`
+        these are in the database."""
         for value in stored:
             course = _decode(value)
             account = self._state.books.accounts.get(course.account_id)
             if account is None:
                 continue
-            self._state.courses[account.id] = course
+            self._state.courses.put(course)
             for target in course.targets:
                 self._look(account, target)
+                if _take_key(course, target) in booked:
+                    target.taken()
 
     def resume(self) -> None:
         """Go on: all live orders are known."""
         self._resumed = True
-        for course in list(self._state.courses.values()):
+        for course in self._state.courses.all():
             account = self._state.books.accounts[course.account_id]
             self._record(course)  # killed before its commit, the predecessor has told nobody
             if course.done and not course.full:
-                self.on_end(account, course)
+                self._go_from(account, course)
                 continue
             course.done = False  # of a full one the database may not know
             log.warning("liquidation_resumed", account_id=account.id, course=course.id)
@@ -149,14 +158,15 @@ class Liquidator:
         return target_of(position, decision, self._state.specs.get(position.symbol), mark)
 
     def _clear(self, account: Account, course: Course) -> None:
-        """Nothing the account has under way may come after; of an algo elsewhere the children stay."""
+        """Nothing the account has under way may come after; of an algo elsewhere the children stay. Where an isolated
+        position is concerned, all orders elsewhere stay."""
         now_ms = self._state.now_ms()
-        action: Control = "stop" if course.full else "pause"
+        action: Control = "stop" if course.ends else "pause"
         cancelled = []
         for symbol in course.scopes:
             cancelled += self._clearing.clear(account, symbol, now_ms, action, course.id, REASON)
         for order in list(account.orders.values()):
-            if not course.concerns(order.symbol) and order.parent_id is None:
+            if not course.isolated and not course.concerns(order.symbol) and order.parent_id is None:
                 self._closings.cancel(order, REASON)
         if any(order.parent_id is not None for order in cancelled):
             course.from_ms = now_ms + ALGOS_WAIT_MS
@@ -165,17 +175,18 @@ class Liquidator:
 
     def on_algos(self, answer: AlgosControlled, _: Entry) -> None:
         """The algos have answered."""
-        course = self._state.courses.get(answer.account_id)
-        if course is not None and course.id == answer.token and not course.done:
-            course.from_ms = 0
-            self._advance(self._state.books.accounts[course.account_id], course)
+        for course in self._state.courses.of(answer.account_id):
+            if course.id == answer.token and not course.done:
+                course.from_ms = 0
+                self._advance(self._state.books.accounts[course.account_id], course)
 
     def on_progress(self, account: Account) -> None:
         """An order or a position of an account has changed."""
-        course = self._state.courses.get(account.id)
-        if course is not None and not course.done:
-            self._advance(account, course)
-        elif account.status == "LIQUIDATED" and account.positions:
+        for course in self._state.courses.of(account.id):
+            if not course.done:
+                self._advance(account, course)
+        whole = self._state.courses.get(account.id)
+        if account.status == "LIQUIDATED" and (whole is None or whole.done) and _cross(account):
             # an execution nobody expected any more: it is watched again
             log.error("position_after_liquidation", account_id=account.id)
             account.set_status("FROZEN")
@@ -184,17 +195,22 @@ class Liquidator:
     def tend(self) -> None:
         """Go on with what has waited: for the algos, for a price, for another attempt."""
         now_ms = self._state.now_ms()
-        for course in [course for course in self._state.courses.values() if not course.done]:
+        for course in [course for course in self._state.courses.all() if not course.done]:
             self._advance(self._state.books.accounts[course.account_id], course)
             if course.overdue(now_ms):
                 course.alarm_ms = now_ms
                 self._overdue(course)
 
-    def forget(self, account_id: str) -> None:
-        """The account's last decision is of no interest any more."""
-        if self._state.courses.pop(account_id, None) is not None:
-            self._stored.pop(account_id, None)
-            self._outbox.command("HDEL", self.key, account_id)
+    def let_go(self, course: Course) -> None:
+        """A decision is of no interest once the database has it and what came of it."""
+        self._journal.then(partial(self.forget, course))
+
+    def forget(self, course: Course) -> None:
+        """A decision is of no interest any more."""
+        if self._state.courses.get(course.account_id, course.isolated) is course:
+            self._state.courses.drop(course)
+            self._stored.pop(course.name, None)
+            self._outbox.command("HDEL", self.key, course.name)
 
     def _advance(self, account: Account, course: Course) -> None:
         """Do what can be done now; end the course where nothing is left."""
@@ -205,12 +221,12 @@ class Liquidator:
             return
         if course.full:
             known = {target.position_id for target in course.targets}
-            new = [held for held in account.open_positions() if held.id not in known]
+            new = [held for held in _cross(account) if held.id not in known]
             course.targets += [self._target(held, course.decision) for held in new]
         for number, target in enumerate(course.targets):
             self._close(account, course, target, number)
         self._store(course)
-        if course.finished and not (course.full and (account.orders or account.positions)):
+        if course.finished and not (course.full and (account.orders or _cross(account))):
             self._end(account, course)
 
     def _overdue(self, course: Course) -> None:
@@ -234,6 +250,9 @@ class Liquidator:
 
     def _close(self, account: Account, course: Course, target: Target, number: int) -> None:
         """See to it that one position is being closed."""
+        if target.take_price is not None:
+            self._take(account, course, target, account.position(target.position_id))
+            return
         key = _key(course, target, number)
         if target.trying and self._is_trying(account.id, target, key):
             return
@@ -283,14 +302,33 @@ class Liquidator:
         if account.holding(target.symbol, target.leg).side(closing_side(position)):
             return
         now_ms = self._state.now_ms()
-        if target.take_price is None:
-            target.take_price, target.take_ms = self._state.prices.fresh_mark(target.symbol, now_ms), now_ms
-        if target.take_price is None:
+        price = self._state.prices.fresh_mark(target.symbol, now_ms)
+        if price is not None:
+            target.take(price, now_ms)
+            self._take(account, course, target, position)
+
+    def _take(self, account: Account, course: Course, target: Target, position: Position | None) -> None:
+        """Take over what was told once: a successor that does not find it in the database takes the same at the same
+        price, whatever is held by now. What is left has to wait until it is there."""
+        key = _take_key(course, target)
+        if key in self._taking:
             return
-        self._store(course)  # a successor takes it at the same price, so that what is told is what is booked
-        reference = f"{course.id}:{target.attempt}"
-        self._takeovers.take(account, position, target.excess, target.take_price, reference, target.take_ms)
-        target.moved(position)
+        self._taking.add(key)
+        quantity = min(target.take_quantity, abs(position.quantity)) if position is not None else ZERO
+        if position is not None and target.take_price is not None and quantity:
+            reference = course.take_reference(target)
+            self._takeovers.take(
+                *(account, position, quantity, target.take_price, reference, target.take_ms), releases=False
+            )
+            target.moved(position)
+        self._store(course)
+        self._journal.then(partial(self._taken, account, course, target, key))
+
+    def _taken(self, account: Account, course: Course, target: Target, key: str) -> None:
+        """The database has it."""
+        self._taking.remove(key)
+        target.taken()
+        self._advance(account, course)
 
     # -- ending
 
@@ -301,26 +339,39 @@ class Liquidator:
         if course.full:
             account.set_status("LIQUIDATED")
             self._journal.account(account)
-        else:
+        elif not course.ends:
             for symbol in course.scopes:
                 self._clearing.let_go_on(account.id, symbol, course.id)
         self._events.ended(account, course, self._state.now_ms())
         log.warning("liquidation_done", account_id=account.id, course=course.id, attempts=_attempts(course))
         self._store(course)
-        if course.decision.tier != 3:  # after that one, what comes next depends on it
-            self._journal.then(partial(self._forget_course, course))
-        self.on_end(account, course)
+        self._go_from(account, course)
 
-    def _forget_course(self, course: Course) -> None:
-        """The database has its decision and its outcome."""
-        if self._state.courses.get(course.account_id) is course:
-            self.forget(course.account_id)
+    def _go_from(self, account: Account, course: Course) -> None:
+        """It is done. What comes next depends on a reduction of the third tier, for as long as there may be a next."""
+        if course.decision.tier != 3 or (course.isolated and account.position(course.isolated) is None):
+            self.let_go(course)
+        self.on_end(account, course)
 
     def _store(self, course: Course) -> None:
         value = encode(course)
-        if self._stored.get(course.account_id) != value:
-            self._stored[course.account_id] = value
-            self._outbox.command("HSET", self.key, course.account_id, value)
+        if self._stored.get(course.name) != value:
+            self._stored[course.name] = value
+            self._outbox.command("HSET", self.key, course.name, value)
+
+
+def takes_of(stored: Iterable[bytes | str]) -> list[str]:
+    """The takeovers that these courses have told: references of their moves, where the database has them."""
+    courses = [_decode(value) for value in stored]
+    return [_take_key(course, target) for course in courses for target in course.targets if target.take_price]
+
+
+def _take_key(course: Course, target: Target) -> str:
+    return f"{course.take_reference(target)}:{target.position_id}"
+
+
+def _cross(account: Account) -> list[Position]:
+    return [position for position in account.open_positions() if position.isolated is None]
 
 
 def _key(course: Course, target: Target, number: int) -> str:

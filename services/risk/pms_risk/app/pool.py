@@ -16,10 +16,11 @@ from pms_risk.app.events import Events
 from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.state import RiskState
 from pms_risk.domain.account import Account
-from pms_risk.domain.evaluation import evaluate
+from pms_risk.domain.evaluation import Standing, evaluate
 from pms_risk.domain.liquidation.decision import Decision, Tiers, facts_of
 from pms_risk.domain.pauses import lasts
-from pms_risk.domain.pool import Measuring, Standing
+from pms_risk.domain.pool import Measured, Measuring
+from pms_risk.domain.position import Position
 
 log = get_logger(__name__)
 
@@ -49,7 +50,7 @@ class PoolWatch:
             if self._state.reconciliation.known:
                 self.take(await self.measure())
 
-    async def measure(self) -> Standing:
+    async def measure(self) -> Measured:
         """Add all accounts and the house up, in slices."""
         state = self._state
         measuring = Measuring(state.prices.mark)
@@ -62,26 +63,26 @@ class PoolWatch:
             if time.perf_counter() > until:
                 await asyncio.sleep(0)
                 until = time.perf_counter() + SLICE_S
-        return measuring.standing(state.mode, state.exchange_leverage, state.brackets)
+        return measuring.measured(state.mode, state.exchange_leverage, state.brackets)
 
-    def take(self, standing: Standing) -> None:
+    def take(self, measured: Measured) -> None:
         """Act on a measurement."""
         pool = self._state.pool
         before, was_reducing = pool.state, pool.reducing
-        pool.take(standing)
-        _ratio.set(float(standing.ratio))
-        _needed.set(float(standing.needed))
+        pool.take(measured)
+        _ratio.set(float(measured.ratio))
+        _needed.set(float(measured.needed))
         if pool.state != before:
-            log.error("pool_margin", state=pool.state, ratio=str(standing.ratio), equity=str(standing.equity))
+            log.error("pool_margin", state=pool.state, ratio=str(measured.ratio), equity=str(measured.equity))
         if pool.reducing != was_reducing:
             self._tell()
         now_ms = self._state.now_ms()
         if (
             pool.state == "critical"
-            and standing.worst is not None
+            and measured.worst is not None
             and not lasts(self._cool_until_ms, now_ms, COOLDOWN_MS)
         ):
-            self._reduce(*standing.worst, now_ms)
+            self._reduce(*measured.worst, now_ms)
 
     def _tell(self) -> None:
         now_ms = self._state.now_ms()
@@ -102,20 +103,23 @@ class PoolWatch:
         if found is None:
             log.error("pool_cannot_be_reduced", symbol=symbol, net=str(net))
             return
-        ratio, account, position_id = found
+        ratio, account, position = found
         self._cool_until_ms = now_ms + COOLDOWN_MS
-        standing = evaluate(account, self._state.prices.mark, self._state.brackets)
-        decision = Decision("reduce", ratio, "POOL_GUARD", None, self._tiers.fraction, position_id)
+        standing = self._standing(account, position)
+        decision = Decision("reduce", ratio, "POOL_GUARD", None, self._tiers.fraction, position.id)
         self._liquidator.begin(account, decision, facts_of(account, standing, self._tiers, escalating=False))
 
-    def _candidates(self, symbol: str, net: Decimal) -> list[tuple[Decimal, Account, str]]:
+    def _standing(self, account: Account, position: Position) -> Standing:
+        """Of the positions that stand or fall with this one."""
+        isolated = position if position.isolated is not None else None
+        return evaluate(account, self._state.prices.mark, self._state.brackets, isolated)
+
+    def _candidates(self, symbol: str, net: Decimal) -> list[tuple[Decimal, Account, Position]]:
         found = []
         for account in self._state.books.accounts.values():
-            course = self._state.courses.get(account.id)
-            if course is not None and not course.done:
+            if self._state.courses.under_way(account.id):
                 continue
             for position in account.open_positions():
                 if position.symbol == symbol and (position.quantity > 0) == (net > 0):
-                    ratio = evaluate(account, self._state.prices.mark, self._state.brackets).ratio
-                    found.append((ratio, account, position.id))
+                    found.append((self._standing(account, position).ratio, account, position))
         return found

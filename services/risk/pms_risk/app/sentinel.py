@@ -19,12 +19,13 @@ from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.state import RiskState
 from pms_risk.domain.account import Account, Marks
 from pms_risk.domain.evaluation import evaluate
-from pms_risk.domain.liquidation.course import Course
+from pms_risk.domain.liquidation.course import Course, name_of
 from pms_risk.domain.liquidation.decision import INSOLVENCY, Tiers, facts_of
 from pms_risk.domain.liquidation.marks import bound, tight
 from pms_risk.domain.liquidation.screen import CUSHION, Row, Screen
 from pms_risk.domain.liquidation.watch import Guards, Watch
 from pms_risk.domain.pauses import lasts
+from pms_risk.domain.position import Position
 
 log = get_logger(__name__)
 
@@ -54,6 +55,8 @@ class Sentinel:
         self._tiers = tiers
         self._guards = guards
         self._mids: dict[str, float] = {}
+        self._taken: dict[str, tuple[int, frozenset[str]]] = {}
+        """Version of each account as it was taken, and the names of what stands or falls together in it."""
         self._rows: dict[str, Row] = {}
         self._watches: dict[str, Watch] = {}
         self._screen = Screen({})
@@ -77,19 +80,20 @@ class Sentinel:
         for tick in ticks:
             mid = tick.mid
             self._mids[tick.symbol] = mid
-            for account_id in self._screen.move(tick.symbol, mid):
-                self._due[account_id] = None
+            for name in self._screen.move(tick.symbol, mid):
+                self._due[name] = None
         self._look_on()
 
     def tend(self) -> None:
         """Take over what has changed about accounts."""
-        rows, accounts = self._rows, self._state.books.accounts
+        taken, accounts = self._taken, self._state.books.accounts
         for account in accounts.values():
-            row = rows.get(account.id)
-            if row is None or row.version != account.version:
+            known = taken.get(account.id)
+            if known is None or known[0] != account.version:
                 self._take(account)
-        for account_id in rows.keys() - accounts.keys() if len(rows) > len(accounts) else ():
-            self._forget(account_id)
+        for account_id in taken.keys() - accounts.keys() if len(taken) > len(accounts) else ():
+            for name in taken.pop(account_id)[1]:
+                self._forget(name)
         self._look_on()
 
     async def run(self) -> None:
@@ -119,44 +123,64 @@ class Sentinel:
             await asyncio.sleep(0)
 
     def _measure(self, account: Account, screen: Screen, sound: frozenset[str]) -> None:
-        row = self._rows.get(account.id)
-        if row is None or row.version != account.version:
+        known = self._taken.get(account.id)
+        if known is None or known[0] != account.version:
             self._take(account)
             return
-        if screen.put(account.id, row) or account.id in self._watches:
-            self._due[account.id] = None
-        if row.symbols <= sound:
-            self._blind.discard(account.id)
-        else:
-            self._blind.add(account.id)
+        for name in known[1]:
+            row = self._rows[name]
+            if screen.put(row) or name in self._watches:
+                self._due[name] = None
+            if row.symbols <= sound:
+                self._blind.discard(name)
+            else:
+                self._blind.add(name)
 
     def _swap(self, screen: Screen) -> None:
         self._screen, self._next = screen, None
         moved = [(symbol, mid) for symbol, mid in self._mids.items() if screen.base.get(symbol) != mid]
         for symbol, mid in moved:
-            for account_id in screen.move(symbol, mid):
-                self._due[account_id] = None
+            for name in screen.move(symbol, mid):
+                self._due[name] = None
         self._look_on()
 
     def _take(self, account: Account) -> None:
-        row = self._rows[account.id] = Row(account, self._state.brackets, self._limit(account))
-        self._screen.put(account.id, row)
+        isolated = [position for position in account.open_positions() if position.isolated is not None]
+        rows = [self._row(account, None), *[self._row(account, position) for position in isolated]]
+        names = frozenset([row.name for row in rows])
+        _, before = self._taken.get(account.id, (0, names))
+        self._taken[account.id] = account.version, names
+        for name in before - names:
+            self._forget(name)
+        for row in rows:
+            name = row.name
+            self._rows[name] = row
+            self._screen.put(row)
+            if self._next is not None:
+                self._next.put(row)
+            self._paused.pop(name, None)
+            self._due[name] = None
+
+    def _row(self, account: Account, isolated: Position | None) -> Row:
+        name = name_of(account.id, isolated.id if isolated is not None else "")
+        return Row(account, self._state.brackets, self._limit(account, name), isolated)
+
+    def _forget(self, name: str) -> None:
+        row = self._rows.pop(name)
+        course = self._state.courses.get(row.account_id, row.isolated)
+        if course is not None and course.done:
+            self._liquidator.let_go(course)
+        self._screen.drop(name)
         if self._next is not None:
-            self._next.put(account.id, row)
-        self._paused.pop(account.id, None)
-        self._due[account.id] = None
+            self._next.drop(name)
+        self._watches.pop(name, None)
+        self._blind.discard(name)
+        self._paused.pop(name, None)
 
-    def _forget(self, account_id: str) -> None:
-        del self._rows[account_id]
-        self._screen.drop(account_id)
-        self._watches.pop(account_id, None)
-        self._blind.discard(account_id)
-        self._paused.pop(account_id, None)
-
-    def _limit(self, account: Account) -> float:
+    def _limit(self, account: Account, name: str) -> float:
         """The margin ratio from which on there may be something to do."""
         threshold = min(account.rules.liquidation_threshold, INSOLVENCY)
-        watch = self._watches.get(account.id)
+        watch = self._watches.get(name)
         warns = account.liquidation_mode == "ADL_30" and threshold > self._tiers.warning
         if warns and (watch is None or not watch.warned):
             threshold -= self._tiers.warning
@@ -168,9 +192,9 @@ class Sentinel:
         """Look at accounts for one slice; the rest after whatever else waits."""
         until = time.perf_counter() + SLICE_S
         while self._due and time.perf_counter() < until:
-            account_id = next(iter(self._due))
-            del self._due[account_id]
-            self._look(account_id)
+            name = next(iter(self._due))
+            del self._due[name]
+            self._look(name)
         if self._due and not self._going_on:
             self._going_on = True
             asyncio.get_running_loop().call_soon(self._go_on)
@@ -179,14 +203,17 @@ class Sentinel:
         self._going_on = False
         self._look_on()
 
-    def _look(self, account_id: str) -> None:
-        """Look at one account in floats, and exactly where there may be something to do."""
-        account, row = self._state.books.accounts.get(account_id), self._rows.get(account_id)
-        course = self._state.courses.get(account_id)
-        if account is None or row is None or not row.legs or (course is not None and course.full and not course.done):
+    def _look(self, name: str) -> None:
+        """Look at what stands or falls together in floats, and exactly where there may be something to do."""
+        row = self._rows.get(name)
+        if row is None or not row.legs:
+            return
+        account = self._state.books.accounts.get(row.account_id)
+        course = self._state.courses.get(row.account_id, row.isolated)
+        if account is None or (course is not None and course.ends and not course.done):
             return
         now_ms = self._state.now_ms()
-        watch = self._watches.get(account_id)
+        watch = self._watches.get(name)
         ratio = row.ratio(self._mids)
         if ratio is not None and ratio < row.limit * (1 - CUSHION):
             if watch is None:
@@ -194,7 +221,7 @@ class Sentinel:
             watch.since_ms = {}
         elif watch is not None and watch.waits(*self._told_ms(row, now_ms), self._guards):
             return
-        if not lasts(self._paused.get(account_id, 0), now_ms, PAUSE_MS):
+        if not lasts(self._paused.get(name, 0), now_ms, PAUSE_MS):
             self._judge(account, row, now_ms)
 
     def _told_ms(self, row: Row, now_ms: int) -> tuple[int, int]:
@@ -208,35 +235,38 @@ class Sentinel:
         return max(fresh), min(fresh)
 
     def _judge(self, account: Account, row: Row, now_ms: int) -> None:
-        watch = self._watches.get(account.id)
+        isolated = account.position(row.isolated) if row.isolated else None
+        if isolated is None and row.isolated:
+            return  # it is closed, which the next look at changed accounts sees
+        watch = self._watches.get(row.name)
         if watch is None:
-            watch = self._watches[account.id] = Watch()
+            watch = self._watches[row.name] = Watch()
         unsound = {symbol for symbol in row.symbols if not self._sound(symbol, now_ms)}
-        self._see(account, unsound)
+        self._see(row, unsound)
         if unsound == row.symbols:
-            self._put_off(account, watch, now_ms)
+            self._put_off(row, watch, now_ms)
             return
         _looks.inc()
         marks = self._bounded(account, unsound, now_ms) if unsound else self._state.prices.mark
-        standing = evaluate(account, marks, self._state.brackets)
+        standing = evaluate(account, marks, self._state.brackets, isolated)
         facts = facts_of(account, standing, self._tiers, watch.escalating, unsound)
         if unsound and not facts.over:
-            self._put_off(account, watch, now_ms)
+            self._put_off(row, watch, now_ms)
             return
         before = (watch.warned, watch.escalating)
         told_ms = self._told_ms(row, now_ms)
-        course = self._state.courses.get(account.id)
+        course = self._state.courses.get(account.id, row.isolated)
         under_way = course.decision.gravity if course is not None and not course.done else 0
         judged = watch.judge(facts, *told_ms, self._guards, under_way)
         if (watch.warned, watch.escalating) != before:
-            self._remember(account, watch)
+            self._remember(account, row, watch)
         if judged is None:
             if not watch.waits(*told_ms, self._guards):
-                self._pause(account, now_ms)
+                self._pause(row, now_ms)
             return
         decision, facts = judged
         if decision.act == "warn":
-            self._events.warn(account, decision.ratio, now_ms)
+            self._events.warn(account, decision, facts, now_ms)
         else:
             self._liquidator.begin(account, decision, facts)
 
@@ -249,37 +279,38 @@ class Sentinel:
         prices = self._state.prices
         bounds = {}
         for symbol in unsound:
-            held = [position for position in account.open_positions() if position.symbol == symbol]
+            held = [p for p in account.open_positions() if p.symbol == symbol and p.isolated is None]
             quantity = sum([position.quantity for position in held], ZERO)
             entry_price = max([position.entry_price for position in held])
             bounds[symbol] = bound(quantity, entry_price, prices.quote(symbol), prices.fresh(symbol, now_ms))
         return lambda symbol: bounds[symbol] if symbol in bounds else prices.mark(symbol)
 
-    def _see(self, account: Account, unsound: set[str]) -> None:
-        """Say that an account has come to be judged by bounds."""
+    def _see(self, row: Row, unsound: set[str]) -> None:
+        """Say that an account, or an isolated position, has come to be judged by bounds."""
         if not unsound:
-            self._blind.discard(account.id)
-        elif account.id not in self._blind:
-            self._blind.add(account.id)
-            log.error("account_unpriced", account_id=account.id, symbol=min(unsound))
+            self._blind.discard(row.name)
+        elif row.name not in self._blind:
+            self._blind.add(row.name)
+            log.error("account_unpriced", account_id=row.account_id, position=row.isolated, symbol=min(unsound))
 
-    def _put_off(self, account: Account, watch: Watch, now_ms: int) -> None:
+    def _put_off(self, row: Row, watch: Watch, now_ms: int) -> None:
         """Nothing can be said of it now."""
         watch.since_ms = {}
-        self._pause(account, now_ms)
+        self._pause(row, now_ms)
 
-    def _pause(self, account: Account, now_ms: int) -> None:
-        self._paused[account.id] = now_ms + PAUSE_MS
+    def _pause(self, row: Row, now_ms: int) -> None:
+        self._paused[row.name] = now_ms + PAUSE_MS
 
-    def _remember(self, account: Account, watch: Watch) -> None:
-        """Another limit concerns the account now."""
-        if not watch.escalating:
-            self._liquidator.forget(account.id)
+    def _remember(self, account: Account, row: Row, watch: Watch) -> None:
+        """Another limit concerns it now."""
+        course = self._state.courses.get(account.id, row.isolated)
+        if course is not None and not watch.escalating:
+            self._liquidator.forget(course)
         self._take(account)
-        del self._due[account.id]
+        del self._due[row.name]
 
     def _on_end(self, account: Account, course: Course) -> None:
-        if course.decision.act == "reduce":
-            watch = self._watches.setdefault(account.id, Watch())
+        if course.decision.act == "reduce" and not (course.isolated and account.position(course.isolated) is None):
+            watch = self._watches.setdefault(course.name, Watch())
             watch.reduced(course.decision, self._state.now_ms(), self._guards)
         self._take(account)

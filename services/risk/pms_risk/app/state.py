@@ -16,7 +16,7 @@ from pms_risk.domain.barriers import Barriers
 from pms_risk.domain.books import Books
 from pms_risk.domain.fees import MAKER_FEE, TAKER_FEE, at_mark, at_rate
 from pms_risk.domain.gates import Gates, State
-from pms_risk.domain.liquidation.course import Course
+from pms_risk.domain.liquidation.courses import Courses
 from pms_risk.domain.plan import PositionMode
 from pms_risk.domain.pool import DEFAULT_LEVERAGE, Pool
 from pms_risk.domain.prices import Prices
@@ -41,8 +41,7 @@ class RiskState:
     gates: Gates = field(default_factory=Gates)
     barriers: Barriers = field(default_factory=Barriers)
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
-    courses: dict[str, Course] = field(default_factory=dict)
-    """Liquidations under way, by account."""
+    courses: Courses = field(default_factory=Courses)
     pool: Pool = field(default_factory=Pool)
     set_leverage: int | None = None
     """What is set for every symbol at the exchange; None: nothing is known."""
@@ -104,8 +103,7 @@ class RiskState:
 
     def liquidating(self, account_id: str, symbol: str) -> bool:
         """Whether a liquidation is under way here."""
-        course = self.courses.get(account_id)
-        return course is not None and course.concerns(symbol)
+        return self.courses.concern(account_id, symbol)
 
     def require_capacity(self) -> None:
         """Refuse new risk that the order service could not take."""

@@ -31,13 +31,23 @@ class Takeovers:
         self._events = events
 
     def take(
-        self, account: Account, position: Position, quantity: Decimal, price: Decimal, reference: str, at_ms: int
+        self,
+        account: Account,
+        position: Position,
+        quantity: Decimal,
+        price: Decimal,
+        reference: str,
+        at_ms: int,
+        *,
+        releases: bool = True,
     ) -> Booking:
         """Take `quantity` (unsigned) of a position at `price`.
 
         `reference` names the decision (a request, a liquidation step) and is never used again for this position.
+        `releases`: a part of an isolated position gives its margin back.
         """
-        booking = take_over(self._state.books, account, position, quantity, price, reference, at_ms)
+        books = self._state.books
+        booking = take_over(books, account, position, quantity, price, reference, at_ms, releases=releases)
         self._journal.booking(booking, at_ms)
         self._journal.account(account)
         occasion = Occasion(booking.reference, "TAKEOVER", price, at_ms)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
-from pms_common.contracts.base import LiquidationMode, MaintenanceMode
+from pms_common.contracts.base import LiquidationMode, MaintenanceMode, MarginMode
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.decimals import ZERO
 from pms_risk.domain.activity import Activity
@@ -43,11 +43,22 @@ class Account:
             "liquidation_mode",
             "maintenance_mode",
             "maintenance_rate",
+            "margin_mode",
             "name",
             "orders",
             "rules",
         ),
-        *("margin", "notional", "positions", "reserved_margin", "reserved_notional", "status", "version"),
+        *(
+            "isolated",
+            "isolated_notional",
+            "margin",
+            "notional",
+            "positions",
+            "reserved_margin",
+            "reserved_notional",
+            "status",
+            "version",
+        ),
     )
 
     def __init__(self, account_id: str, name: str, created_ms: int, created_by: str = "") -> None:
@@ -63,11 +74,15 @@ class Account:
         self.maintenance_mode: MaintenanceMode = "flat"
         self.maintenance_rate = DEFAULT_RATE
         self.liquidation_mode: LiquidationMode = "ADL_30"
+        self.margin_mode: MarginMode = "cross"
+        """Of the positions that open from now on."""
         self.holdings: dict[Key, Holding] = {}
         self.positions: dict[str, Holding] = {}
         """Position id → where it is held."""
         self.orders: dict[str, LiveOrder] = {}
         self.margin = self.notional = self.reserved_margin = self.reserved_notional = ZERO
+        self.isolated = self.isolated_notional = ZERO
+        """Margin assigned to isolated positions (a part of `margin`), and their notional (a part of `notional`)."""
         self.version = 0
 
     def holding(self, symbol: str, leg: PositionSide) -> Holding:
@@ -85,6 +100,11 @@ class Account:
             if holding.position is not None:
                 yield holding.position
 
+    @property
+    def cross_cash(self) -> Decimal:
+        """Cash that stands behind the cross positions, and what new ones may use: all but what is assigned."""
+        return self.cash - self.isolated
+
     def pnl(self, marks: Marks) -> tuple[Decimal, str | None]:
         """Unrealised profit over all positions, and the first symbol without a mark (whose profit is left out)."""
         total = ZERO
@@ -99,6 +119,14 @@ class Account:
             else:
                 total += unrealized_pnl(position.quantity, position.cost, mark)
         return total, missing
+
+    def isolated_pnl(self, marks: Marks, besides: Position | None = None) -> Decimal:
+        """The part of it that is of isolated positions but one: nothing else can be paid with it, or pays for it."""
+        if not self.isolated_notional:
+            return ZERO
+        held = [position for position in self.open_positions() if position.isolated is not None]
+        marked = [(position, marks(position.symbol)) for position in held if position is not besides]
+        return sum([unrealized_pnl(p.quantity, p.cost, mark) for p, mark in marked if mark is not None], ZERO)
 
     # -- changes
 
@@ -115,6 +143,11 @@ class Account:
     def set_mode(self, liquidation: LiquidationMode, maintenance: MaintenanceMode, rate: Decimal) -> None:
         """Set how it is liquidated and how its maintenance margin is reckoned."""
         self.liquidation_mode, self.maintenance_mode, self.maintenance_rate = liquidation, maintenance, rate
+        self.version += 1
+
+    def set_margin_mode(self, mode: MarginMode) -> None:
+        """Set what stands behind positions that open from now on; those that are open keep theirs to their end."""
+        self.margin_mode = mode
         self.version += 1
 
     def book_cash(self, amount: Decimal, *, key: str, cause: str, reference: str, at_ms: int) -> Entry:
@@ -172,12 +205,15 @@ class Account:
 
     def _refresh(self, holding: Holding) -> None:
         margin, notional = holding.margin, holding.notional
+        isolated, isolated_notional = holding.isolated, holding.isolated_notional
         reserved_margin, reserved_notional = holding.reserved_margin, holding.reserved_notional
         holding.refresh()
         self.margin += holding.margin - margin
         self.notional += holding.notional - notional
         self.reserved_margin += holding.reserved_margin - reserved_margin
         self.reserved_notional += holding.reserved_notional - reserved_notional
+        self.isolated += holding.isolated - isolated
+        self.isolated_notional += holding.isolated_notional - isolated_notional
         self.version += 1
         if holding.empty:
             del self.holdings[holding.symbol, holding.leg]

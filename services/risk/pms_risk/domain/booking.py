@@ -12,6 +12,7 @@ from pms_risk.domain.execution import Step
 from pms_risk.domain.funding import Funding
 from pms_risk.domain.ledger import Entry
 from pms_risk.domain.moves import Move
+from pms_risk.domain.position import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Deal:
     at_ms: int
     liquidation: bool = False
     """The exchange has liquidated, and charges its fee apart."""
+    releases: bool = True
+    """What it closes of an isolated position gives its margin back; not so a liquidation of ours."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,8 @@ class Booking:
     owner: str
     leg: PositionSide
     steps: list[Step] = field(default_factory=list)
+    margined: list[Position] = field(default_factory=list)
+    """Isolated positions of the owner whose margin has paid, or got, a funding."""
     moves: list[Move] = field(default_factory=list)
     account_entries: list[Entry] = field(default_factory=list)
     house_entries: list[Entry] = field(default_factory=list)

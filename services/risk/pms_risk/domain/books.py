@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 
+from pms_common.contracts.base import MarginMode
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.contracts.bus.orders import ExchangeAccount, Fill, OrderView
 from pms_common.decimals import ZERO
@@ -31,6 +32,8 @@ PositionId = Callable[[str, str, str], str]
 ONE = Decimal(1)
 MAX_CLOSED = 10_000
 """Ids of closed positions that are remembered, so that who closes one again learns that it was."""
+FLOW_EARLIER_MS = 1_000
+"""How much earlier than the change of the wallet a line of the income list may be dated: some are cut to the second."""
 UNSURE_MS = 60_000
 """How much older than the newest booked execution a missing one may be: executions of different symbols and orders
 reach risk within seconds of each other, and Redis loses at most its last second."""
@@ -91,7 +94,13 @@ class Books:
         key = fill_key(order, fill)
         account = self.accounts.get(order.account_id)
         deal = Deal(
-            "{}:{}:{}".format(*key), order.symbol, order.position_side, fill.price, order.leverage, fill.trade_ms
+            "{}:{}:{}".format(*key),
+            order.symbol,
+            order.position_side,
+            fill.price,
+            order.leverage,
+            fill.trade_ms,
+            releases=order.origin != "LIQUIDATION",
         )
         booking = Booking(deal.reference, account.id if account is not None else HOUSE, deal.leg)
         signed = fill.quantity if order.side == "BUY" else -fill.quantity
@@ -143,8 +152,10 @@ class Books:
             return ZERO
         holding = account.holding(deal.symbol, deal.leg)
         before = holding.position
-        open_position = partial(self._open, account.id, deal)
-        moved = execute(before, account.id, signed, deal.price, deal.leverage, commission, open_position)
+        open_position = partial(self._open, account.id, deal, account.margin_mode)
+        moved = execute(
+            *(before, account.id, signed, deal.price, deal.leverage, commission, open_position), releases=deal.releases
+        )
         booking.steps += moved.steps
         if before is not None and moved.position is not before:
             account.remove_position(holding)
@@ -156,6 +167,7 @@ class Books:
             account.refresh(deal.symbol, deal.leg)
         if moved.profit:
             self.book_account(booking, deal, account, moved.profit, "realized_pnl")
+        self._bear(booking, deal, account, moved.debt, "beyond_margin")
         self._note_move(booking, account.id, deal, signed)
         for funding in self.fundings.missed(deal.symbol, deal.at_ms):
             self._catch_up(booking, deal, funding, signed, account)
@@ -194,12 +206,21 @@ class Books:
             return
         key = f"funding:{funding.at_ms}:{HOUSE if account is None else account.id}"
         if account is not None:
-            self.book_account(booking, deal, account, payment, "funding", key)
+            self.pay_funding(booking, deal, account, payment, key)
         else:
             self.book_house(booking, deal, EXTERNAL, payment, "funding", key=key)
         self.book_house(booking, deal, ROUNDING, -payment, "funding", key=key)
         if self.fundings.book(funding):
             booking.fundings.append(funding)
+
+    def pay_funding(self, booking: Booking, deal: Deal, account: Account, payment: Decimal, key: str = "") -> None:
+        """Book what a holder gets or pays at a settlement: of an isolated position, its margin does."""
+        self.book_account(booking, deal, account, payment, "funding", key)
+        position = account.holding(deal.symbol, deal.leg).position
+        if position is not None and position.isolated is not None:
+            position.isolated += payment
+            account.refresh(deal.symbol, deal.leg)
+            booking.margined.append(position)
 
     def book_netting(self, booking: Booking, deal: Deal, difference: Decimal) -> None:
         """Book what the exchange has realised beyond the profit of the owners."""
@@ -209,9 +230,13 @@ class Books:
     def settle_debt(self, booking: Booking, account: Account, deal: Deal) -> None:
         """Where an account without a position owes, nothing can pay it any more: the house bears it, and says so."""
         if account.cash < 0 and not account.positions:
-            debt = -account.cash
-            self.book_account(booking, deal, account, debt, "bad_debt")
-            self.book_house(booking, deal, BAD_DEBT, -debt, "bad_debt")
+            self._bear(booking, deal, account, -account.cash)
+
+    def _bear(self, booking: Booking, deal: Deal, account: Account, debt: Decimal, key: str = "") -> None:
+        """The house pays what an account, or the margin of an isolated position, cannot."""
+        if debt:
+            self.book_account(booking, deal, account, debt, "bad_debt", key)
+            self.book_house(booking, deal, BAD_DEBT, -debt, "bad_debt", key=key)
 
     def book_account(
         self, booking: Booking, deal: Deal, account: Account, amount: Decimal, cause: str, key: str = ""
@@ -238,9 +263,10 @@ class Books:
             self.house.book(book, amount, key=key, cause=cause, reference=deal.reference, at_ms=deal.at_ms, asset=asset)
         )
 
-    def _open(self, owner: str, deal: Deal) -> Position:
+    def _open(self, owner: str, deal: Deal, mode: MarginMode = "cross") -> Position:
         position_id = self._position_id(owner, deal.leg, deal.reference)
-        return Position(position_id, deal.symbol, deal.leg, deal.leverage, deal.at_ms)
+        isolated = ZERO if mode == "isolated" else None
+        return Position(position_id, deal.symbol, deal.leg, deal.leverage, deal.at_ms, isolated=isolated)
 
     # -- transfers and the first look at the exchange
 
@@ -281,6 +307,21 @@ class Books:
                     )
                 )
         return entries, self._open_external(exchange)
+
+    def not_seen(self, facts: ExchangeAccount) -> Entry | None:
+        """A change of the account that is told after the first look, and was made before that: the look has not seen
+        it, so what it pays or executes is still to be booked. The entry that notes it; None: it is no such change.
+
+        An execution bears the time of its change, a line of the income list may be somewhat earlier.
+        """
+        opened_ms = self.house.opened_ms
+        if facts.complete or opened_ms is None or facts.event_ms > opened_ms:
+            return None
+        self.house.opened_ms = facts.event_ms - 1 - (0 if facts.cause == "ORDER" else FLOW_EARLIER_MS)
+        key = f"opening_wallet:{facts.cause}:{facts.event_ms}"
+        return self.house.book(
+            CAPITAL, ZERO, key=key, cause="opening_wallet", reference="exchange", at_ms=self.house.opened_ms
+        )
 
     def _open_external(self, exchange: ExchangeAccount) -> list[Position]:
         booked = self.quantities()

@@ -23,7 +23,8 @@ from pms_risk.domain.position import Position
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An account at given marks. `positions`, `marks` and `legs` run in parallel, oldest first."""
+    """Positions that stand or fall together, at given marks: the cross ones of an account, or one isolated.
+    `positions`, `marks` and `legs` run in parallel, oldest first; `balance` is the cash behind them."""
 
     positions: list[Position]
     marks: list[Decimal | None]
@@ -34,6 +35,11 @@ class Standing:
     maintenance: Decimal
 
     @property
+    def isolated(self) -> str:
+        """Id of the one isolated position; empty: these are an account's cross ones."""
+        return self.positions[0].id if self.positions and self.positions[0].isolated is not None else ""
+
+    @property
     def equity(self) -> Decimal:
         """Cash and unrealised profit; may be negative."""
         return self.balance + self.pnl
@@ -41,7 +47,7 @@ class Standing:
     @property
     def ratio(self) -> Decimal:
         """Margin ratio: higher is worse."""
-        return margin_ratio(self.maintenance, self.equity)
+        return margin_ratio(self.maintenance, self.equity) if self.legs else ZERO
 
     @property
     def missing(self) -> str | None:
@@ -58,16 +64,16 @@ class Standing:
         return account_liquidation_price(self.legs, self.liquidation_prices())
 
 
-def evaluate(account: Account, marks: Marks, brackets: Brackets) -> Standing:
-    """Evaluate at these marks."""
-    positions = list(account.open_positions())
+def evaluate(account: Account, marks: Marks, brackets: Brackets, isolated: Position | None = None) -> Standing:
+    """Evaluate the account's cross positions at these marks, or one that is isolated."""
+    positions = [held for held in account.open_positions() if held.isolated is None] if isolated is None else [isolated]
     found = [marks(position.symbol) for position in positions]
     legs = [_leg(account, *pair, brackets) for pair in zip(positions, found, strict=True)]
     return Standing(
         positions=positions,
         marks=found,
         legs=legs,
-        balance=account.cash,
+        balance=cash_behind(account, isolated),
         threshold=account.rules.liquidation_threshold,
         pnl=sum([leg.pnl for leg in legs], ZERO),
         maintenance=sum([leg.maintenance for leg in legs], ZERO),
@@ -85,8 +91,14 @@ def maintenance_of(account: Account, position: Position, mark: Decimal | None, b
     return required(lines_of(account, position, brackets), mark if mark is not None else position.entry_price)
 
 
+def cash_behind(account: Account, position: Position | None) -> Decimal:
+    """The cash that an isolated position may lose, or that the account's cross ones may."""
+    isolated = position.isolated if position is not None else None
+    return account.cross_cash if isolated is None else isolated
+
+
 def static_price(account: Account, position: Position, brackets: Brackets, balance: Decimal) -> Decimal:
-    """The liquidation price of a position alone: with the account's cash, or isolated with its own margin."""
+    """The liquidation price of a position alone, with so much cash behind it."""
     of = lines_of(account, position, brackets)
     return static_liquidation_price(position.quantity, position.cost, of, balance, account.rules.liquidation_threshold)
 

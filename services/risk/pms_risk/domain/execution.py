@@ -31,11 +31,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The steps, the profit before commission, and the position that is left."""
+    """The steps, the profit before commission, the position that is left, and what an isolated one lost beyond its
+    margin."""
 
     steps: list[Step]
     profit: Decimal
     position: Position | None
+    debt: Decimal
 
 
 def execute(
@@ -46,15 +48,19 @@ def execute(
     leverage: Decimal,
     commission: Decimal,
     open_position: Callable[[], Position],
+    *,
+    releases: bool = True,
 ) -> Moved:
     """Apply a signed quantity. `commission` is taken from what the closing part earns (none of it where nothing
-    closes: an opening commission is no loss of a position)."""
+    closes: an opening commission is no loss of a position). `releases`: what is closed of an isolated position gives
+    its margin back."""
     steps: list[Step] = []
-    profit = ZERO
+    profit = debt = ZERO
     closing = closing_part(position.quantity, quantity) if position is not None else ZERO
     if position is not None and closing:
         side = position.side
         profit = position.reduce(closing, price)
+        debt = position.settle_margin(abs(closing), profit, releases=releases)
         earned = profit - commission
         position.realized += earned
         steps.append(Step("reduced" if position.quantity else "closed", owner, position, abs(closing), side, earned))
@@ -67,4 +73,4 @@ def execute(
             kind, position = "opened", open_position()
         position.add(opening, price, leverage)
         steps.append(Step(kind, owner, position, abs(opening), position.side, ZERO))
-    return Moved(steps, profit, position)
+    return Moved(steps, profit, position, debt)

@@ -22,6 +22,8 @@ class Holding:
 
     __slots__ = (
         "buys",
+        "isolated",
+        "isolated_notional",
         "leg",
         "margin",
         "notional",
@@ -39,9 +41,11 @@ class Holding:
         self.buys = OrderSide()
         self.sells = OrderSide()
         self.margin = ZERO
-        """Initial margin of the position."""
+        """What the position uses."""
         self.notional = ZERO
         """Notional of the position at entry."""
+        self.isolated = self.isolated_notional = ZERO
+        """Both again where the position is isolated."""
         self.reserved_margin = ZERO
         """Beyond `margin`, what the live orders may come to need."""
         self.reserved_notional = ZERO
@@ -87,6 +91,8 @@ class Holding:
         position = self.position
         self.notional = position.notional if position is not None else ZERO
         self.margin = position.margin if position is not None else ZERO
+        isolates = position is not None and position.isolated is not None
+        self.isolated, self.isolated_notional = (self.margin, self.notional) if isolates else (ZERO, ZERO)
         if not self.buys and not self.sells:
             self.reserved_margin = self.reserved_notional = ZERO
             return
@@ -105,5 +111,7 @@ class Holding:
         if not opening:
             return ZERO, ZERO
         if not closable and self.position is not None:
+            if self.position.isolated is not None:  # each execution brings its own
+                return opening, self.margin + opening / orders.leverage
             return opening, (self.notional + opening) / min(orders.leverage, self.position.leverage)
         return opening, opening / orders.leverage

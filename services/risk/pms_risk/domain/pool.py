@@ -39,7 +39,7 @@ class SymbolLoad:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Measured:
     """The pool as measured. `worst` is the symbol that asks for most maintenance margin, with its net size."""
 
     needed: Decimal
@@ -81,7 +81,7 @@ class Measuring:
         if mark is not None:
             self.pnl += unrealized_pnl(position.quantity, position.cost, mark)
 
-    def standing(self, mode: PositionMode, leverage: Callable[[str], int], brackets: Brackets) -> Standing:
+    def measured(self, mode: PositionMode, leverage: Callable[[str], int], brackets: Brackets) -> Measured:
         """What it comes to. A symbol without a price is left out: nothing new is approved on it either."""
         needed, maintenance = ZERO, {}
         for symbol, load in self.loads.items():
@@ -95,7 +95,7 @@ class Measuring:
             maintenance[symbol] = required(of, mark) if net else ZERO
         equity = self.cash + self.pnl
         worst = max(maintenance, key=maintenance.__getitem__, default=None)
-        return Standing(
+        return Measured(
             needed=needed,
             equity=equity,
             ratio=margin_ratio(sum(maintenance.values(), ZERO), equity),
@@ -113,9 +113,9 @@ class Pool:
     room: Decimal | None = None
     state: PoolState = "calm"
 
-    def take(self, standing: Standing) -> None:
+    def take(self, measured: Measured) -> None:
         """A new measurement."""
-        self.room, self.state = standing.equity - standing.needed, standing.state
+        self.room, self.state = measured.equity - measured.needed, measured.state
 
     def spend(self, margin: Decimal) -> None:
         """Approved since the last one."""

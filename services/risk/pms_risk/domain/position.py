@@ -9,7 +9,7 @@ decimals and takes exactly the rest out of the cost, and the last close realises
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from pms_common.contracts.base import PositionSide as Side
 from pms_common.contracts.bus.base import PositionSide
@@ -23,7 +23,8 @@ WALLET_UNIT = Decimal("1E-8")
 class Position:
     """An open position; `quantity` and `cost` are positive for a long, negative for a short.
 
-    `realized` is what its closes have earned so far, net of their commissions in the settlement asset.
+    `realized` is what its closes have earned so far, net of their commissions in the settlement asset. `isolated` is
+    the part of its account's cash that an isolated position may lose, and all that it may; None: it is a cross one.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Position:
     quantity: Decimal = ZERO
     cost: Decimal = ZERO
     realized: Decimal = ZERO
+    isolated: Decimal | None = None
 
     @property
     def side(self) -> Side:
@@ -52,14 +54,17 @@ class Position:
 
     @property
     def margin(self) -> Decimal:
-        """Initial margin: notional at entry over the virtual leverage."""
-        return abs(self.cost) / self.leverage
+        """What it uses of its account: what is assigned to it, or notional at entry over the virtual leverage."""
+        return self.isolated if self.isolated is not None else abs(self.cost) / self.leverage
 
     def add(self, quantity: Decimal, price: Decimal, leverage: Decimal) -> None:
-        """Enlarge by a signed quantity; the newest leverage holds for the whole position."""
+        """Enlarge by a signed quantity; the newest leverage holds for the whole position. To an isolated one its
+        initial margin is assigned."""
         self.quantity += quantity
         self.cost += quantity * price
         self.leverage = leverage
+        if self.isolated is not None:
+            self.isolated += (abs(quantity) * price / leverage).quantize(WALLET_UNIT, ROUND_UP)
 
     def reduce(self, quantity: Decimal, price: Decimal) -> Decimal:
         """Close a signed quantity (opposite to the position, at most all of it); the profit before commission."""
@@ -73,6 +78,22 @@ class Position:
         self.quantity += quantity
         self.cost -= proceeds - profit
         return profit
+
+    def settle_margin(self, closed: Decimal, profit: Decimal, *, releases: bool) -> Decimal:
+        """Settle the margin of an isolated position after `closed` (unsigned) of it was closed at a profit; what was
+        lost beyond it.
+
+        A part of the position releases its part of the margin, less what it has lost, and its profit is the account's.
+        Where nothing is released (a liquidation improves what is left), both stay with the position until its end.
+        """
+        if self.isolated is None:
+            return ZERO
+        held = closed + abs(self.quantity)
+        freed = max(self.isolated, ZERO) * closed / held if releases or not self.quantity else ZERO
+        freed = freed.quantize(WALLET_UNIT, ROUND_DOWN)
+        left = self.isolated - freed + (min(freed + profit, ZERO) if releases or not self.quantity else profit)
+        self.isolated = max(left, ZERO)
+        return max(-left, ZERO)
 
 
 def closing_part(held: Decimal, quantity: Decimal) -> Decimal:

@@ -11,7 +11,7 @@ from itertools import islice
 from pms_common.contracts.account import AccountSnapshot, RiskOrder, RiskPosition, RiskSnapshot, SnapshotPosition
 from pms_common.decimals import ZERO
 from pms_risk.domain.account import Account, Marks
-from pms_risk.domain.evaluation import evaluate, static_price
+from pms_risk.domain.evaluation import Standing, cash_behind, evaluate, static_price
 from pms_risk.domain.maintenance import Brackets
 from pms_risk.domain.math import Leg
 from pms_risk.domain.orders import LiveOrder
@@ -32,7 +32,7 @@ def snapshot(account: Account, marks: Marks) -> AccountSnapshot:
         balance=account.cash,
         equity=shown(max(equity, ZERO)),
         margin_used=shown(account.margin),
-        available_margin=shown(equity - account.margin),
+        available_margin=shown(equity - account.isolated_pnl(marks) - account.margin),
         positions=tuple([_position(position) for position in account.open_positions()]),
     )
 
@@ -52,34 +52,43 @@ def _position(position: Position) -> SnapshotPosition:
 def risk_snapshot(account: Account, marks: Marks, brackets: Brackets, now_ms: int) -> RiskSnapshot:
     """Value of the risk cache."""
     standing = evaluate(account, marks, brackets)
+    alone = [evaluate(account, marks, brackets, held) for held in account.open_positions() if held.isolated is not None]
     largest = standing.account_liquidation_price()
-    rows = zip(standing.positions, standing.marks, standing.legs, standing.liquidation_prices(), strict=True)
+    pnl = sum([one.pnl for one in alone], standing.pnl)
+    equity = account.cash + pnl
     return RiskSnapshot(
         sub_account_id=account.id,
         timestamp_ms=now_ms,
         status=account.status,
         liquidation_mode=account.liquidation_mode,
         maintenance_mode=account.maintenance_mode,
+        margin_mode=account.margin_mode,
         balance=account.cash,
-        equity=shown(max(standing.equity, ZERO)),
+        equity=shown(max(equity, ZERO)),
         margin_used=shown(account.margin),
-        available_margin=shown(standing.equity - account.margin),
-        unrealized_pnl=shown(standing.pnl),
+        available_margin=shown(account.cash + standing.pnl - account.margin),
+        unrealized_pnl=shown(pnl),
         margin_ratio=shown(standing.ratio),
         maintenance_margin=shown(standing.maintenance),
         total_exposure=shown(account.notional),
         account_liq_price=shown(largest) if largest is not None else None,
-        positions=tuple([_risk_position(*row, _isolated(account, row[0], brackets)) for row in rows]),
+        positions=tuple([row for one in (standing, *alone) for row in _risk_positions(account, one, brackets)]),
         open_orders=tuple([_order(order) for order in _newest(account.orders)]),
     )
 
 
-def _isolated(account: Account, position: Position, brackets: Brackets) -> Decimal:
-    return static_price(account, position, brackets, position.margin)
+def _risk_positions(account: Account, standing: Standing, brackets: Brackets) -> list[RiskPosition]:
+    rows = zip(standing.positions, standing.marks, standing.legs, standing.liquidation_prices(), strict=True)
+    return [
+        _risk_position(
+            *row, isolated=static_price(account, row[0], brackets, row[0].margin), ratio=shown(standing.ratio)
+        )
+        for row in rows
+    ]
 
 
 def _risk_position(
-    position: Position, mark: Decimal | None, leg: Leg, liquidation: Decimal, isolated: Decimal
+    position: Position, mark: Decimal | None, leg: Leg, liquidation: Decimal, *, isolated: Decimal, ratio: Decimal
 ) -> RiskPosition:
     margin = position.margin
     return RiskPosition(
@@ -97,6 +106,8 @@ def _risk_position(
         maintenance_margin=shown(leg.maintenance),
         unrealized_pnl=shown(leg.pnl) if mark is not None else None,
         pnl_percent=shown(_HUNDRED * leg.pnl / margin) if mark is not None and margin else None,
+        margin_mode="cross" if position.isolated is None else "isolated",
+        margin_ratio=None if position.isolated is None else ratio,
         opened_at_ms=position.opened_ms,
     )
 
@@ -130,4 +141,4 @@ def _order(order: LiveOrder) -> RiskOrder:
 
 def liquidation_price(account: Account, position: Position, brackets: Brackets) -> Decimal:
     """The static liquidation price of one position, as position events show it."""
-    return shown(static_price(account, position, brackets, account.cash))
+    return shown(static_price(account, position, brackets, cash_behind(account, position)))

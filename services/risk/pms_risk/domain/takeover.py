@@ -15,15 +15,24 @@ from pms_risk.domain.position import Position
 
 
 def take_over(
-    books: Books, account: Account, position: Position, quantity: Decimal, price: Decimal, reference: str, at_ms: int
+    books: Books,
+    account: Account,
+    position: Position,
+    quantity: Decimal,
+    price: Decimal,
+    reference: str,
+    at_ms: int,
+    *,
+    releases: bool = True,
 ) -> Booking:
     """Move `quantity` (unsigned, at most all of the position) to the house at `price`.
 
-    `reference` names the decision and is unique together with the position.
+    `reference` names the decision and is unique together with the position. `releases`: a part of an isolated position
+    gives its margin back.
     """
     if not ZERO < quantity <= abs(position.quantity):
         raise ValueError(f"cannot take {quantity} of a position of {position.quantity}")
-    deal = Deal(f"{reference}:{position.id}", position.symbol, position.leg, price, ONE, at_ms)
+    deal = Deal(f"{reference}:{position.id}", position.symbol, position.leg, price, ONE, at_ms, releases=releases)
     booking = Booking(deal.reference, account.id, position.leg)
     closing = -quantity if position.quantity > 0 else quantity
     profit = books.move_account(booking, account, deal, closing, ZERO)

@@ -63,7 +63,7 @@ ALONE = {
     "amount", "allowUnfunded", "balance", "name", "positionId", "maxLeverage", "maxNotionalPerTrade", "maxOpenOrders",
     "maxTotalExposure", "liquidationThreshold", "allowedSymbols", "liquidationMode", "maintenanceMode",
     "maintenanceRate", "fraction", "stalkOffsetTicks", "baseOffsetPct", "timeInForce", "postOnly", "exchangeOrderId",
-    "maxDailyLoss", "maxOrdersPerMinute",
+    "maxDailyLoss", "maxOrdersPerMinute", "marginMode",
 }  # fmt: skip
 
 NOT_A_NUMBER: list[Any] = ["abc", "", "NaN", "Infinity", "-Infinity", "0x10", "1_000", "١", True, [], {}, "1" * 60]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pms_common.contracts.base import LiquidationMode, MaintenanceMode, TradingState
+from pms_common.contracts.base import LiquidationMode, MaintenanceMode, MarginMode, TradingState
 from pms_common.contracts.commands.base import AccountRule, Command, Owner, StreamKind
 from pms_common.contracts.errors import ErrorCode
 from pms_common.contracts.rules import Bool, Id, Integer, Leverage, Number, OneOf, Report, Symbol, SymbolName, Usdt
@@ -30,6 +30,7 @@ _MODES = {
     "liquidation_mode": "liquidationMode",
     "maintenance_mode": "maintenanceMode",
     "maintenance_rate": "maintenanceRate",
+    "margin_mode": "marginMode",
 }
 _AMOUNT = {"amount": "amount", "allow_unfunded": "allowUnfunded"}
 _FIELDS: dict[str, dict[str, str]] = {
@@ -65,7 +66,8 @@ class Account(Command, frozen=True, kw_only=True):
 
     `create` takes the id from `sub_account_id`, or makes one; `deposit` and `withdraw` move `amount` between house
     and account; `set_rules` and `set_mode` change what is given and leave the rest; `allowed_symbols` of `["*"]`
-    allows all again, a `max_daily_loss` or `max_orders_per_minute` of 0 lifts that limit; `takeover` moves a position
+    allows all again, a `max_daily_loss` or `max_orders_per_minute` of 0 lifts that limit; `margin_mode` concerns the
+    positions that open from then on, `maintenance_mode` and the others all of them; `takeover` moves a position
     to the house, at the mark and after the account's closers of it have been cancelled.
     """
 
@@ -88,6 +90,7 @@ class Account(Command, frozen=True, kw_only=True):
     liquidation_mode: Annotated[LiquidationMode | None, OneOf(("ADL_30", "INSTANT_CLOSE", "TAKEOVER"))] = None
     maintenance_mode: Annotated[MaintenanceMode | None, OneOf(("flat", "brackets"))] = None
     maintenance_rate: Annotated[Decimal | None, Number(gt=0, le=1)] = None
+    margin_mode: Annotated[MarginMode | None, OneOf(("cross", "isolated"))] = None
     position_id: Id | None = None
     symbol: Symbol | None = None
     exchange_order_id: Annotated[int | None, Integer(1, 2**63 - 1)] = None

@@ -56,8 +56,10 @@ class FullLiquidation(LiquidationEvent, frozen=True, kw_only=True, tag="full_liq
 
 
 class MarginWarning(Event, frozen=True, kw_only=True, tag="margin_warning"):
-    """The margin ratio is near the liquidation threshold; `message` says so to a person."""
+    """The margin ratio is near the liquidation threshold; `message` says so to a person. `symbol` is set where it is
+    that of an isolated position."""
 
+    symbol: str | None = None
     margin_ratio: Decimal
     liquidation_threshold: Decimal
     message: str

@@ -52,7 +52,7 @@ class Journal:
     def account(self, account: Account) -> None:
         """The account's row as it is now."""
         row = (account.id, account.name, account.status, account.cash, account.maintenance_rate)
-        modes = (account.maintenance_mode, account.liquidation_mode)
+        modes = (account.maintenance_mode, account.liquidation_mode, account.margin_mode)
         self._add(sql.ACCOUNT, (*row, *modes, account.created_ms, account.created_by))
 
     def enrol(self, account: Account, theirs: Terms | None = None) -> None:
@@ -78,7 +78,7 @@ class Journal:
         """A position as it is now; one without quantity is closed, `ended` says how."""
         row = (position.id, owner, position.symbol, position.leg, position.leverage, position.quantity, position.cost)
         end = (None, None) if position.quantity else (at_ms, ended)
-        self._add(sql.POSITION, (*row, position.realized, position.opened_ms, *end))
+        self._add(sql.POSITION, (*row, position.realized, position.isolated, position.opened_ms, *end))
 
     def positions_again(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Rows of positions as the database has them, before anything newer, for the tables that follow them."""
@@ -131,6 +131,9 @@ class Journal:
     def _booking(self, booking: Booking, at_ms: int, made: Made | None) -> None:
         for step in booking.steps:
             self.position(step.position, step.owner, at_ms, made.ended if made is not None else "CLOSED")
+        for position in booking.margined:
+            if position.quantity:
+                self.position(position, booking.owner, at_ms)
         for funding in booking.fundings:
             self._add(sql.FUNDING, (funding.symbol, funding.at_ms, funding.rate, funding.mark))
         if made is not None and self._shared.trade is not None and booking.owner != HOUSE:

@@ -68,6 +68,7 @@ def _account(row: Mapping[str, Any], rules: Rules) -> Account:
     account.maintenance_rate = row["maintenance_rate"]
     account.maintenance_mode = row["maintenance_mode"]
     account.liquidation_mode = row["liquidation_mode"]
+    account.margin_mode = row["margin_mode"]
     account.rules = rules
     return account
 
@@ -95,6 +96,7 @@ def _take_position(books: Books, row: Mapping[str, Any]) -> None:
         quantity=row["quantity"],
         cost=row["cost"],
         realized=row["realized"],
+        isolated=row["isolated"],
     )
     if row["owner"] == HOUSE:
         books.house.positions[position.symbol, position.leg] = position

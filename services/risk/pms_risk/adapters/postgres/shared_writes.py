@@ -106,13 +106,14 @@ _POSITION = {
     "quantity": "abs(p.quantity)",
     "notional": "abs(p.cost)",
     "leverage": "p.leverage",
-    "margin": "abs(p.cost) / p.leverage",
+    "margin": "coalesce(p.isolated, abs(p.cost) / p.leverage)",
     "liquidation_price": "greatest(0, (p.cost + abs(p.cost) * p.rate / p.threshold - p.cash) / p.quantity)",
     "babysitter_excluded": "true",
     "opened_at": utc("p.opened_ms"),
 }
-"""While it is open. Margin and notional are those at entry. The price is that of a position alone at the flat rate, as
-the application's own engine stored it; the one that holds is in `pms:risk:*`."""
+"""While it is open. Margin and notional are those at entry; of an isolated one the margin is what is assigned to it.
+The price is that of a position alone at the flat rate, as the application's own engine stored it; the one that holds is
+in `pms:risk:*`."""
 _END = {
     "status": "coalesce(e.ended, 'OPEN')",
     "realized_pnl": "e.realized",
@@ -311,7 +312,8 @@ def _positions(columns: set[str], ccxt: bool) -> str:
         f"WITH r AS MATERIALIZED (SELECT r.*, {symbol} AS shown, row_number() OVER () AS n FROM :rows),"
         " last AS (SELECT DISTINCT ON (id) * FROM r WHERE quantity <> 0 ORDER BY id, n DESC),"
         " e AS (SELECT * FROM r WHERE quantity = 0),"
-        " p AS (SELECT l.id, l.owner, l.shown AS symbol, l.quantity, l.cost, l.leverage, l.opened_ms, a.cash,"
+        " p AS (SELECT l.id, l.owner, l.shown AS symbol, l.quantity, l.cost, l.leverage, l.isolated, l.opened_ms,"
+        " coalesce(l.isolated, a.cash) AS cash,"
         " coalesce(nullif(a.maintenance_rate, 0), 0.005) AS rate,"
         " CASE WHEN u.liquidation_threshold > 0 AND u.liquidation_threshold <= 1"
         " THEN u.liquidation_threshold ELSE 0.9 END AS threshold"

@@ -9,11 +9,11 @@ from pms_common.db import Statement
 
 ACCOUNT = Statement(
     "INSERT INTO pms_risk.accounts (id, name, status, cash, maintenance_rate, maintenance_mode, liquidation_mode,"
-    " created_ms, created_by) SELECT id, name, status, cash, maintenance_rate, maintenance_mode, liquidation_mode,"
-    " created_ms, created_by FROM :rows"
+    " margin_mode, created_ms, created_by) SELECT id, name, status, cash, maintenance_rate, maintenance_mode,"
+    " liquidation_mode, margin_mode, created_ms, created_by FROM :rows"
     " ON CONFLICT (id) DO UPDATE SET name = excluded.name, status = excluded.status, cash = excluded.cash,"
     " maintenance_rate = excluded.maintenance_rate, maintenance_mode = excluded.maintenance_mode,"
-    " liquidation_mode = excluded.liquidation_mode",
+    " liquidation_mode = excluded.liquidation_mode, margin_mode = excluded.margin_mode",
     {
         "id": "text",
         "name": "text",
@@ -22,6 +22,7 @@ ACCOUNT = Statement(
         "maintenance_rate": "numeric",
         "maintenance_mode": "text",
         "liquidation_mode": "text",
+        "margin_mode": "text",
         "created_ms": "bigint",
         "created_by": "text",
     },
@@ -51,10 +52,12 @@ RULES = Statement(
     latest_by=("account_id",),
 )
 POSITION = Statement(
-    "INSERT INTO pms_risk.positions (id, owner, symbol, leg, leverage, quantity, cost, realized, opened_ms, closed_ms,"
-    " ended) SELECT id, owner, symbol, leg, leverage, quantity, cost, realized, opened_ms, closed_ms, ended FROM :rows"
+    "INSERT INTO pms_risk.positions (id, owner, symbol, leg, leverage, quantity, cost, realized, isolated, opened_ms,"
+    " closed_ms, ended) SELECT id, owner, symbol, leg, leverage, quantity, cost, realized, isolated, opened_ms,"
+    " closed_ms, ended FROM :rows"
     " ON CONFLICT (id) DO UPDATE SET leverage = excluded.leverage, quantity = excluded.quantity,"
-    " cost = excluded.cost, realized = excluded.realized, closed_ms = excluded.closed_ms, ended = excluded.ended",
+    " cost = excluded.cost, realized = excluded.realized, isolated = excluded.isolated,"
+    " closed_ms = excluded.closed_ms, ended = excluded.ended",
     {
         "id": "text",
         "owner": "text",
@@ -64,6 +67,7 @@ POSITION = Statement(
         "quantity": "numeric",
         "cost": "numeric",
         "realized": "numeric",
+        "isolated": "numeric",
         "opened_ms": "bigint",
         "closed_ms": "bigint",
         "ended": "text",

@@ -33,7 +33,8 @@ HOUSE_CASH = (
     "  WHERE h.book = books.book AND h.asset = books.asset ORDER BY n DESC LIMIT 1) AS cash FROM books"
 )
 """The last balance of each book, each found by the index: a start takes no longer for a longer ledger."""
-OPENING = "SELECT max(at_ms) AS at_ms FROM pms_risk.house_ledger WHERE cause = 'opening_wallet'"
+OPENING = "SELECT min(at_ms) AS at_ms FROM pms_risk.house_ledger WHERE cause = 'opening_wallet'"
+"""Later entries are of what the first look turned out not to have seen."""
 RESULTS = (
     "SELECT account_id, sum(amount) AS amount, max(at_ms) AS at_ms FROM pms_risk.ledger"
     " WHERE at_ms >= :since AND asset = :asset AND cause <> ALL(:transfers) GROUP BY account_id"
@@ -145,6 +146,13 @@ class Store:
             " WHERE f.symbol = :symbol AND exchange_order_id = :number AND m.owner = :owner LIMIT 1"
         )
         return bool(await self._rows(query, symbol=symbol, number=exchange_order_id, owner=account_id))
+
+    async def moved(self, references: Sequence[str]) -> set[str]:
+        """Which of these takeovers are in the tables."""
+        query = "SELECT DISTINCT reference FROM pms_risk.moves WHERE reference = ANY(:references)"
+        return (
+            {row["reference"] for row in await self._rows(query, references=list(references))} if references else set()
+        )
 
     async def is_flow_booked(self, flow: CashFlow) -> bool:
         """Whether the cash flow is in the table."""

@@ -40,7 +40,8 @@ FINAL_REFUSALS = frozenset(
 class Target(msgspec.Struct, kw_only=True):
     """A position of a course: `keep` is what is left of it in the end, `attempt` the number of its last attempt.
 
-    `refused`: the exchange will never take it, the house does, at the price and time that are stored first.
+    `refused`: the exchange will never take it, the house does: `take_*` are what it takes, from when that is told until
+    it is in the database.
     """
 
     position_id: str
@@ -60,6 +61,7 @@ class Target(msgspec.Struct, kw_only=True):
     refused: bool = False
     take_price: Decimal | None = None
     take_ms: int = 0
+    take_quantity: Decimal = ZERO
 
     @property
     def excess(self) -> Decimal:
@@ -73,6 +75,15 @@ class Target(msgspec.Struct, kw_only=True):
     def moved(self, position: Position) -> None:
         """Something was booked on the position."""
         self.left, self.realized = abs(position.quantity), position.realized
+
+    def take(self, price: Decimal, at_ms: int) -> None:
+        """The house takes what is still to be closed."""
+        self.take_price, self.take_ms, self.take_quantity = price, at_ms, self.excess
+
+    def taken(self) -> None:
+        """That is in the database; what more there is it takes at another price."""
+        self.take_price, self.take_quantity = None, ZERO
+        self.attempt += 1
 
     def try_again(self) -> None:
         """Another attempt begins."""
@@ -92,8 +103,14 @@ class Target(msgspec.Struct, kw_only=True):
             self.retry_ms = now_ms + min(FIRST_RETRY_MS << (self.failures - 1), MAX_RETRY_MS)
 
 
+def name_of(account_id: str, isolated: str = "") -> str:
+    """Names what stands or falls together: an account's cross positions, or one of its isolated ones."""
+    return f"{account_id}\x1f{isolated}" if isolated else account_id
+
+
 class Course(msgspec.Struct, kw_only=True):
-    """A decision being carried out, with the facts that it was made from. Its id names what the algos were asked;
+    """A decision being carried out, with the facts that it was made from. It concerns the whole account, or one
+    `isolated` position (its id), or reduces one of the cross positions. Its id names what the algos were asked;
     orders go out from `from_ms` on, or as soon as the algos have answered. `done`: only its decision is still of
     interest. `alarm_ms`: when somebody was last told that it does not end."""
 
@@ -106,11 +123,22 @@ class Course(msgspec.Struct, kw_only=True):
     facts: Facts | None = None
     done: bool = False
     alarm_ms: int = 0
+    isolated: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it concerns is known by."""
+        return name_of(self.account_id, self.isolated)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it leaves nothing of what it concerns."""
+        return self.decision.act != "reduce"
 
     @property
     def full(self) -> bool:
         """Whether it concerns the whole account."""
-        return self.decision.act != "reduce"
+        return self.ends and not self.isolated
 
     @property
     def scopes(self) -> list[str]:
@@ -118,9 +146,18 @@ class Course(msgspec.Struct, kw_only=True):
         return [""] if self.full else [target.symbol for target in self.targets]
 
     @property
+    def takes(self) -> bool:
+        """Whether the house has taken what the database may not have yet."""
+        return any(target.take_price is not None for target in self.targets)
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return not any(target.excess for target in self.targets)
+        return not self.takes and not any(target.excess for target in self.targets)
+
+    def take_reference(self, target: Target) -> str:
+        """Names what the house takes now, unique together with the position."""
+        return f"{self.id}:{target.attempt}"
 
     def overdue(self, now_ms: int) -> bool:
         """Whether somebody must be told, now or once more, that it does not end."""

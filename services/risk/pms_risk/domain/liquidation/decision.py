@@ -46,8 +46,9 @@ class Held:
 class Facts:
     """All a decision is made from.
 
-    `escalating`: the reduction of the third tier has just been made. `held`: the gravity of the gravest step that has
-    been asked for long enough.
+    They concern an account's cross positions and the cash behind them, or one that is `isolated` (its id) and its
+    margin. `escalating`: the reduction of the third tier has just been made. `held`: the gravity of the gravest step
+    that has been asked for long enough.
     """
 
     status: Status
@@ -58,6 +59,7 @@ class Facts:
     tiers: Tiers
     escalating: bool = False
     held: int = 3
+    isolated: str = ""
 
     @property
     def equity(self) -> Decimal:
@@ -87,7 +89,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`reduce` concerns `position_id` only, by `fraction`; `close` and `take_over` all positions."""
+    """`reduce` concerns `position_id` only, by `fraction`; `close` and `take_over` all positions that the facts are
+    about, which `position_id` names where it is a single isolated one."""
 
     act: Literal["warn", "reduce", "close", "take_over"]
     ratio: Decimal
@@ -111,9 +114,9 @@ def decide(facts: Facts) -> Decision | None:
         warned = facts.mode == "ADL_30" and ratio >= facts.threshold - facts.tiers.warning
         return Decision("warn", ratio, tier=1) if warned else None
     if facts.mode != "ADL_30":
-        return _everything(ratio, _kind_of(facts.mode, insolvent), facts.mode == "TAKEOVER")
+        return _everything(facts, _kind_of(facts.mode, insolvent), facts.mode == "TAKEOVER")
     if facts.held >= 3 and (insolvent or facts.escalating):
-        return _everything(ratio, "INSOLVENCY_GUARD" if insolvent else "ADL_30_ESCALATED", takes_over=False)
+        return _everything(facts, "INSOLVENCY_GUARD" if insolvent else "ADL_30_ESCALATED", takes_over=False)
     tier = 3 if facts.held >= 2 and ratio >= facts.threshold + facts.tiers.escalation else 2
     return Decision("reduce", ratio, "ADL_30", tier, facts.tiers.fraction, facts.largest.id)
 
@@ -127,9 +130,9 @@ def _kind_of(mode: LiquidationMode, insolvent: bool) -> LiquidationKind:
 def facts_of(
     account: Account, standing: Standing, tiers: Tiers, escalating: bool, unsound: Collection[str] = ()
 ) -> Facts:
-    """The facts about an account, all of whose positions have a mark, those of `unsound` symbols a bound.
+    """The facts about positions that stand or fall together. All have a mark, those of `unsound` symbols a bound.
 
-    One that is called LIQUIDATED (by whom ever) while it holds positions is watched like a frozen one.
+    An account that is called LIQUIDATED (by whom ever) while it holds positions is watched like a frozen one.
     """
     rows = zip(standing.positions, standing.marks, standing.legs, strict=True)
     return Facts(
@@ -146,6 +149,7 @@ def facts_of(
         ),
         tiers=tiers,
         escalating=escalating,
+        isolated=standing.isolated,
     )
 
 
@@ -154,5 +158,5 @@ def full_threshold(mode: LiquidationMode, threshold: Decimal, tiers: Tiers) -> D
     return min(threshold + tiers.escalation, INSOLVENCY) if mode == "ADL_30" else threshold
 
 
-def _everything(ratio: Decimal, kind: LiquidationKind, takes_over: bool) -> Decision:
-    return Decision("take_over" if takes_over else "close", ratio, kind)
+def _everything(facts: Facts, kind: LiquidationKind, takes_over: bool) -> Decision:
+    return Decision("take_over" if takes_over else "close", facts.ratio, kind, position_id=facts.isolated)

@@ -11,9 +11,11 @@ from collections.abc import Collection, Mapping
 from heapq import heapify, heappop, heappush
 
 from pms_risk.domain.account import Account
-from pms_risk.domain.evaluation import lines_of
+from pms_risk.domain.evaluation import cash_behind, lines_of
+from pms_risk.domain.liquidation.course import name_of
 from pms_risk.domain.maintenance import Brackets
 from pms_risk.domain.math import INSOLVENT_RATIO
+from pms_risk.domain.position import Position
 
 CUSHION = 1e-9
 """Relative; far more than the rounding of a hundred additions, far less than any step of an account's money."""
@@ -22,17 +24,20 @@ Lines = list[tuple[float, float]]
 
 
 class Row:
-    """An account in floats, as of one version. `limit` is the margin ratio from which on it must be looked at."""
+    """An account's cross positions, or one that is isolated, in floats. `limit` is the margin ratio from which on they
+    must be looked at, `name` what they are known by."""
 
-    __slots__ = ("cash", "legs", "limit", "needed", "symbols", "version")
+    __slots__ = ("account_id", "cash", "isolated", "legs", "limit", "name", "needed", "symbols")
 
-    def __init__(self, account: Account, brackets: Brackets, limit: float) -> None:
-        self.version = account.version
+    def __init__(self, account: Account, brackets: Brackets, limit: float, isolated: Position | None = None) -> None:
+        self.account_id, self.isolated = account.id, isolated.id if isolated is not None else ""
+        self.name = name_of(account.id, self.isolated)
         self.limit = limit
-        self.cash = float(account.cash)
+        self.cash = float(cash_behind(account, isolated))
         self.needed = 0.0
         self.legs: list[tuple[str, float, Lines]] = []
-        for position in account.open_positions():
+        cross = [position for position in account.open_positions() if position.isolated is None]
+        for position in cross if isolated is None else [isolated]:
             of = lines_of(account, position, brackets)
             self.cash -= float(position.cost)
             moving: Lines = []
@@ -100,26 +105,27 @@ class Screen:
             heapify(calm)
         move = self._moves[symbol] = abs(mid / self.base.setdefault(symbol, mid) - 1) * (1 + CUSHION)
         while calm and calm[0][0] <= move:
-            reach, account_id = heappop(calm)
-            known = self._reaches.get(account_id)
+            reach, name = heappop(calm)
+            known = self._reaches.get(name)
             if known is not None and known[0] == reach:
-                self._stir(account_id, known[1])
+                self._stir(name, known[1])
         return self._stirred.get(symbol, ())
 
-    def put(self, account_id: str, row: Row) -> bool:
-        """Take an account as it is now; whether it is stirred, or cannot be told to be calm: a price is missing."""
-        self.drop(account_id)
+    def put(self, row: Row) -> bool:
+        """Take what it is about as it is now; whether that is stirred, or not known to be calm: a price is missing."""
+        name = row.name
+        self.drop(name)
         if not row.legs:
             return False
         reach = row.reach(self.base)
         if reach is None:
             return True
-        self._reaches[account_id] = (reach, row.symbols)
+        self._reaches[name] = (reach, row.symbols)
         moves = self._moves
         if not reach or (moves and reach <= max([moves.get(symbol, 0.0) for symbol in row.symbols])):
-            self._stir(account_id, row.symbols)
+            self._stir(name, row.symbols)
             return True
-        entry = (reach, account_id)
+        entry = (reach, name)
         for symbol in row.symbols:
             if symbol in moves:
                 heappush(self._calm.setdefault(symbol, []), entry)
@@ -127,13 +133,13 @@ class Screen:
                 self._calm.setdefault(symbol, []).append(entry)
         return False
 
-    def drop(self, account_id: str) -> None:
+    def drop(self, name: str) -> None:
         """Forget an account."""
-        known = self._reaches.pop(account_id, None)
+        known = self._reaches.pop(name, None)
         for symbol in known[1] if known is not None else ():
             if symbol in self._stirred:
-                self._stirred[symbol].discard(account_id)
+                self._stirred[symbol].discard(name)
 
-    def _stir(self, account_id: str, symbols: frozenset[str]) -> None:
+    def _stir(self, name: str, symbols: frozenset[str]) -> None:
         for symbol in symbols:
-            self._stirred.setdefault(symbol, set()).add(account_id)
+            self._stirred.setdefault(symbol, set()).add(name)

@@ -25,7 +25,8 @@ _INFINITE = Decimal("Infinity")
 class Trial:
     """One order of an account. `price` is its limit price, None for a market order.
 
-    `mark` and `pnl` are None where a price that they need is missing or stale. `spec` is None only where the symbol's
+    `mark` and `pnl` are None where a price that they need is missing or stale; `isolated_pnl` is the part of that which
+    is of other isolated positions than the one that the order closes. `spec` is None only where the symbol's
     filters are not to be looked at. `marks` and `brackets` are needed where those make the maintenance margin.
     `reduce_only` orders lower risk and are asked for less; with `venue_reduces` they are reduce-only at the exchange
     too, which then has no minimum notional. `reduces` says that it has to be a position that they lower.
@@ -40,6 +41,7 @@ class Trial:
     reduce_only: bool = False
     mark: Decimal | None = None
     pnl: Decimal | None = None
+    isolated_pnl: Decimal = ZERO
     marks: Marks = lambda _: None
     brackets: Brackets = field(default_factory=dict)
     spec: SymbolSpec | None = None
@@ -69,16 +71,19 @@ class Computed:
 
 
 def compute(trial: Trial, account: Account, mark: Decimal, pnl: Decimal) -> Computed:
-    """The values of section 3 of the reference."""
+    """The values of section 3 of the reference, of the cash that is not assigned to isolated positions and of the
+    positions that it stands behind. What the order closes gives back what was assigned to it."""
     opposite = opposite_of(account, trial.symbol, trial.side)
     opposite_notional = opposite.notional if opposite is not None else ZERO
     opposite_margin = opposite.margin if opposite is not None else ZERO
+    given_back = opposite_margin if opposite is not None and opposite.isolated is not None else ZERO
     price = trial.price if trial.price is not None else mark
     notional = trial.quantity * price
     required = notional / trial.leverage if trial.leverage else _INFINITE
-    equity = account.cash + pnl
+    equity = account.cross_cash + given_back + pnl - trial.isolated_pnl
     rest = account.notional - opposite_notional
-    maintenance = _maintenance(trial, account, rest, opposite)
+    maintenance = _maintenance(trial, account, opposite)
+    used = account.margin - account.isolated - (opposite_margin - given_back)
     return Computed(
         price=price,
         notional=notional,
@@ -87,15 +92,18 @@ def compute(trial: Trial, account: Account, mark: Decimal, pnl: Decimal) -> Comp
         exposure=rest + account.reserved_notional,
         equity=equity,
         maintenance=maintenance,
-        usage=usage_ratio(equity, account.margin - opposite_margin + account.reserved_margin, required),
+        usage=usage_ratio(equity, used + account.reserved_margin, required),
     )
 
 
-def _maintenance(trial: Trial, account: Account, rest: Decimal, opposite: Position | None) -> Decimal:
-    """Maintenance margin of the account without the opposite position; flat, it follows from the notional `rest`."""
+def _maintenance(trial: Trial, account: Account, opposite: Position | None) -> Decimal:
+    """Maintenance margin of the cross positions without the opposite one; flat, it follows from their notional."""
     if account.maintenance_mode == "flat":
-        return maintenance_margin(rest, account.maintenance_rate)
-    kept = [position for position in account.open_positions() if position is not opposite]
+        left = account.notional - account.isolated_notional
+        if opposite is not None and opposite.isolated is None:
+            left -= opposite.notional
+        return maintenance_margin(left, account.maintenance_rate)
+    kept = [held for held in account.open_positions() if held.isolated is None and held is not opposite]
     return sum([maintenance_of(account, held, trial.marks(held.symbol), trial.brackets) for held in kept], ZERO)
 
 
