@@ -140,7 +140,7 @@ class ExchangeFacts:
         return {leg[0] for leg in legs if known[1].get(leg) != self._positions.get(leg)}
 
     def tell_all(self, cause: str) -> None:
-        """Publish everything."""
+        """Publish everything, as of now, or of the newest change where this machine's clock is behind."""
         self._updates.publish(
             ExchangeAccount(
                 epoch=0,
@@ -149,7 +149,7 @@ class ExchangeFacts:
                 cause=cause,
                 balances=list(self._balances.values()),
                 positions=list(self._positions.values()),
-                event_ms=self._now_ms(),
+                event_ms=max(self._now_ms(), *self._told_ms.values(), 0),
             )
         )
 

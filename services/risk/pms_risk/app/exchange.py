@@ -62,15 +62,28 @@ class Exchange:
         self._events = events
         self._shown: dict[str, Drift] = {}
         self._asked: dict[str, Asked] = {}
+        self._opening = False
+        """Whether the first look is on its way to the database."""
 
     def on_facts(self, facts: ExchangeAccount, entry: Entry) -> None:
         """What changed at the exchange, or everything. The first look is taken once, whatever crashes."""
+        known = self._state.reconciliation.knows(facts)
         self._state.reconciliation.take(facts, self._state.now_ms())
-        if facts.complete and self._state.books.house.opened_ms is None:
+        house = self._state.books.house
+        if facts.complete and house.opened_ms is None:
+            self._opening = True
             self._open_house(facts)
-            self._journal.then(partial(self._outbox.ack, entry))
-        else:
+            self._journal.then(self._opened)
+        elif not known and (noted := self._state.books.not_seen(facts)) is not None:
+            self._journal.house(noted)
+            log.warning("not_in_the_first_look", cause=facts.cause, event_ms=facts.event_ms, opened_ms=house.opened_ms)
+        elif not self._opening:
             self._outbox.ack(entry)
+            return
+        self._journal.then(partial(self._outbox.ack, entry))  # after a kill all of it is seen again
+
+    def _opened(self) -> None:
+        self._opening = False
 
     def _open_house(self, facts: ExchangeAccount) -> None:
         entries, positions = self._state.books.open_house(facts)
