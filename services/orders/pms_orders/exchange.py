@@ -18,7 +18,7 @@ from pms_orders.adapters.binance.trading_rest import TradingRest
 from pms_orders.adapters.binance.trading_socket import TradingSocket
 from pms_orders.adapters.binance.user_stream import UserStream
 from pms_orders.app.outcomes import Outcomes
-from pms_orders.app.rules import Rules
+from pms_orders.app.rules import RulesKeeper
 from pms_orders.app.standby import Standby
 from pms_orders.app.startup import ClockKeeper, learn
 from pms_orders.domain.rate import Budget
@@ -34,7 +34,7 @@ class Exchange(NamedTuple):
     clock: VenueClock
     budget: Budget
     rest: ExchangeClient
-    rules: Rules
+    rules: RulesKeeper
     stream: UserStream
     keeper: ClockKeeper
     standby: Standby
@@ -47,12 +47,13 @@ async def stand_by(life: Lifecycle, names: Names, bus: Bus) -> Exchange:
     rest = ExchangeClient(settings.binance_rest_url, signer, clock, budget, now_ms)
     life.on_stop(rest.close)
     standby = Standby(life.ready)
-    rules = await learn(rest, clock, budget, standby.clock)
+    rules = RulesKeeper(await learn(rest, clock, budget, standby.clock), rest, budget)
     stream = UserStream(rest, settings.binance_ws_url, heard=standby.heard, connected=standby.connected)
     life.on_stop(stream.close)
     keeper = ClockKeeper(clock, rest, standby.clock)
     life.spawn(stream.run(), "user_stream")
     life.spawn(keeper.run(), "clock")
+    life.spawn(rules.run(), "rules")
     return Exchange(signer, clock, budget, rest, rules, stream, keeper, standby)
 
 

@@ -48,7 +48,7 @@ from pms_orders.app.readiness import Readiness
 from pms_orders.app.reconciler import Reconciler
 from pms_orders.app.resolver import Resolver
 from pms_orders.app.retelling import Retelling
-from pms_orders.app.rules import Rules, RulesKeeper
+from pms_orders.app.rules import Rules
 from pms_orders.app.sender import Sender
 from pms_orders.app.session import Session
 from pms_orders.app.snapshots import Snapshots
@@ -80,8 +80,9 @@ async def wire(life: Lifecycle) -> None:
     names = Names(settings.namespace, settings.feed_namespace)
     bus = await join(life, names)
     engine = _engine(life)
-    signer, clock, budget, rest, rules, stream, keeper, standby = await stand_by(life, names, bus)
+    signer, clock, budget, rest, rules_keeper, stream, keeper, standby = await stand_by(life, names, bus)
     lease = await lead(life, bus, SERVICE, fence_s=FENCE_S)
+    rules = rules_keeper.rules
     clock.may_send = lease.held
     epoch = await _there(life, lambda: take_epoch(engine, SERVICE))
     journal = await _journal(life, engine, epoch)
@@ -177,6 +178,7 @@ async def wire(life: Lifecycle) -> None:
     )
 
     reconciler.known_ms = await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))
+    rules_keeper.tell = snapshots.tell_reference
     snapshots.tell_reference()
     await _watch_over_orders(life, bus, lease, manager, rest, clock, foreign)
     standby.lead(session, readiness)
@@ -193,7 +195,6 @@ async def wire(life: Lifecycle) -> None:
         retelling=retelling,
         configuration=_configuration(life, rest, rules, readiness, session),
         supervision=Supervision(Store(bus.redis, names.lease("risk")), sender.supervise),
-        rules=RulesKeeper(rules, rest, budget, snapshots.tell_reference),
     )
     life.spawn(_tick(manager, socket, journal, readiness, MissingExecutions(bus.outbox, alarms(names))), "tick")
     _keep(life, bus, names, engine)

@@ -53,7 +53,8 @@ async def test_changed_rules_hold_for_who_has_them_and_are_told() -> None:
     async with venue(listing.answer) as rest:
         rules = await read_rules(rest, budget)
         specs, brackets = rules.specs, rules.brackets
-        keeper = RulesKeeper(rules, rest, budget, lambda: told.append(rules.taker_fee))
+        keeper = RulesKeeper(rules, rest, budget)
+        keeper.tell = lambda: told.append(rules.taker_fee)
         await keeper.read()
         assert not told, "nothing has changed"
         listing.ticks = {"BTCUSDT": "0.01", "NEWUSDT": "0.5"}

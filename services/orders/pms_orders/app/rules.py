@@ -2,7 +2,8 @@
 
 Owns them, and the reading again: the venue changes ticks, steps and tiers of single symbols, lists and delists others,
 and moves fee rates with the account's volume, without telling it on any stream. Whoever has `specs` or `brackets` sees
-the change; other services are told. Used by the start-up; spawn `run`.
+the change; other services are told. A standby reads them, too: it may lead at any moment. Used by the start-up; spawn
+`run`.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ EVERY_S = 300.0
 
 @dataclass(slots=True)
 class Rules:
-    """Rules by symbol, fee rates (fractions of the notional), the position mode at the start, tiers by symbol."""
+    """Rules by symbol, fee rates (fractions of the notional), the account's position mode, tiers by symbol."""
 
     specs: dict[str, SymbolSpec]
     maker_fee: Decimal
@@ -39,7 +40,7 @@ class Rules:
         known = dict(self.specs), dict(self.brackets), self.maker_fee, self.taker_fee
         self.specs.update(fresh.specs)
         self.brackets.update(fresh.brackets)
-        self.maker_fee, self.taker_fee = fresh.maker_fee, fresh.taker_fee
+        self.maker_fee, self.taker_fee, self.hedge_mode = fresh.maker_fee, fresh.taker_fee, fresh.hedge_mode
         return known != (self.specs, self.brackets, self.maker_fee, self.taker_fee)
 
 
@@ -56,13 +57,14 @@ async def read_rules(rest: ExchangeClient, budget: Budget) -> Rules:
 
 
 class RulesKeeper:
-    """Reads the rules again; `tell` publishes them."""
+    """Reads the rules again."""
 
-    def __init__(self, rules: Rules, rest: ExchangeClient, budget: Budget, tell: Callable[[], None]) -> None:
-        self._rules = rules
+    def __init__(self, rules: Rules, rest: ExchangeClient, budget: Budget) -> None:
+        self.rules = rules
+        self.tell: Callable[[], None] = lambda: None
+        """Publishes them; nobody does before this process leads."""
         self._rest = rest
         self._budget = budget
-        self._tell = tell
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -77,6 +79,6 @@ class RulesKeeper:
         except (VenueRefused, VenueUnreachable) as error:
             log.warning("rules_not_read", error=str(error))
             return
-        if self._rules.take(fresh):
+        if self.rules.take(fresh):
             log.info("rules_changed")
-            self._tell()
+            self.tell()
