@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -114,3 +115,20 @@ async def test_api_answers_carry_limits_also_when_refused(client: Any, frames: A
                    "account.status", "v2/account.status"):  # fmt: skip
         await socket.send_json(client.api_frame(method))
         assert (await frames(socket))["status"] == 200
+
+
+async def test_old_orders_are_forgotten_and_the_last_seven_days_are_listed(client: Any) -> None:
+    """The venue forgets what ended untraded after three days, and lists a week where no time is named."""
+    day_ms = 24 * 3_600_000
+    now_ms = int(time.time() * 1000)
+    later: dict[str, Any] = {"symbol": "BTCUSDT", "timestamp": now_ms + 8 * day_ms, "recvWindow": 60_000}
+    cancelled, filled = (await client.limit())["orderId"], (await client.market())["orderId"]
+    await client.call("DELETE", "/fapi/v1/order", symbol="BTCUSDT", orderId=cancelled)
+    await client.control("POST", "clock", offsetMs=8 * day_ms)
+    assert (await client.call("GET", "/fapi/v1/order", **later, orderId=cancelled))["code"] == -2013
+    assert (await client.call("GET", "/fapi/v1/order", **later, orderId=filled))["status"] == "FILLED"
+    assert await client.call("GET", "/fapi/v1/userTrades", **later, orderId=filled) == []
+    assert await client.call("GET", "/fapi/v1/allOrders", **later) == []
+    window = {"startTime": now_ms - day_ms, "endTime": now_ms + day_ms}
+    for named in (window, {"fromId": 0}):
+        assert len(await client.call("GET", "/fapi/v1/userTrades", **later, **named, orderId=filled)) == 1

@@ -148,7 +148,7 @@ class Venue:
             orig_qty=order.quantity, executed_qty=order.executed, update_time=NOW + order.changed_ms,
         )  # fmt: skip
 
-    async def trades_of(self, symbol: str, number: int) -> list[wire.AccountTrade]:
+    async def trades_of(self, symbol: str, number: int, _since_ms: int) -> list[wire.AccountTrade]:
         """The list of trades is as late as the orders."""
         orders = [self._seen(name) for name in self.orders]
         (order,) = [order for order in orders if order is not None and order.number == number]

@@ -8,8 +8,10 @@ from aiohttp import web
 from tests.unit.pms_orders.venue import says, traded, venue
 
 from pms_common.clock import monotonic_ms
+from pms_orders.adapters.binance import exchange_client
 from pms_orders.adapters.binance.exchange_client import (
     TRADES_PAGE,
+    TRADES_WINDOW_MS,
     VenueRefused,
     VenueUnreachable,
 )
@@ -20,7 +22,7 @@ ASKS = {
     "exchange_info": (),
     "order": ("BTCUSDT", "x"),
     "open_orders": (),
-    "trades_of": ("BTCUSDT", 7),
+    "trades_of": ("BTCUSDT", 7, 0),
     "balances": (),
     "positions": (),
     "fee_rates": ("BTCUSDT",),
@@ -84,7 +86,32 @@ async def test_r06_all_trades_of_an_order_are_read_page_by_page(newest_first_pag
         return web.Response(body=json.dumps(found).encode())
 
     async with venue(answer) as client:
-        found = await client.trades_of("BTCUSDT", 7)
+        found = await client.trades_of("BTCUSDT", 7, client._clock.now_ms())
+    assert [item.id for item in found] == [item["id"] for item in trades]
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_r16_the_trades_of_an_order_of_weeks_ago_are_listed_window_by_window(
+    monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """The venue lists seven days at a time, and the last seven where no time is named."""
+    monkeypatch.setattr(exchange_client, "TRADES_PAGE", 3)
+    day_ms, now_ms = 86_400_000, monotonic_ms()
+    ages = (31, 31, 30, 30, 30, 29, 9, 3) if full else (31, 24, 9, 3)
+    trades = [traded(number, time=now_ms - age * day_ms) for number, age in enumerate(ages, start=1)]
+
+    async def answer(request: web.Request) -> web.Response:
+        start = int(request.query.get("startTime", now_ms - TRADES_WINDOW_MS))
+        end = int(request.query.get("endTime", start + TRADES_WINDOW_MS))
+        assert end - start <= TRADES_WINDOW_MS
+        found = [item for item in trades if start <= item["time"] <= end]
+        if "fromId" in request.query:
+            assert "startTime" not in request.query
+            found = [item for item in trades if item["id"] >= int(request.query["fromId"])]
+        return web.Response(body=json.dumps(found[: int(request.query["limit"])]).encode())
+
+    async with venue(answer) as client:
+        found = await client.trades_of("BTCUSDT", 7, now_ms - 31 * day_ms)
     assert [item.id for item in found] == [item["id"] for item in trades]
 
 

@@ -14,6 +14,7 @@ from tests.unit.pms_orders.venue import Exchange, queried, traded, venue
 
 from pms_common.contracts.bus.exchange import CashFlows, ForeignOrder, Reconciled, Tally
 from pms_orders.adapters.binance import queries
+from pms_orders.adapters.binance.exchange_client import TRADES_WINDOW_MS
 from pms_orders.app import foreign
 from pms_orders.domain.foreign import kind_of
 
@@ -203,6 +204,20 @@ async def test_r17_executions_of_a_self_match_are_both_listed_where_a_page_ends_
     async with venue(answer) as rest:
         found = await queries.Queries(rest).executions_since("BTCUSDT", NOW, NOW)
     assert [(item.fill.trade_id, item.exchange_order_id) for item in found] == [(1, 7), (2, 7), (3, 7), (3, 8), (4, 7)]
+
+
+async def test_r17_executions_of_weeks_are_read_window_by_window() -> None:
+    day_ms = 86_400_000
+    listed = [traded(number, time=NOW - age * day_ms) for number, age in enumerate((20, 13, 2), start=1)]
+
+    async def answer(request: web.Request) -> web.Response:
+        start = int(request.query["startTime"])
+        page = [trade for trade in listed if start <= trade["time"] <= start + TRADES_WINDOW_MS]
+        return web.Response(body=msgspec.json.encode(page))
+
+    async with venue(answer) as rest:
+        found = await queries.Queries(rest).executions_since("BTCUSDT", NOW - 20 * day_ms, NOW)
+    assert [item.fill.trade_id for item in found] == [1, 2, 3]
 
 
 async def test_r29_what_readers_may_have_lost_of_others_is_told_again(rig: Rig) -> None:

@@ -19,7 +19,7 @@ from pms_common.contracts.bus.exchange import CashFlow, CashFlows, Reconciled, T
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
-from pms_orders.adapters.binance.exchange_client import ALL_OPEN_ORDERS_WEIGHT, ExchangeClient
+from pms_orders.adapters.binance.exchange_client import ALL_OPEN_ORDERS_WEIGHT, TRADES_KEPT_MS, ExchangeClient
 from pms_orders.adapters.binance.queries import TRADES_WEIGHT, Queries
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.foreign import ForeignOrders
@@ -60,9 +60,6 @@ LAG_MS = 1_500
 MARGIN_MS = 60_000
 """How far before the last known moment is asked: the clocks of exchange and machines differ, and rows of the journal
 follow what they tell by less than this."""
-
-KEPT_MS = 80 * 86_400_000
-"""The venue keeps three months of cash flows and trades, and an earlier beginning may be refused."""
 
 _healed = metrics.counter("reconciliation_healed", "Orders whose news came from a comparison, not from the feed")
 _objects = metrics.counter(
@@ -144,7 +141,7 @@ class Reconciler:
         """From when on something may have happened that is not known here."""
         if self.known_ms is None:  # what was before the first start shows in the positions
             return now_ms
-        return max(min(self.known_ms, now_ms) - MARGIN_MS, now_ms - KEPT_MS)
+        return max(min(self.known_ms, now_ms) - MARGIN_MS, now_ms - TRADES_KEPT_MS)
 
     def _know(self, began_ms: int, since_ms: int, until_ms: int | None) -> None:
         """Everything is known until now, or as far as the list of cash flows has come."""
@@ -170,7 +167,7 @@ class Reconciler:
         """
         if symbols:
             self._foreign.forget()
-            _count(trades=await self._trades(symbols, max(since_ms, self._venue_ms() - KEPT_MS)))
+            _count(trades=await self._trades(symbols, max(since_ms, self._venue_ms() - TRADES_KEPT_MS)))
 
     async def look_again(self) -> float:
         """Compare what is in play, and nothing where nothing is; the seconds to wait before the next time.

@@ -24,6 +24,8 @@ log = get_logger(__name__)
 AT_ONCE = 10
 """Queries under way at the same time; the weight budget bounds their rate."""
 POLL_S = 0.05
+CLOCKS_MS = 60_000
+"""How far the clock that dated an order's beginning may be ahead of the venue's."""
 FORGOTTEN_AFTER_MS = 10_000
 """Past the conclusive moment: an order that was taken and lives must not be told as ended because a query lags."""
 
@@ -91,7 +93,7 @@ class Resolver:
                 self._manager.report([wire.query_report(queried)])
                 return
         assert order.exchange_order_id is not None
-        trades = await self._rest.trades_of(place.symbol, order.exchange_order_id)
+        trades = await self._trades_of(order, order.exchange_order_id)
         end = Report(
             Kind.FOUND_CANCELLED,
             place.symbol,
@@ -115,9 +117,12 @@ class Resolver:
             raise
         report = wire.query_report(queried)
         if queried.executed_qty > order.booked:
-            self.apply_trades(order, report, await self._rest.trades_of(place.symbol, queried.order_id))
+            self.apply_trades(order, report, await self._trades_of(order, queried.order_id))
         self._manager.report([report])
         return report
+
+    async def _trades_of(self, order: OrderState, number: int) -> list[wire.AccountTrade]:
+        return await self._rest.trades_of(order.place.symbol, number, order.created_ms - CLOCKS_MS)
 
     def apply_trades(self, order: OrderState, found: Report, trades: list[wire.AccountTrade]) -> None:
         """Book the trades that are not known; the one that makes a filled order whole ends it."""

@@ -26,6 +26,10 @@ from pms_orders.domain.rate import Budget
 TIMEOUT_S = 5.0
 WEIGHT_POLL_S = 0.1
 TRADES_PAGE = 1_000
+TRADES_WINDOW_MS = 7 * 24 * 3_600_000
+"""The longest span of one query of trades, and what it looks back on where it names no time."""
+TRADES_KEPT_MS = 80 * 24 * 3_600_000
+"""The venue keeps three months of trades and cash flows, and an earlier beginning may be refused."""
 ALL_OPEN_ORDERS_WEIGHT = 40
 """Of one query of all symbols; of one symbol it is 1."""
 
@@ -81,17 +85,36 @@ class ExchangeClient:
         weight, parameters = (ALL_OPEN_ORDERS_WEIGHT, None) if symbol is None else (1, {"symbol": symbol})
         return await self.ask("GET", "/fapi/v1/openOrders", weight, wire.queried_orders, parameters)
 
-    async def trades_of(self, symbol: str, exchange_order_id: int) -> list[wire.AccountTrade]:
-        """The trades of one order."""
+    async def trades_of(self, symbol: str, exchange_order_id: int, since_ms: int) -> list[wire.AccountTrade]:
+        """The trades of one order, none of which is older than `since_ms`."""
         parameters: dict[str, str | int] = {"symbol": symbol, "orderId": exchange_order_id, "limit": TRADES_PAGE}
+        now_ms = self._clock.now_ms()
+        if now_ms - since_ms >= TRADES_WINDOW_MS:
+            return await self._old_trades(parameters, max(since_ms, now_ms - TRADES_KEPT_MS), now_ms)
         page = await self._trades(parameters)
         if len(page) < TRADES_PAGE:
             return page
         # More than one page: which one comes without `fromId` is not documented, so all are read from the first on.
+        return await self._trades_from(parameters, 0)
+
+    async def _old_trades(
+        self, parameters: dict[str, str | int], since_ms: int, now_ms: int
+    ) -> list[wire.AccountTrade]:
+        """Window by window: without a time the venue lists those of the last one only."""
         found: list[wire.AccountTrade] = []
-        next_id = 0
+        while since_ms <= now_ms:
+            window = {"startTime": since_ms, "endTime": since_ms + TRADES_WINDOW_MS - 1}
+            page = await self._trades({**parameters, **window})
+            found += page
+            if len(page) == TRADES_PAGE:
+                return found + await self._trades_from(parameters, max(trade.id for trade in page) + 1)
+            since_ms += TRADES_WINDOW_MS
+        return found
+
+    async def _trades_from(self, parameters: dict[str, str | int], next_id: int) -> list[wire.AccountTrade]:
+        found: list[wire.AccountTrade] = []
         while page := await self._trades({**parameters, "fromId": next_id}):
-            found += [trade for trade in page if trade.order_id == exchange_order_id]
+            found += [trade for trade in page if trade.order_id == parameters["orderId"]]
             next_id = max(trade.id for trade in page) + 1
             if len(page) < TRADES_PAGE:
                 break

@@ -13,7 +13,7 @@ from pms_common.contracts.bus.exchange import CashFlow, FundingRate, LeverageBra
 from pms_common.contracts.bus.orders import Fill
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
-from pms_orders.adapters.binance.exchange_client import ExchangeClient
+from pms_orders.adapters.binance.exchange_client import TRADES_WINDOW_MS, ExchangeClient
 from pms_orders.domain.foreign import Execution
 
 log = get_logger(__name__)
@@ -24,8 +24,6 @@ MAX_TRADE_PAGES = 10
 MAX_RATE_PAGES = 20
 MAX_ORDER_PAGES = 10
 INCOME_WEIGHT, TRADES_WEIGHT, ORDERS_WEIGHT = 30, 5, 5
-WINDOW_MS = 7 * 24 * 3_600_000
-"""The venue's longest span of one query of trades."""
 
 
 class Trade(msgspec.Struct, rename="camel"):
@@ -149,10 +147,15 @@ class Queries:
         return list(found.values())
 
     async def executions_since(self, symbol: str, since_ms: int, now_ms: int) -> list[Execution]:
-        """All executions on a symbol since then, whosoever they are; at most of the last 7 days."""
+        """All executions on a symbol since then, whosoever they are."""
         asked: dict[str, str | int] = {"symbol": symbol, "limit": PAGE}
-        page = await self._page({**asked, "startTime": max(since_ms, now_ms - WINDOW_MS + 60_000)})
-        found = {(trade.id, trade.order_id): trade for trade in page}
+        found: dict[tuple[int, int], Trade] = {}
+        while True:
+            page = await self._page({**asked, "startTime": since_ms})  # of one window
+            found.update({(trade.id, trade.order_id): trade for trade in page})
+            since_ms += TRADES_WINDOW_MS
+            if len(page) == PAGE or since_ms > now_ms:
+                break
         for _ in range(MAX_TRADE_PAGES):
             if len(page) < PAGE:
                 return list(map(_execution, found.values()))

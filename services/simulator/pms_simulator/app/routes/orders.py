@@ -24,6 +24,7 @@ from pms_simulator.domain.orders import Order
 MAX_BATCH = 5
 MAX_CANCEL_BATCH = 10
 WEEK_MS = 7 * 24 * 3_600_000
+UNTRADED_KEPT_MS, TRADED_KEPT_MS = 3 * 24 * 3_600_000, 90 * 24 * 3_600_000
 
 
 def place(venue: Venue, request: Request) -> Any:
@@ -106,11 +107,16 @@ def _is_amending(venue: Venue, order: Order, params: dict[str, str]) -> bool:
 
 
 def query(venue: Venue, request: Request) -> Any:
-    """GET order, order.status."""
+    """GET order, order.status. Ended orders are forgotten, those that traded last."""
     order = find(venue, request, request.params)
-    if order is None:
+    if order is None or _is_forgotten(order, request.now_ms):
         raise refuse(-2013)
     return views.queried(order)
+
+
+def _is_forgotten(order: Order, now_ms: int) -> bool:
+    age_ms = 0 if order.is_open else now_ms - order.update_ms
+    return age_ms > (TRADED_KEPT_MS if order.executed else UNTRADED_KEPT_MS)
 
 
 def query_open(venue: Venue, request: Request) -> Any:
@@ -143,6 +149,9 @@ def all_orders(venue: Venue, request: Request) -> Any:
     symbol = params.get("symbol")
     first = optional_integer(params, "orderId")
     start, end = window(params)
+    newest = first is None and start is None
+    if newest and end is None:
+        start = request.now_ms - WEEK_MS
     limit = page(params, 500, 1000)
     found = [
         order
@@ -152,7 +161,7 @@ def all_orders(venue: Venue, request: Request) -> Any:
         and (start is None or order.time_ms >= start)
         and (end is None or order.time_ms <= end)
     ]
-    chosen = found[:limit] if first is not None or start is not None else found[-limit:]
+    chosen = found[-limit:] if newest else found[:limit]
     return [views.queried(order) for order in chosen]
 
 
@@ -182,6 +191,9 @@ def user_trades(venue: Venue, request: Request) -> Any:
     start, end = window(params)
     if first is not None and (start is not None or end is not None):
         raise VenueError(-4166, "Search window is restricted: fromId cannot be sent with startTime or endTime.")
+    newest = first is None and start is None
+    if newest and end is None:
+        start = request.now_ms - WEEK_MS
     limit = page(params, 500, 1000)
     found = [
         item
@@ -192,7 +204,7 @@ def user_trades(venue: Venue, request: Request) -> Any:
         and (start is None or item.time_ms >= start)
         and (end is None or item.time_ms <= end)
     ]
-    chosen = found[:limit] if first is not None or start is not None else found[-limit:]
+    chosen = found[-limit:] if newest else found[:limit]
     return [views.trade(item) for item in chosen]
 
 
