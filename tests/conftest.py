@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 import redis
 from sqlalchemy.engine import make_url
@@ -31,6 +32,9 @@ from pms_common.names import Names
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "pms_test_template"
+
+hypothesis.settings.register_profile("busy", deadline=None)  # a busy machine is no reason to fail
+hypothesis.settings.load_profile("busy")
 
 
 def _run(coro: Coroutine[Any, Any, None]) -> None:

@@ -11,7 +11,7 @@ from pms_common.clock import monotonic_ms
 from pms_orders.adapters.binance import exchange_client
 from pms_orders.adapters.binance.exchange_client import (
     TRADES_PAGE,
-    TRADES_WINDOW_MS,
+    WINDOW_MS,
     VenueRefused,
     VenueUnreachable,
 )
@@ -101,9 +101,9 @@ async def test_r16_the_trades_of_an_order_of_weeks_ago_are_listed_window_by_wind
     trades = [traded(number, time=now_ms - age * day_ms) for number, age in enumerate(ages, start=1)]
 
     async def answer(request: web.Request) -> web.Response:
-        start = int(request.query.get("startTime", now_ms - TRADES_WINDOW_MS))
-        end = int(request.query.get("endTime", start + TRADES_WINDOW_MS))
-        assert end - start <= TRADES_WINDOW_MS
+        start = int(request.query.get("startTime", now_ms - WINDOW_MS))
+        end = int(request.query.get("endTime", start + WINDOW_MS))
+        assert end - start <= WINDOW_MS
         found = [item for item in trades if start <= item["time"] <= end]
         if "fromId" in request.query:
             assert "startTime" not in request.query

@@ -14,7 +14,7 @@ from tests.unit.pms_orders.venue import Exchange, queried, traded, venue
 
 from pms_common.contracts.bus.exchange import CashFlows, ForeignOrder, Reconciled, Tally
 from pms_orders.adapters.binance import queries
-from pms_orders.adapters.binance.exchange_client import TRADES_WINDOW_MS
+from pms_orders.adapters.binance.exchange_client import WINDOW_MS
 from pms_orders.app import foreign
 from pms_orders.domain.foreign import kind_of
 
@@ -212,7 +212,7 @@ async def test_r17_executions_of_weeks_are_read_window_by_window() -> None:
 
     async def answer(request: web.Request) -> web.Response:
         start = int(request.query["startTime"])
-        page = [trade for trade in listed if start <= trade["time"] <= start + TRADES_WINDOW_MS]
+        page = [trade for trade in listed if start <= trade["time"] <= start + WINDOW_MS]
         return web.Response(body=msgspec.json.encode(page))
 
     async with venue(answer) as rest:

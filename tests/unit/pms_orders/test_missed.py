@@ -123,6 +123,18 @@ async def test_cash_flows_too_many_for_one_look_go_on_in_the_next(rig: Rig, monk
     assert flows == set(range(1, 10))
 
 
+async def test_r13_cash_flows_of_an_absence_of_weeks_are_all_told(rig: Rig) -> None:
+    """The venue lists them a week at a time."""
+    day_ms = 86_400_000
+    rig.reconciler.known_ms = rig.wall_ms - 20 * day_ms
+    rig.exchange.income = [
+        {**income("BTCUSDT", "FUNDING_FEE", age), "time": rig.wall_ms - age * day_ms} for age in (19, 12, 5, 1)
+    ]
+    await rig.reconciler.run()
+    assert {flow.flow_id for update in told(rig, CashFlows) for flow in update.flows} == {19, 12, 5, 1}
+    assert rig.reconciler.known_ms == rig.wall_ms
+
+
 @pytest.mark.parametrize("left", ["1", "0"])
 async def test_r20_a_leg_that_changed_unheard_is_not_hidden_by_the_other_one(rig: Rig, left: str) -> None:
     leg = {"symbol": "BTCUSDT", "entryPrice": "100", "updateTime": NOW - 3_600_000}

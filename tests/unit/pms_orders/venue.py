@@ -10,7 +10,7 @@ from tests.unit.pms_orders.orders import NOW
 
 from pms_common.rate.window import Window
 from pms_orders.adapters.binance.clock import VenueClock
-from pms_orders.adapters.binance.exchange_client import ExchangeClient
+from pms_orders.adapters.binance.exchange_client import WINDOW_MS, ExchangeClient
 from pms_orders.adapters.binance.signing import Signer
 from pms_orders.domain.rate import Budget
 
@@ -90,7 +90,7 @@ class Exchange:
             return []
         since_ms, limit = int(request.query["startTime"]), int(request.query["limit"])
         self.income_since.append(since_ms)
-        return [flow for flow in self.income if flow["time"] >= since_ms][:limit]
+        return [flow for flow in self.income if since_ms <= flow["time"] <= since_ms + WINDOW_MS][:limit]
 
     def _order(self, request: web.Request) -> web.Response:
         query = request.query

@@ -19,7 +19,7 @@ from pms_common.contracts.bus.exchange import CashFlow, CashFlows, Reconciled, T
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
-from pms_orders.adapters.binance.exchange_client import ALL_OPEN_ORDERS_WEIGHT, TRADES_KEPT_MS, ExchangeClient
+from pms_orders.adapters.binance.exchange_client import ALL_OPEN_ORDERS_WEIGHT, KEPT_MS, ExchangeClient
 from pms_orders.adapters.binance.queries import TRADES_WEIGHT, Queries
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.foreign import ForeignOrders
@@ -108,7 +108,7 @@ class Reconciler:
         listed = list(map(wire.query_report, await self._rest.open_orders()))
         compared = compare_orders(ours, listed, self._manager.tracker.find_reported)
         self._manager.report(compared.reports)
-        flows, until_ms = await self._queries.flows_since(since_ms)
+        flows, until_ms = await self._queries.flows_since(since_ms, began_ms)
         first = not self._facts_s
         moved = await self._ask_facts(since_ms)
         unexplained = self._facts.unexplained()
@@ -141,7 +141,7 @@ class Reconciler:
         """From when on something may have happened that is not known here."""
         if self.known_ms is None:  # what was before the first start shows in the positions
             return now_ms
-        return max(min(self.known_ms, now_ms) - MARGIN_MS, now_ms - TRADES_KEPT_MS)
+        return max(min(self.known_ms, now_ms) - MARGIN_MS, now_ms - KEPT_MS)
 
     def _know(self, began_ms: int, since_ms: int, until_ms: int | None) -> None:
         """Everything is known until now, or as far as the list of cash flows has come."""
@@ -167,7 +167,7 @@ class Reconciler:
         """
         if symbols:
             self._foreign.forget()
-            _count(trades=await self._trades(symbols, max(since_ms, self._venue_ms() - TRADES_KEPT_MS)))
+            _count(trades=await self._trades(symbols, max(since_ms, self._venue_ms() - KEPT_MS)))
 
     async def look_again(self) -> float:
         """Compare what is in play, and nothing where nothing is; the seconds to wait before the next time.
@@ -204,7 +204,7 @@ class Reconciler:
         differed = self._facts.differed
         asks_flows = self._facts.paid or self._awaits_flow() or time.monotonic() - self._flows_s > FLOWS_S
         if asks_flows:
-            flows, until_ms = await self._queries.flows_since(since_ms)
+            flows, until_ms = await self._queries.flows_since(since_ms, began_ms)
             moved |= self._facts.unheard(traded_symbols(flows), HEARD_S)
         if moved:
             _count(trades=await self._trades(moved, since_ms))

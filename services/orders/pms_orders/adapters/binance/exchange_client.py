@@ -26,9 +26,9 @@ from pms_orders.domain.rate import Budget
 TIMEOUT_S = 5.0
 WEIGHT_POLL_S = 0.1
 TRADES_PAGE = 1_000
-TRADES_WINDOW_MS = 7 * 24 * 3_600_000
-"""The longest span of one query of trades, and what it looks back on where it names no time."""
-TRADES_KEPT_MS = 80 * 24 * 3_600_000
+WINDOW_MS = 7 * 24 * 3_600_000
+"""The longest span of one query of trades or cash flows, and how far one of trades looks back that names no time."""
+KEPT_MS = 80 * 24 * 3_600_000
 """The venue keeps three months of trades and cash flows, and an earlier beginning may be refused."""
 ALL_OPEN_ORDERS_WEIGHT = 40
 """Of one query of all symbols; of one symbol it is 1."""
@@ -89,8 +89,8 @@ class ExchangeClient:
         """The trades of one order, none of which is older than `since_ms`."""
         parameters: dict[str, str | int] = {"symbol": symbol, "orderId": exchange_order_id, "limit": TRADES_PAGE}
         now_ms = self._clock.now_ms()
-        if now_ms - since_ms >= TRADES_WINDOW_MS:
-            return await self._old_trades(parameters, max(since_ms, now_ms - TRADES_KEPT_MS), now_ms)
+        if now_ms - since_ms >= WINDOW_MS:
+            return await self._old_trades(parameters, max(since_ms, now_ms - KEPT_MS), now_ms)
         page = await self._trades(parameters)
         if len(page) < TRADES_PAGE:
             return page
@@ -103,12 +103,12 @@ class ExchangeClient:
         """Window by window: without a time the venue lists those of the last one only."""
         found: list[wire.AccountTrade] = []
         while since_ms <= now_ms:
-            window = {"startTime": since_ms, "endTime": since_ms + TRADES_WINDOW_MS - 1}
+            window = {"startTime": since_ms, "endTime": since_ms + WINDOW_MS - 1}
             page = await self._trades({**parameters, **window})
             found += page
             if len(page) == TRADES_PAGE:
                 return found + await self._trades_from(parameters, max(trade.id for trade in page) + 1)
-            since_ms += TRADES_WINDOW_MS
+            since_ms += WINDOW_MS
         return found
 
     async def _trades_from(self, parameters: dict[str, str | int], next_id: int) -> list[wire.AccountTrade]:

@@ -13,7 +13,7 @@ from pms_common.contracts.bus.exchange import CashFlow, FundingRate, LeverageBra
 from pms_common.contracts.bus.orders import Fill
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
-from pms_orders.adapters.binance.exchange_client import TRADES_WINDOW_MS, ExchangeClient
+from pms_orders.adapters.binance.exchange_client import WINDOW_MS, ExchangeClient
 from pms_orders.domain.foreign import Execution
 
 log = get_logger(__name__)
@@ -109,17 +109,18 @@ class Queries:
     def __init__(self, rest: ExchangeClient) -> None:
         self._rest = rest
 
-    async def flows_since(self, since_ms: int) -> tuple[list[CashFlow], int | None]:
+    async def flows_since(self, since_ms: int, now_ms: int) -> tuple[list[CashFlow], int | None]:
         """The account's cash flows since then, fees and profits included; of very many the first ones, and until when
-        these reach, None where they are all."""
+        these reach, None where they are all. The venue lists a week at a time."""
         found: dict[tuple[str, int, str, str], CashFlow] = {}
         for _ in range(MAX_INCOME_PAGES):
             asked: dict[str, str | int] = {"startTime": since_ms, "limit": PAGE}
             page = await self._rest.ask("GET", "/fapi/v1/income", INCOME_WEIGHT, _income, asked)
             found.update({(item.income_type, item.tran_id, item.asset, item.symbol): _flow(item) for item in page})
-            if len(page) < PAGE or page[-1].time == since_ms:
+            if len(page) == PAGE and page[-1].time > since_ms:
+                since_ms = page[-1].time
+            elif (since_ms := since_ms + WINDOW_MS) > now_ms:
                 return list(found.values()), None
-            since_ms = page[-1].time
         log.warning("income_cut", pages=MAX_INCOME_PAGES)
         return list(found.values()), since_ms
 
@@ -153,7 +154,7 @@ class Queries:
         while True:
             page = await self._page({**asked, "startTime": since_ms})  # of one window
             found.update({(trade.id, trade.order_id): trade for trade in page})
-            since_ms += TRADES_WINDOW_MS
+            since_ms += WINDOW_MS
             if len(page) == PAGE or since_ms > now_ms:
                 break
         for _ in range(MAX_TRADE_PAGES):
