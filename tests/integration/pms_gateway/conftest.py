@@ -85,7 +85,7 @@ class Service:
 
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
-    made = redis.asyncio.Redis.from_url(redis_url)
+    made = redis.asyncio.Redis.from_url(redis_url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)
     yield made
     await made.aclose()
 

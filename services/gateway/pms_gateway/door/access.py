@@ -11,9 +11,10 @@ from aiohttp.typedefs import Middleware
 
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_gateway.door.answers import refusal
+from pms_gateway.door.page import PATHS
 from pms_gateway.door.tokens import Role, Tokens
 
-OPEN = frozenset({"/", "/health", "/ready", "/metrics"})
+OPEN = frozenset({*PATHS, "/health", "/ready", "/metrics"})
 ROLE = web.RequestKey("role", Role)
 SUBPROTOCOL = "pms.events"
 _SUBPROTOCOL_TOKEN = "bearer."
@@ -22,8 +23,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

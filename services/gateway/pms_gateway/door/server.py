@@ -4,14 +4,14 @@ Owns the listening socket. Used by `main`.
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Sequence
-from importlib.resources import files
+from collections.abc import Sequence
 
 from aiohttp import web
 
 from pms_common.contracts.parse import MAX_PAYLOAD_BYTES
 from pms_common.logging import get_logger
 from pms_common.service import Lifecycle
+from pms_gateway.door import page
 from pms_gateway.door.access import add_headers, guard
 from pms_gateway.door.tokens import Tokens
 
@@ -42,8 +42,7 @@ async def serve(life: Lifecycle, tokens: Tokens, routes: Sequence[web.RouteDef])
         )
     app = web.Application(middlewares=[guard(tokens)], client_max_size=MAX_PAYLOAD_BYTES)
     app.on_response_prepare.append(add_headers)
-    page = files("pms_gateway.door").joinpath("page.html").read_bytes()
-    app.add_routes([web.get("/", _page(page)), *life.probe_routes(), *routes])
+    app.add_routes([*page.routes(), *life.probe_routes(), *routes])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
     await runner.setup()
     life.on_stop(runner.cleanup)
@@ -51,10 +50,3 @@ async def serve(life: Lifecycle, tokens: Tokens, routes: Sequence[web.RouteDef])
     life.probe_url = f"http://{host}:{runner.addresses[0][1]}"
     log.info("listening", url=life.probe_url, tokens=tokens.required)
     return life.probe_url
-
-
-def _page(body: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="text/html", charset="utf-8")
-
-    return answer
