@@ -40,6 +40,7 @@ async def run(context: Context) -> Sequence[Result]:
     gc.set_threshold(20_000, 20, 50)  # as the service has it
     configure("bench", "ERROR")
     rounds = [await _round(context.seconds) for _ in range(context.rounds)]
+    gc.unfreeze()
     sweeps, slices, ticks, decisions, approvals = zip(*rounds, strict=True)
     return [
         combine("risk_evaluation.sweep", "µs", sweeps, "every account evaluated exactly"),
@@ -57,6 +58,8 @@ async def _round(seconds: float) -> tuple[Cell, Cell, Cell, Cell, Cell]:
     inside = Inside()
     inside.sentinel.tend()
     await _settled(inside)
+    gc.collect()
+    gc.freeze()  # as the service does after its start
     naive_us = _naive(inside, list(inside.state.books.accounts)[:ACCOUNTS])
     sweep, longest = await _sweeps(inside)
     one_us = naive_us / 2  # of the accounts half hold the symbol

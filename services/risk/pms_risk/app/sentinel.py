@@ -116,6 +116,7 @@ class Sentinel:
                 for account in part:
                     self._measure(account, screen, sound)
                 if not part:
+                    await asyncio.sleep(0)
                     self._swap(screen)
                     if new := self._blind - blind:
                         log.error("accounts_unpriced", accounts=len(self._blind), new=len(new), one=min(new))
@@ -142,7 +143,7 @@ class Sentinel:
         for symbol, mid in moved:
             for name in screen.move(symbol, mid):
                 self._due[name] = None
-        self._look_on()
+        self._look_soon()
 
     def _take(self, account: Account) -> None:
         isolated = [position for position in account.open_positions() if position.isolated is not None]
@@ -195,6 +196,9 @@ class Sentinel:
             name = next(iter(self._due))
             del self._due[name]
             self._look(name)
+        self._look_soon()
+
+    def _look_soon(self) -> None:
         if self._due and not self._going_on:
             self._going_on = True
             asyncio.get_running_loop().call_soon(self._go_on)
