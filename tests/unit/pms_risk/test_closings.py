@@ -9,9 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, snapshot_request
 from pms_common.contracts.errors import CommandError
 from pms_risk.app.approvals import Ask
-from pms_risk.app.closings import ASK_AGAIN_MS, UNHEARD_MS
+from pms_risk.app.giving_way import ASK_AGAIN_MS, UNHEARD_MS
 from pms_risk.app.waits import Waits
 from pms_risk.domain.closing import Closing
 
@@ -466,7 +467,7 @@ def test_a_closer_that_was_made_smaller_unheard_is_not_asked_again() -> None:
     desk.price()
     desk.closings.tend()
     assert desk.urgent() == sent
-    assert not desk.closings.gives_way(resting)
+    assert not desk.closings.way.gives_way(resting)
 
 
 def test_what_was_cancelled_for_another_reason_is_cancelled_again_for_that() -> None:
@@ -474,7 +475,7 @@ def test_what_was_cancelled_for_another_reason_is_cancelled_again_for_that() -> 
     order(desk, "BUY", 1, "99")
     (resting,) = venue.take()
     venue.accept(resting)
-    desk.closings.cancel(desk.account.orders[resting], "liquidation")
+    desk.closings.way.cancel(desk.account.orders[resting], "liquidation")
     venue._tell("cancel_failed", venue._after(resting))
     desk.now_ms += ASK_AGAIN_MS
     desk.closings.tend()
@@ -553,9 +554,9 @@ def test_a_closer_that_was_made_smaller_is_its_owners_again() -> None:
     venue.accept(resting)
     close(desk, fraction=0.4)
     venue.take()
-    assert desk.closings.gives_way(resting)
+    assert desk.closings.way.gives_way(resting)
     venue.amend(resting, D(6))
-    assert not desk.closings.gives_way(resting)
+    assert not desk.closings.way.gives_way(resting)
 
 
 def test_orders_that_ended_unheard_are_not_remembered() -> None:
@@ -566,7 +567,7 @@ def test_orders_that_ended_unheard_are_not_remembered() -> None:
     close(desk)
     desk.account.drop_order(resting)
     desk.closings.tend()
-    assert not desk.closings.gives_way(resting)
+    assert not desk.closings.way.gives_way(resting)
 
 
 def close_all(desk: Desk) -> None:
@@ -731,3 +732,44 @@ TestInvariant4 = Closers.TestCase
 TestInvariant4.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 TestInvariant4Hedge = HedgeClosers.TestCase
 TestInvariant4Hedge.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("executed", [0, 1, 5])
+def test_a_part_whose_order_ended_unseen_is_answered_with_what_it_has_closed(executed: int) -> None:
+    """Its end was lost with its stream; a snapshot tells every execution again, and no such order."""
+    desk, venue = opened()
+    close(desk, fraction=0.5)
+    (name,) = venue.take()
+    if executed < 5:
+        venue.accept(name)
+    if executed:
+        venue.fill(name, D(executed))
+    if executed < 5:
+        assert desk.result("c") is None
+        desk.orders_updates.ask_snapshot()
+        asked = snapshot_request.decode(desk.paper.streams[desk.names.queries("orders")][-1])
+        venue._n += 2
+        desk.hear(SnapshotBegin(epoch=1, n=venue._n - 1, asker="risk", token=asked.token))
+        desk.hear(SnapshotEnd(epoch=1, n=venue._n, asker="risk", token=asked.token))
+    assert name not in desk.account.orders
+    assert result(desk)["success"] is bool(executed)
+    assert desk.account.holding("BTCUSDT", "BOTH").quantity == 10 - executed
+    told = [type_ for type_ in desk.events_told() if type_ in ("order_filled", "order_cancelled")]
+    assert told[1:] == ["order_filled" if executed == 5 else "order_cancelled"]
+    close(desk, "again")
+    assert [venue.orders[again].quantity for again in venue.take()] == [10 - executed]
+
+
+def test_a_successor_cancels_again_what_a_close_of_everything_waits_for() -> None:
+    """What its predecessor was answered is not known: the exchange may have refused."""
+    desk, venue = opened()
+    order(desk, "BUY", 2, "99")
+    (opener,) = venue.take()
+    venue.accept(opener)
+    close_all(desk)
+    venue.take()
+    assert venue.cancelling == {opener}
+    venue.cancelling.clear()
+    restart(desk)
+    venue.take()
+    assert venue.cancelling == {opener}

@@ -5,8 +5,9 @@ approvals     an order put to the rules, reserved, and sent to the order service
 trading       trade, limit, validate; sets: scale, basket; children: the same for orders of algos
 sizing        quantities on the grid; first_prices: commands that wait for one
 amends        amend: new terms of a resting order
-closes        close, limit_close, close_all; closings: every close under way, whoever wants it; clearing: barriers,
-              algos stopped and orders cancelled before all of an account is closed; algos_updates: the algos' answers
+closes        close, limit_close, close_all; closings: every close under way, whoever wants it; giving_way: other
+              orders cancelled or made smaller for one; clearing: barriers, algos stopped and orders cancelled before
+              all of an account is closed; algos_updates: the algos' answers
 waits         requests that risk ends itself; wait: the form of one; results: what their answers say
 accounts      the operators' account commands; trading_states: the operators' gates
 administration  what the JS application does to accounts and rules in its own tables

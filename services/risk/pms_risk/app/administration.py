@@ -254,7 +254,8 @@ class Administration:
             reason=reason,
             account=snapshot(account, self._state.prices.mark),
         )
-        self._events.tell(f"{account.id}:{reason}:{found.version}:account_updated", event)
+        # an id may be deleted, made anew and deleted again
+        self._events.tell(f"{account.id}:{account.created_ms}:{reason}:{found.version}:account_updated", event)
 
     def _say(self, account_id: str, why: str, what: str) -> None:
         """Once: it is seen again at each look."""

@@ -92,7 +92,7 @@ class Amends:
             raise CommandError(ErrorCode.RISK_REJECTED, "The order belongs to an algo, which alone moves it")
         if order.price is None:
             raise CommandError(ErrorCode.EXCHANGE_INVALID_ORDER, "Only limit orders can be amended")
-        if self._closings.gives_way(order.client_order_id):
+        if self._closings.way.gives_way(order.client_order_id):
             raise CommandError(ErrorCode.RISK_REJECTED, "The order gives way to a close of its position")
         return order.price
 

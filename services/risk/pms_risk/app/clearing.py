@@ -14,7 +14,8 @@ from pms_common.contracts.bus.algos import AlgosControlled, Control, ControlAlgo
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.orders import RaiseBarrier
 from pms_common.names import Names
-from pms_risk.app.closings import GAVE_WAY, Closings
+from pms_risk.app.closings import Closings
+from pms_risk.app.giving_way import GAVE_WAY
 from pms_risk.app.state import RiskState
 from pms_risk.domain.account import Account
 from pms_risk.domain.barriers import Barrier
@@ -59,7 +60,7 @@ class Clearing:
         self._tell(account.id, symbol, action, token)
         orders = [order for order in account.orders.values() if symbol in ("", order.symbol) and not order.closes_now]
         for order in orders:
-            self._closings.cancel(order, reason)
+            self._closings.way.cancel(order, reason)
         return orders
 
     def let_go_on(self, account_id: str, symbol: str, token: str) -> None:
@@ -70,7 +71,7 @@ class Clearing:
     def tend(self) -> None:
         """Tell the algos again that have not answered."""
         now_ms = self._state.now_ms()
-        for barrier in self._state.barriers.unanswered(now_ms - TELL_AGAIN_MS):
+        for barrier in self._state.barriers.unanswered(now_ms, TELL_AGAIN_MS):
             barrier.told_ms = now_ms
             self._tell(barrier.account_id, barrier.symbol, barrier.action, barrier.token)
 

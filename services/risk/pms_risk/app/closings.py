@@ -1,14 +1,13 @@
 """Closes under way: the one way in which a position is closed, by a command or by a liquidation.
 
-Owns the sequence of invariant 4: other closers of the account give way (cancelled, or made smaller), what none of them
-may still fill is sent at once, the rest as they end. An order that is proven never to have reached the exchange goes
-out again under its next name; what the exchange does not take for its size goes to the house. A close is kept in a
-Redis hash with the outputs that it made, so that a successor goes on with it. Used by the handlers that close
-(`begin`), the order feed (`progress`) and the clock (`tend`).
+Owns the sequence of invariant 4: other closers of the account give way (`giving_way`), what none of them may still fill
+is sent at once, the rest as they end. An order that is proven never to have reached the exchange goes out again under
+its next name; what the exchange does not take for its size goes to the house. A close is kept in a Redis hash with the
+outputs that it made, so that a successor goes on with it. Used by the handlers that close (`begin`), the order feed
+(`progress`) and the clock (`tend`).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
@@ -16,50 +15,34 @@ import msgspec
 
 from pms_common import ids
 from pms_common.bus import Outbox
-from pms_common.contracts.bus.base import FINAL_STATES, PositionSide, Side, encode
-from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, OrderType, OrderUpdate
+from pms_common.contracts.bus.base import FINAL_STATES, PositionSide
+from pms_common.contracts.bus.orders import OrderType, OrderUpdate
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.decimals import ZERO
 from pms_common.logging import get_logger
 from pms_common.names import Names
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.app.approvals import Approvals, Ask
+from pms_risk.app.giving_way import GivingWay
 from pms_risk.app.state import RiskState
 from pms_risk.app.takeovers import Takeovers
 from pms_risk.app.waits import Waits
 from pms_risk.domain.account import Account
-from pms_risk.domain.closing import Closing, Due, closing_side, cut, due, sendable, trims
-from pms_risk.domain.holding import CLOSING, Holding
+from pms_risk.domain.closing import Closing, Due, closing_side, cut, due, sendable
+from pms_risk.domain.holding import Holding
 from pms_risk.domain.orders import LiveOrder
 from pms_risk.domain.position import Position
 
 log = get_logger(__name__)
 
-ASK_AGAIN_MS = 1_000
-"""Before an order is cancelled again that the exchange would not cancel."""
-UNHEARD_MS = 10_000
-"""After which an order that has not given way is asked again: Redis may have lost the request with its last second."""
 MAX_ATTEMPTS = 5
 """Orders of one close that may end without doing their work: each costs seconds, and something is wrong."""
-GAVE_WAY = "closing"
-"""Why an order was cancelled that had to give way to a close."""
 
-SIDES: tuple[Side, Side] = ("BUY", "SELL")
 Place = tuple[str, str, PositionSide]
 """Account, symbol and leg."""
 
 _decode = msgspec.json.Decoder(Closing).decode
 _encode = msgspec.json.Encoder().encode
-
-
-@dataclass(slots=True)
-class Asked:
-    """An order that gives way: how large it may be (0: it is cancelled), why, and when it is asked again."""
-
-    order: LiveOrder
-    quantity: Decimal
-    reason: str
-    again_ms: int
 
 
 class Closings:
@@ -82,11 +65,9 @@ class Closings:
         self._takeovers = takeovers
         self._journal = journal
         self._outbox = outbox
-        self._urgent = names.urgent("orders")
+        self.way = GivingWay(state, outbox, names)
         self._key = key
         self._by_place: dict[Place, list[Closing]] = {}
-        self._asked: dict[str, Asked] = {}
-        """Orders that were asked to give way, until they have."""
         self._paused = False
         self._taking: set[str] = set()
         """Closes of which the house takes the rest, until the database has it."""
@@ -123,37 +104,13 @@ class Closings:
                 total += closing.unsent if closing.unsent is not None else held
         return min(total, held)
 
-    def fit(self, account_id: str, symbol: str, leg: PositionSide) -> None:
-        """Make resting closers as small as what others leave of a position that the exchange has made smaller."""
-        account = self._state.books.accounts[account_id]
-        holding = account.holding(symbol, leg)
-        for side in SIDES:
-            orders = holding.side(side)
-            if orders.reduce_only or (orders and side == CLOSING.get(leg)):
-                at_once = sum((order.remaining for order in orders if order.order_type != "LIMIT"), ZERO)
-                self._trim(orders, holding.closable(side) - at_once, symbol)
-
-    def gives_way(self, client_order_id: str) -> bool:
-        """Whether an order was asked to give way to a close."""
-        return client_order_id in self._asked
-
-    def cancel(self, order: LiveOrder, reason: str = GAVE_WAY) -> None:
-        """Have an order cancelled."""
-        self._asked[order.client_order_id] = Asked(order, ZERO, reason, self._state.now_ms() + UNHEARD_MS)
-        cancel = CancelOrder(
-            client_order_id=order.client_order_id, account_id=order.account_id, symbol=order.symbol, reason=reason
-        )
-        self._outbox.add(self._urgent, encode(cancel))
-
     # -- what happens
 
     def progress(self, update: OrderUpdate) -> None:
         """An order has changed: somebody may have given way, or one of our own has ended."""
         view = update.order
         order_id, final = view.client_order_id, view.state in FINAL_STATES
-        asked = self._asked.get(order_id)
-        if asked is not None:
-            self._answered(asked, update, final)
+        self.way.progress(update)
         place = (view.account_id, view.symbol, view.position_side)
         closings = self._by_place.get(place)
         if closings is None:
@@ -164,15 +121,6 @@ class Closings:
             if final and order_id in closing.orders:
                 self._ended(closing, update)
         self._advance(place)
-
-    def _answered(self, asked: Asked, update: OrderUpdate, final: bool) -> None:
-        """An order that was asked to give way has, or was refused by the exchange."""
-        if final or (asked.quantity and update.cause == "amended"):
-            del self._asked[asked.order.client_order_id]
-        elif asked.quantity and update.cause == "amend_failed":
-            self.cancel(asked.order, asked.reason)
-        elif not asked.quantity and update.cause == "cancel_failed":
-            asked.again_ms = self._state.now_ms() + ASK_AGAIN_MS
 
     def lost(self, order: LiveOrder) -> None:
         """An order is proven never to have reached the order service: if it is one of ours, it is sent anew."""
@@ -201,13 +149,7 @@ class Closings:
     def tend(self) -> None:
         """Give up what has waited too long; look again at the others, because orders also end unheard."""
         now_ms = self._state.now_ms()
-        for order_id, asked in list(self._asked.items()):
-            account = self._state.books.accounts.get(asked.order.account_id)
-            gone = account is None or account.orders.get(order_id) is not asked.order
-            if gone or (asked.quantity and asked.order.quantity <= asked.quantity):
-                del self._asked[order_id]  # it has ended, or was made smaller, unheard
-            elif now_ms >= asked.again_ms:
-                self._ask_way(asked.order, max(ZERO, asked.quantity - asked.order.executed), asked.reason)
+        self.way.tend()
         for place, closings in list(self._by_place.items()):
             for closing in closings:
                 if closing.expires_at_ms is not None and now_ms > closing.expires_at_ms and closing.unsent != ZERO:
@@ -224,9 +166,14 @@ class Closings:
             self._by_place.setdefault(_place(closing), []).append(closing)
 
     def resume(self) -> None:
-        """Go on with them: the order service has told which orders live."""
+        """Go on with them: the order service has told which orders live. Those that a close waits for are asked again:
+        what the predecessor was answered is not known."""
         self._paused = False
-        for place in list(self._by_place):
+        for place, closings in list(self._by_place.items()):
+            account = self._state.books.accounts.get(place[0])
+            awaited = {order_id for closing in closings for order_id in closing.awaited}
+            for order in [account.orders[name] for name in awaited & account.orders.keys()] if account else ():
+                self.way.cancel(order)
             self._advance(place)
 
     # -- going on
@@ -283,28 +230,7 @@ class Closings:
         if what.now == what.wanted:
             return
         others = [order for order in holding.side(what.side) if order.client_order_id not in closing.orders]
-        self._trim(others, closing.leave, closing.symbol)
-
-    def _trim(self, orders: Iterable[LiveOrder], allowed: Decimal, symbol: str) -> None:
-        for trim in trims(orders, allowed, self._state.specs.get(symbol)):
-            asked = self._asked.get(trim.order.client_order_id)
-            if asked is None or asked.quantity > trim.order.executed + trim.keep:
-                self._ask_way(trim.order, trim.keep)
-
-    def _ask_way(self, order: LiveOrder, keep: Decimal, reason: str = GAVE_WAY) -> None:
-        if not keep or order.price is None:
-            self.cancel(order, reason)
-            return
-        quantity = order.executed + keep
-        self._asked[order.client_order_id] = Asked(order, quantity, reason, self._state.now_ms() + UNHEARD_MS)
-        amend = AmendOrder(
-            client_order_id=order.client_order_id,
-            account_id=order.account_id,
-            symbol=order.symbol,
-            price=order.price,
-            quantity=quantity,
-        )
-        self._outbox.add(self._urgent, encode(amend))
+        self.way.trim(others, closing.leave, closing.symbol)
 
     def _send(self, account: Account, closing: Closing, position: Position, what: Due) -> bool:
         """Send what may be sent now; whether anything was."""

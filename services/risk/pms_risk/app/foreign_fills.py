@@ -84,7 +84,7 @@ class ForeignFills:
             if account is None:
                 continue
             self._journal.account(account)
-            self._closings.fit(account.id, told.symbol, booking.leg)
+            self._closings.way.fit(account.id, told.symbol, booking.leg)
             occasion = Occasion(told.key, REASON[told.kind], fill.price, told.event_ms)
             shot = snapshot(account, self._state.prices.mark)
             self._events.positions(occasion, booking, account, shot)

@@ -167,7 +167,7 @@ class Liquidator:
             cancelled += self._clearing.clear(account, symbol, now_ms, action, course.id, REASON)
         for order in list(account.orders.values()):
             if not course.isolated and not course.concerns(order.symbol) and order.parent_id is None:
-                self._closings.cancel(order, REASON)
+                self._closings.way.cancel(order, REASON)
         if any(order.parent_id is not None for order in cancelled):
             course.from_ms = now_ms + ALGOS_WAIT_MS
 

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
+import msgspec
+
 from pms_common.bus import Entry, Outbox
 from pms_common.contracts.account import AccountSnapshot
+from pms_common.contracts.base import OrderState
 from pms_common.contracts.bus.base import FINAL_STATES
 from pms_common.contracts.bus.orders import OrderUpdate, OrderView
 from pms_common.decimals import ZERO
@@ -103,6 +106,23 @@ class OrderFeed:
     def has_ended(self, client_order_id: str) -> bool:
         """Whether an order is remembered as ended."""
         return client_order_id in self._ended
+
+    def end_unseen(self, order: LiveOrder) -> None:
+        """An order that lives no more, and whose end was lost with its stream: every execution of it has come again."""
+        assert order.view is not None
+        state: OrderState = "cancelled" if order.remaining else "filled"
+        view = msgspec.structs.replace(
+            order.view, state=state, executed_quantity=order.executed, version=order.view.version + 1
+        )
+        ended = OrderUpdate(
+            epoch=order.epoch,
+            n=0,
+            key=f"{order.client_order_id}:ended_unseen",
+            cause="cancelled" if order.remaining else "fill",
+            order=view,
+            event_ms=self._state.now_ms(),
+        )
+        self._apply(ended, None)
 
     def skip(self, update: OrderUpdate, entry: Entry) -> None:
         """A fill that is in the books. Its events were published before it was committed."""

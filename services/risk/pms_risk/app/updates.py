@@ -174,8 +174,9 @@ class OrdersUpdates:
         for account_id, client_order_id in self._unmentioned or ():
             log.warning("order_ended_unseen", client_order_id=client_order_id)
             account = self._state.books.accounts.get(account_id)
-            if account is not None:
-                account.drop_order(client_order_id)
+            order = account.orders.get(client_order_id) if account is not None else None
+            if order is not None:
+                self._feed.end_unseen(order)
         self._unmentioned = None
         self.completed.set()
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from pms_common.contracts.bus.algos import Control
+from pms_risk.domain.pauses import lasts
 
 MAX_BARRIERS = 10_000
 
@@ -72,9 +73,10 @@ class Barriers:
         barrier = self._by_scope.get((account_id, symbol))
         return barrier if barrier is not None and barrier.token == token else None
 
-    def unanswered(self, before_ms: int) -> list[Barrier]:
-        """Those whose algos were told before then, and have not answered."""
-        return [barrier for barrier in self._by_scope.values() if barrier.token and barrier.told_ms < before_ms]
+    def unanswered(self, now_ms: int, within_ms: int) -> list[Barrier]:
+        """Those whose algos were told longer than so ago, and have not answered."""
+        waiting = [barrier for barrier in self._by_scope.values() if barrier.token]
+        return [barrier for barrier in waiting if not lasts(barrier.told_ms + within_ms, now_ms, within_ms)]
 
     def stops(self, account_id: str, symbol: str, asked_ms: int, *, child: bool) -> bool:
         """Whether something asked for at `asked_ms` is overtaken."""
