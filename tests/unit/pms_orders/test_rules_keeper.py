@@ -27,7 +27,10 @@ class Listing:
         found: Any = {
             "exchangeInfo": {
                 "rateLimits": [
-                    {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": self.orders_a_minute}
+                    {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": self.orders_a_minute},
+                    {"rateLimitType": "ORDERS", "interval": "FORTNIGHT", "intervalNum": 1, "limit": 5},
+                    {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6_000},
+                    {"rateLimitType": "REQUEST_WEIGHT", "interval": "SECOND", "intervalNum": 1, "limit": 50},
                 ],
                 "symbols": [self._symbol(name) for name in self.ticks],
             },
@@ -62,10 +65,13 @@ async def test_changed_rules_hold_for_who_has_them_and_are_told() -> None:
         listing.down = True
         await keeper.read()
         assert not told and "NEWUSDT" not in specs
-        listing.down = False
+        ticks, listing.down, listing.ticks = listing.ticks, False, {}
+        await keeper.read()
+        assert not told and "BTCUSDT" in specs, "a venue that lists nothing is one that has not answered"
+        listing.ticks = ticks
         await keeper.read()
     assert told == [rules.taker_fee] and str(rules.taker_fee) == "0.0004"
     check_order(specs["BTCUSDT"], place(price="100.01"), False, 0)
     check_order(specs["NEWUSDT"], place(symbol="NEWUSDT", price="100.5"), False, 0)
     assert brackets["BTCUSDT"][0].cap == 9_000
-    assert [window.limit for window in budget.orders] == [300, 600]
+    assert [window.limit for window in budget.orders] == [300, 600] and budget.weight.limit == 6_000

@@ -50,7 +50,10 @@ async def read_rules(rest: ExchangeClient, budget: Budget) -> Rules:
     info = await rest.exchange_info()
     apply_limits(budget, info.rate_limits)
     specs = {symbol.symbol: symbol_spec(symbol) for symbol in info.symbols}
-    fees = await rest.fee_rates(next(name for name, spec in specs.items() if spec.margin_asset == "USDT"))
+    ours = next((name for name, spec in specs.items() if spec.margin_asset == "USDT"), None)
+    if ours is None:
+        raise VenueUnreachable("exchangeInfo lists no symbol that is margined in USDT")
+    fees = await rest.fee_rates(ours)
     hedge_mode = (await queries.account_config()).dual_side_position
     brackets = await queries.brackets()
     return Rules(specs, fees.maker_commission_rate, fees.taker_commission_rate, hedge_mode, brackets)

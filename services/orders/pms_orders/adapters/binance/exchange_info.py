@@ -93,12 +93,12 @@ def symbol_spec(symbol: Symbol) -> SymbolSpec:
 
 
 def apply_limits(budget: Budget, limits: list[RateLimit]) -> None:
-    """Give the budget the venue's own limits."""
+    """Give the budget the venue's own limits; one of a kind that is not known is left alone."""
     known = {window.span_ms: window for window in budget.orders}
     for item in limits:
-        span_ms = INTERVAL_MS[item.interval] * item.interval_num
-        if item.rate_limit_type == "REQUEST_WEIGHT":
+        span_ms = INTERVAL_MS.get(item.interval, 0) * item.interval_num
+        if item.rate_limit_type == "REQUEST_WEIGHT" and span_ms == budget.weight.span_ms:
             budget.weight.set_limit(item.limit)
-        elif item.rate_limit_type == "ORDERS":
+        elif item.rate_limit_type == "ORDERS" and span_ms:
             known.setdefault(span_ms, Window(span_ms, item.limit)).set_limit(item.limit)
     budget.orders = tuple(known.values())
