@@ -14,7 +14,7 @@ from pms_orders.app.resolver import Resolver
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.history import rebuild, transition
 from pms_orders.domain.order import Operation, OrderState
-from pms_orders.domain.resolution import QUERY_LAG_MS
+from pms_orders.domain.resolution import QUERY_LAG_MS, SPOKEN_WITHIN_MS
 
 NAME = "PMS_1"
 THROTTLED = VenueError(503, -1008, "Request throttled by system-level protection.")
@@ -187,3 +187,18 @@ def test_a_successor_sends_the_cancel_that_was_wanted_and_did_not_leave(floor: F
     successor = Floor()
     successor.manager.restore(rebuild(order.place, NOW, [transition(order)], ()))
     assert [sent.operation for sent in successor.door.sent] == [Operation.CANCEL]
+
+
+def test_r11_an_event_that_comes_again_does_not_stand_for_the_one_that_is_missed(floor: Floor) -> None:
+    order, sent = asked(floor)
+    floor.arrive(sent)
+    placed = floor.venue.feed.pop()
+    floor.hear(placed)
+    floor.manager.cancel(order, "requested")
+    floor.arrive(floor.door.sent.pop())
+    floor.venue.feed.clear()
+    floor.hear(placed)
+    floor.pass_time(SPOKEN_WITHIN_MS + 1)
+    floor.pass_time(1_000)
+    floor.poll()
+    assert order.status == "cancelled"

@@ -24,7 +24,7 @@ from pms_orders.app.reconciler import LAG_MS, PERIOD_S, WEIGHT_PER_S, Reconciler
 from pms_orders.app.resolver import FORGOTTEN_AFTER_MS, Resolver
 from pms_orders.app.session import Session
 from pms_orders.domain.gates import Gates
-from pms_orders.domain.order import OrderState
+from pms_orders.domain.order import Flight, Operation, OrderState
 from pms_orders.domain.reducer import Announce
 from pms_orders.domain.slots import Slots
 from pms_orders.domain.tracker import OrderTracker
@@ -178,10 +178,20 @@ async def test_r25_r11_looking_again_comes_soon_enough_and_spares_the_weight(rig
         assert rig.rest._budget.weight.used <= pause_s * 2_400 / 60 / 4
 
 
+async def test_r11_an_order_that_is_unclear_and_that_nobody_asks_about_is_asked_about(rig: Rig) -> None:
+    order = rig.resting()
+    order.status = "cancelling"
+    rig.exchange.orders[NAME] = queried(NAME, "CANCELED")
+    await rig.reconciler.look_again()
+    rig.age_ms += 1_000
+    await rig.clear_up()
+    assert order.status == "cancelled"
+
+
 async def test_what_has_just_changed_or_is_under_way_is_left_to_the_feed(rig: Rig) -> None:
     order = rig.resting()
     order.updated_ms = rig.wall_ms - LAG_MS + 1
-    rig.resting("unsettled").status = "amending"
+    rig.resting("under way").flight = Flight(Operation.AMEND, NOW)
     await rig.reconciler.look_again()
     assert "openOrders" not in rig.exchange.asked and not len(rig.manager.cases)
     order.updated_ms = rig.wall_ms + 3_600_000  # the wall clock was set back

@@ -34,7 +34,7 @@ class Expectations:
             self._expecting[order.client_order_id] = age_ms + SPOKEN_WITHIN_MS
 
     def heard(self, order: OrderState) -> None:
-        """The exchange has spoken of the order."""
+        """The exchange has said of the order what was awaited."""
         self._expecting.pop(order.client_order_id, None)
 
     def accepted(self, order: OrderState, age_ms: int) -> None:

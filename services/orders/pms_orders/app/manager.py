@@ -236,10 +236,11 @@ class OrderManager:
             if self.explain is not None:
                 self.explain(report)
             unnamed = order.exchange_order_id is None
-            self._expectations.heard(order)
             if report.fill is not None:
                 self._expectations.came(report)
             actions = apply_report(order, report)
+            if settled(order):  # else it has spoken of something else, or again of what was known
+                self._expectations.heard(order)
             if unnamed:
                 self.tracker.named(order)
             self.follow(order, actions)

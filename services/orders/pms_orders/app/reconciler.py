@@ -174,7 +174,11 @@ class Reconciler:
 
         Raises errors of venue, database and Redis.
         """
-        calm = [order for order in self._manager.tracker.live() if self._calm(order)]
+        live = list(self._manager.tracker.live())
+        for order in filter(self._overlooked, live):
+            log.error("order_overlooked", client_order_id=order.client_order_id, status=order.status)
+            self._manager.clear_up(order)
+        calm = [order for order in live if self._calm(order)]
         symbols = sorted({order.place.symbol for order in calm})
         weight = min(len(symbols), ALL_OPEN_ORDERS_WEIGHT)
         if symbols:
@@ -229,7 +233,17 @@ class Reconciler:
         """Whether nothing is under way about the order, and nothing was so lately that a query may not know it."""
         if not order.sent_ms or order.flight is not None or order.final or not settled(order):
             return False
-        return not 0 <= self._manager.now_ms() - order.updated_ms < LAG_MS
+        return not self._changed_lately(order)
+
+    def _overlooked(self, order: OrderState) -> bool:
+        """Whether the order is unclear and nobody asks about it: a fault, which must not leave it unclear for ever."""
+        flying = order.flight is not None and not order.flight.lost
+        if not order.sent_ms or flying or settled(order) or order in self._manager.cases:
+            return False
+        return not self._changed_lately(order)
+
+    def _changed_lately(self, order: OrderState) -> bool:
+        return 0 <= self._manager.now_ms() - order.updated_ms < LAG_MS
 
     async def _open_orders(self, symbols: list[str]) -> list[wire.QueriedOrder]:
         if len(symbols) >= ALL_OPEN_ORDERS_WEIGHT:

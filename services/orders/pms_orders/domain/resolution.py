@@ -98,6 +98,10 @@ class Cases:
     def __len__(self) -> int:
         return len(self._cases)
 
+    def __contains__(self, order: OrderState) -> bool:
+        """Whether the order is being cleared up."""
+        return order.client_order_id in self._cases
+
     def __iter__(self) -> Iterator[Case]:
         return iter(list(self._cases.values()))
 
