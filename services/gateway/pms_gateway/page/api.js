@@ -33,17 +33,7 @@ export const ready = async () => (await fetch("/ready", { signal: AbortSignal.ti
 export const post = (path, body) =>
   ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
-// All rows of a list, page by page.
-export async function list(name) {
-  const rows = [];
-  let after = "";
-  do {
-    const page = await get(`/v1/${name}?limit=1000${after ? `&after=${encodeURIComponent(after)}` : ""}`);
-    for (const row of page[name]) rows.push(row);
-    after = page.next;
-  } while (after);
-  return rows;
-}
+export const list = async (name) => (await get(`/v1/${name}`))[name];
 
 // Events of the last seconds, then as they come, for as long as the page lives; after a loss from where it left off.
 // `told(state, reason)`: live or lost.
