@@ -147,10 +147,10 @@ def test_an_exchange_order_id_is_found_among_many_and_only_where_one_symbol_has_
     assert tracker.find_by_exchange_id(7) is eth
     for number in range(10, 20_010):
         tracker._by_number[number] = (other,)
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(1_000):
         tracker.find_by_exchange_id(7)
-    assert time.perf_counter() - begun < 0.1
+    assert time.process_time() - begun < 0.1
 
 
 @pytest.mark.parametrize(
