@@ -232,6 +232,21 @@ async def test_an_account_that_the_books_do_not_have_stops_neither_others_nor_a_
     assert rig.process.log.count("account_of_nobody") == 1
 
 
+async def test_an_account_with_open_positions_of_another_engine_is_taken_frozen(rig: Rig) -> None:
+    """Its cash counts, its positions do not: an administrator lets it trade when they are settled."""
+    async with js(rig) as connection, connection.transaction():
+        await connection.execute(INSERT, "old", "old", 1_000.0, "ACTIVE")
+        await connection.execute(
+            "INSERT INTO virtual_positions (id, sub_account_id, symbol, side, entry_price, quantity, notional,"
+            " leverage, margin, liquidation_price) VALUES ('p1', 'old', 'BTCUSDT', 'LONG', 60000, 0.01, 600, 10, 60, 0)"
+        )
+    await soon(rig, "SELECT FROM sub_accounts WHERE id = 'old' AND status = 'FROZEN'")
+    assert (await one(rig, "SELECT cash, status FROM pms_risk.accounts"))["status"] == "FROZEN"
+    assert (await one(rig, "SELECT status FROM virtual_positions"))["status"] == "OPEN", "not ours to change"
+    await send(rig, "UPDATE sub_accounts SET status = 'ACTIVE' WHERE id = 'old'")
+    await soon(rig, "SELECT FROM pms_risk.accounts WHERE id = 'old' AND status = 'ACTIVE'")
+
+
 async def test_two_accounts_there_may_have_one_name(rig: Rig) -> None:
     for account_id in ("acc-1", "acc-2"):
         await send(rig, INSERT, account_id, "the same", 10.0, "ACTIVE")

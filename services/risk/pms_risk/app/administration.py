@@ -66,6 +66,8 @@ class Administration:
         """Deleted accounts of which something is still under way."""
         self._booked: dict[str, tuple[Decimal, int]] = {}
         """By account what of its balance's changes is booked, and in how many entries."""
+        self._unknown: dict[str, list[str]] = {}
+        """By account the symbols of positions there that another engine has opened."""
         self._enrolled: set[str] = set()
         self._said: set[tuple[str, str]] = set()
 
@@ -111,6 +113,8 @@ class Administration:
         if len(found) == len(gone) == len(accounts) > 1:
             self._say("", f"none of {len(gone)} accounts is in sub_accounts any more", "all_accounts_deleted")
             return []
+        if any(difference.agreed is None and difference.ours is None for difference in found):
+            self._unknown = await self._shared.unknown_positions()
         for number, difference in enumerate(found, 1):
             self._take(difference)
             if number % AT_ONCE == 0:
@@ -151,6 +155,10 @@ class Administration:
             return
         account = Account(found.account_id, found.shared["name"], found.created_ms, "sub_accounts")
         apply(account, found.shared)
+        if symbols := self._unknown.get(account.id):
+            # Their prices are doubles of another engine's books, and nothing tells whether the exchange has them.
+            account.set_status("FROZEN")
+            log.error("open_positions_not_taken", account_id=account.id, symbols=symbols)
         self._state.books.accounts[account.id] = account
         self._journal.account(account)
         self._journal.rules(account)

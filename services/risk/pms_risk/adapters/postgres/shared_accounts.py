@@ -72,6 +72,12 @@ _BOOKED = text(
     "SELECT account_id, sum(amount) AS amount, count(*) AS times FROM pms_risk.ledger WHERE cause = 'admin_set'"
     " GROUP BY account_id"
 )
+_HAS_POSITIONS = text("SELECT to_regclass('virtual_positions') IS NOT NULL")
+_UNKNOWN_POSITIONS = text(
+    "SELECT v.sub_account_id AS account_id, array_agg(v.symbol ORDER BY v.symbol) AS symbols"
+    " FROM virtual_positions AS v WHERE v.status = 'OPEN'"
+    " AND NOT EXISTS (SELECT FROM pms_risk.positions AS p WHERE p.id = v.id) GROUP BY v.sub_account_id"
+)
 _AGREE = text(
     f"UPDATE pms_risk.administered SET {', '.join(f'{name} = :{name}' for name in TERMS)},"
     f" {', '.join(f'our_{name} = :our_{name}' for name in _NUMBERS)}"
@@ -116,6 +122,13 @@ class SharedAccounts:
         async with self._engine.connect() as connection:
             rows = await connection.execute(_BOOKED)
             return {row.account_id: (row.amount, row.times) for row in rows}
+
+    async def unknown_positions(self) -> dict[str, list[str]]:
+        """By account the symbols of open positions there that are not in the books: another engine has opened them."""
+        async with self._engine.connect() as connection:
+            if not (await connection.execute(_HAS_POSITIONS)).scalar_one():
+                return {}
+            return {row.account_id: row.symbols for row in await connection.execute(_UNKNOWN_POSITIONS)}
 
     async def agree(self, agreed: Sequence[tuple[Difference, Terms]]) -> None:
         """Keep that these are the terms on both sides, but for accounts that the journal is writing just now."""
