@@ -1,5 +1,6 @@
 """Isolated positions: what is assigned to one is all that it may lose, and all that stands behind it."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -181,6 +182,30 @@ def test_neither_its_margin_nor_its_profit_is_available_for_others() -> None:
     assert "INSUFFICIENT_MARGIN" in {error.code for error in validate(trial("0.5")).errors}
     with pytest.raises(CommandError):
         reserve(owner, [live("o1", "BUY", "0.5", 100, symbol="ETHUSDT", leverage=D(1))], owner.cash, ZERO)
+
+
+@pytest.mark.parametrize(
+    ("leverage", "held", "mode", "refused"),
+    [
+        (100, None, "isolated", False),
+        (180, None, "isolated", True),  # 0.5 % is 0.9 of what it gets
+        (180, None, "cross", False),
+        (180, "cross", "isolated", False),
+        (180, "isolated", "cross", True),
+    ],
+)
+def test_a_leverage_that_would_have_it_liquidated_at_once_is_refused(
+    leverage: int, held: Any, mode: Any, refused: bool
+) -> None:
+    books, exchange, owner = isolated("100000")
+    if held is not None:
+        owner.set_margin_mode(held)
+        books.book(*exchange.execute("a", "BTCUSDT", "BUY", D("0.1"), D(100)))
+    owner.set_margin_mode(mode)
+    owner.set_rules(replace(owner.rules, max_leverage=D(500)))
+    given: dict[str, Any] = {"account": owner, "symbol": "BTCUSDT", "side": "BUY", "quantity": D(1)}
+    errors = validate(Trial(**given, leverage=D(leverage), mark=D(100), pnl=ZERO)).errors
+    assert [error.field for error in errors] == (["leverage"] if refused else [])
 
 
 def test_an_order_that_adds_reserves_what_it_will_be_assigned() -> None:

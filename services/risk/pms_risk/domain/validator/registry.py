@@ -14,6 +14,7 @@ from pms_risk.domain.validator.account_exists import account_exists
 from pms_risk.domain.validator.allowed_symbol import allowed_symbol
 from pms_risk.domain.validator.daily_loss import daily_loss
 from pms_risk.domain.validator.exposure import exposure
+from pms_risk.domain.validator.isolated_margin import isolated_margin
 from pms_risk.domain.validator.leverage import leverage
 from pms_risk.domain.validator.limit_price import limit_price
 from pms_risk.domain.validator.liquidating import liquidating
@@ -49,6 +50,7 @@ LIMITS: tuple[Callable[[Trial, Account, Computed], FieldError | None], ...] = (
     notional,
     exposure,
     margin,
+    isolated_margin,
     usage,
     allowed_symbol,
     open_orders,
