@@ -25,6 +25,8 @@ def isolated_margin(trial: Trial, account: Account, computed: Computed) -> Field
 
 def _isolates(trial: Trial, account: Account) -> bool:
     """Whether what the order opens, or adds to, is isolated; what only closes opens nothing."""
+    if account.margin_mode == "cross" and not account.isolated_notional:
+        return False
     opposite = opposite_of(account, trial.symbol, trial.side)
     if opposite is not None:
         return account.margin_mode == "isolated" and trial.quantity > abs(opposite.quantity)
