@@ -157,6 +157,10 @@ class Desk(RuleBasedStateMachine):
         except CommandError:
             return
 
+    @rule(mode=st.sampled_from(["cross", "isolated"]))
+    def set_margin_mode(self, mode: Any) -> None:
+        self.account.set_margin_mode(mode)
+
     @rule(data=st.data())
     def execute(self, data: st.DataObject) -> None:
         if not self.account.orders:
