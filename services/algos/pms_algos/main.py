@@ -4,7 +4,9 @@ import asyncio
 
 from pms_algos.adapters import store
 from pms_algos.app.accounts import Accounts
+from pms_algos.app.children import Children
 from pms_algos.app.commands import Commands
+from pms_algos.app.controls import Controls
 from pms_algos.app.engine import Engine
 from pms_algos.app.markets import Markets
 from pms_algos.app.outputs import Outputs
@@ -48,7 +50,8 @@ async def wire(life: Lifecycle) -> None:
     markets, accounts = Markets(), Accounts()
     outputs = Outputs(names, bus.outbox, updates, answers, marks, markets, accounts)
     engine = Engine(markets, accounts, outputs, bus.outbox, journal, now_ms)
-    commands = Commands(engine, inlet, answers, names, now_ms)
+    controls = Controls(engine, outputs, journal, now_ms)
+    commands = Commands(engine, controls, inlet, answers, names, now_ms)
     watch = Watch(bus.outbox, names, lambda: [*engine.algos.symbols, *commands.symbols], now_ms)
     engine.on_symbols = commands.on_symbols = watch.changed
     engine.resume(await store.load(database))
@@ -60,13 +63,14 @@ async def wire(life: Lifecycle) -> None:
             engine.lookup_done()
             looked_up.set()
         else:
-            engine.accounts_known()
+            controls.accounts_known()
             commands.told()
 
     snapshots = Snapshots(
         "algos", ("orders", "risk"), outbox=bus.outbox, names=names, report=life.ready, on_ended=snapshot_ended
     )
-    handlers = Updates(engine, bus.outbox, updates, snapshots, commands.told).handlers(names)
+    children = Children(engine, outputs, bus.outbox, now_ms)
+    handlers = Updates(engine, children, controls, bus.outbox, updates, snapshots, commands.told).handlers(names)
     cursors = PgCursorStore(database, "algos")
     told = bus.consumer("algos", handlers, cursors=cursors)
     routes = commands.routes()
@@ -85,7 +89,7 @@ async def wire(life: Lifecycle) -> None:
         life.on_stop(close)
     ticks = bus.ticks_reader(names.ticks, "algos", on_ticks)
     running = {"updates": told.run(), "commands": take_commands(), "ticks": ticks.run(), "snapshots": snapshots.run()}
-    for name, part in {**running, "watch": watch.run()}.items():
+    for name, part in (*running.items(), ("watch", watch.run())):
         life.spawn(part, name)
     _keep(life, bus, names, {*handlers, *routes})
 

@@ -5,10 +5,11 @@ from decimal import Decimal
 import pytest
 from tests.unit.pms_algos.build import D, market, plan, spec, update
 
+from pms_algos.app.kinds.chase import KIND as CHASE
 from pms_algos.domain import chase as plans
-from pms_algos.domain.actions import Amend, Ask, CancelChild, Ended, Market, Progress, Save, Started, StartFailed
+from pms_algos.domain.actions import Amend, Ask, CancelChild, Ended, Market, Progress, Save, Started
 from pms_algos.domain.chase_price import target_price
-from pms_algos.domain.chase_state import Chase, ChasePlan
+from pms_algos.domain.chase_state import Chase, ChasePlan, Refusal
 from pms_common.contracts.errors import ErrorCode
 
 T0 = 1_000_000
@@ -196,8 +197,9 @@ def test_a_cancel_that_meets_the_fill_ends_as_filled() -> None:
 def test_a_cancel_before_the_first_answer_ends_the_command_too() -> None:
     state, _ = plans.start(plan())
     state, actions = plans.on_cancel(state, "cancelled", T0)
-    assert [type(action) for action in actions] == [Save, StartFailed, Ended]
-    assert state.ended
+    assert actions == (Save(), Ended())
+    assert state.refusal is not None
+    assert (state.outcome, state.refusal.code) == ("cancelled", "CANCELLED_BEFORE_SEND")
 
 
 def test_dust_is_reported_and_not_placed() -> None:
@@ -224,8 +226,8 @@ def test_r22_post_only_refusals_are_priced_again_from_a_fresh_book_and_bounded()
         prices.append(ask.price)
     assert prices == [D(100) - n for n in range(9)]
     state, actions = plans.on_child(state, 0, 9, refused, spec(), now)
-    assert actions[1] == StartFailed(ErrorCode.EXCHANGE_POST_ONLY, ErrorCode.EXCHANGE_POST_ONLY.meaning)
-    assert state.ended
+    assert actions == (Save(), Ended())
+    assert state.refusal == Refusal("EXCHANGE_POST_ONLY", ErrorCode.EXCHANGE_POST_ONLY.meaning)
 
 
 @pytest.mark.parametrize(
@@ -238,13 +240,16 @@ def test_a_later_child_refused_for_good_ends_the_chase_with_the_reason(code: str
     state, _ = plans.on_quote(state, market("100", "100.1"), T0 + 1_000)
     state, actions = plans.on_refused(state, 1, 0, False, code, "no", T0 + 1_001)
     assert (state.outcome, actions) == (outcome, (Save(), Ended()))
+    assert state.refusal == Refusal(code, "no")
+    assert CHASE.end(state)[1] == {"reason": outcome, "error": "no", "error_code": code}
 
 
 def test_a_first_child_refused_fails_the_command_with_the_same_code() -> None:
     state, _ = plans.start(plan())
     state, _ = plans.on_saved(state, market("100", "100.1"), T0)
     state, actions = plans.on_refused(state, 0, 0, False, "ACCOUNT_FROZEN", "frozen", T0)
-    assert actions == (Save(), StartFailed(ErrorCode.ACCOUNT_FROZEN, "frozen"), Ended())
+    assert actions == (Save(), Ended())
+    assert state.refusal == Refusal("ACCOUNT_FROZEN", "frozen")
 
 
 def test_a_halt_stops_asking_and_moving_and_reducing_lets_reductions_pass() -> None:

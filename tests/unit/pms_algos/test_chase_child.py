@@ -6,13 +6,13 @@ import msgspec
 from tests.unit.pms_algos.build import D, market, plan, spec, update
 
 from pms_algos.domain import chase as plans
-from pms_algos.domain.actions import Action, Ask, CancelChild, Ended, Save, StartFailed
-from pms_algos.domain.chase_state import Chase
+from pms_algos.domain.actions import Action, Ask, CancelChild, Ended, Save
+from pms_algos.domain.chase_state import Chase, Refusal
 from pms_common.contracts.errors import ErrorCode
 
 T0 = 1_000_000
 OPEN, HALTED = market("100", "100.1"), market("100", "100.1", "halted")
-EXPIRED = StartFailed(ErrorCode.EXPIRED_COMMAND, ErrorCode.EXPIRED_COMMAND.meaning)
+EXPIRED = Refusal("EXPIRED_COMMAND", ErrorCode.EXPIRED_COMMAND.meaning)
 
 
 def asks(actions: tuple[Action, ...]) -> list[Ask]:
@@ -58,7 +58,7 @@ def test_a_name_asked_for_again_after_a_restart_keeps_its_expiry() -> None:
         assert isinstance(first, Ask)
         assert (again.number, again.attempt, again.expires_at_ms) == (0, 0, first.expires_at_ms)
     state, actions = plans.on_refused(state, 0, 0, False, "EXPIRED_COMMAND", "", T0 + 3_600_000)
-    assert actions == (Save(), EXPIRED, Ended())
+    assert (actions, state.refusal) == ((Save(), Ended()), EXPIRED)
 
 
 def test_the_first_child_expires_with_its_command() -> None:
@@ -73,20 +73,22 @@ def test_a_start_under_a_closed_gate_is_answered_when_its_life_is_over() -> None
     state, actions = plans.on_saved(state, HALTED, T0)
     assert (actions, state.wake_ms) == ((), T0 + 10_000)
     state, actions = plans.on_clock(state, HALTED, T0 + 10_000)
-    assert actions == (Save(), EXPIRED, Ended())
+    assert (actions, state.refusal) == ((Save(), Ended()), EXPIRED)
 
 
 def test_a_start_without_a_price_is_answered_when_its_life_is_over() -> None:
     state, _ = plans.start(plan())
     state, actions = plans.on_saved(state, None, T0)
     assert (actions, state.wake_ms) == ((), T0 + 10_000)
-    assert plans.on_clock(state, None, T0 + 10_000)[1] == (Save(), EXPIRED, Ended())
+    state, actions = plans.on_clock(state, None, T0 + 10_000)
+    assert (actions, state.refusal) == ((Save(), Ended()), EXPIRED)
 
 
 def test_a_gate_that_opens_hours_later_does_not_start_a_chase() -> None:
     state, _ = plans.start(plan())
     state, _ = plans.on_saved(state, HALTED, T0)
-    assert plans.on_quote(state, OPEN, T0 + 3 * 3_600_000)[1] == (Save(), EXPIRED, Ended())
+    state, actions = plans.on_quote(state, OPEN, T0 + 3 * 3_600_000)
+    assert (actions, state.refusal) == ((Save(), Ended()), EXPIRED)
 
 
 def test_a_later_child_held_up_by_a_gate_is_asked_for_under_a_new_name() -> None:

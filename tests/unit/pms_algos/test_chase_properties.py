@@ -97,7 +97,10 @@ class ChaseMachine(RuleBasedStateMachine):
     def quote(self, step: int, spread: int, ms: int) -> None:
         self.now += ms
         self.move(max(500, int(self.bid / TICK) + step), spread)
-        self.decide(plans.on_quote(self.chase, self.market, self.now))
+        before, unmoved = self.chase, plans.unmoved(self.chase, self.market, self.now)
+        decision = plans.on_quote(self.chase, self.market, self.now)
+        assert not unmoved or (decision[0] is before and decision[1] == ()), "looked over although it acts"
+        self.decide(decision)
 
     @rule(ms=st.integers(0, 6_000))
     def clock(self, ms: int) -> None:
@@ -250,11 +253,12 @@ class ChaseMachine(RuleBasedStateMachine):
     def on_ask(self, ask: Ask) -> None:
         """It lies in risk's stream; `risk` takes it."""
         key = (ask.number, ask.attempt)
-        if key not in self.asked and ask.expires_at_ms > self.now:
-            self.check_price(ask.price)
-        first = self.asked.setdefault(key, ask.expires_at_ms)
-        assert ask.expires_at_ms <= max(first, self.now - 1), "a name never lives longer than it was given"
         self.requests.append(ask)
+        if ask.expires_at_ms < self.now:
+            return  # asked to have it refused, by a cancel that a kill may yet take back
+        if key not in self.asked:
+            self.check_price(ask.price)
+        assert ask.expires_at_ms == self.asked.setdefault(key, ask.expires_at_ms), "a name's life is given once"
 
     def risk(self) -> None:
         """Risk decides what it was asked. A name refused stays refused."""

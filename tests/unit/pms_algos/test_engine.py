@@ -1,10 +1,12 @@
 """The engine around all kinds: what ends them from outside."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.unit.pms_algos.build import D, spec
 from tests.unit.pms_algos.scenarios import sole
-from tests.unit.pms_algos.world import World
+from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
 
 CHASE = {"symbol": "BTCUSDT", "side": "BUY", "quantity": 1, "leverage": 5}
 TWAP = {**CHASE, "lots": 4, "durationMinutes": 1}
@@ -83,3 +85,62 @@ def test_two_changes_that_prices_bring_within_a_second_are_both_told() -> None:
     world.quote("102", "102.1")  # activates it
     world.quote("100", "100.1")  # fires it
     assert len(world.told("trail_stop_progress")) == before + 2
+
+
+@pytest.mark.parametrize("halted", [False, True])
+def test_a_start_that_waits_for_its_first_price_is_ended_with_the_other_algos(halted: bool) -> None:
+    world = World()
+    world.life.markets._prices.clear()
+    world.quotes.clear()
+    for name, symbol in (("a", "BTCUSDT"), ("b", "ETHUSDT")):
+        world.specs[symbol] = world.life.markets.specs[symbol] = spec(symbol=symbol)
+        world.send("chase", name, **{**CHASE, "symbol": symbol})
+    if halted:
+        world.life.controls.cancel_scope("", "BTCUSDT", "risk")
+    else:
+        world.control("stop", symbol="BTCUSDT", reason="cancelled")
+    world.quotes = {"BTCUSDT": (D("100"), D("100.1")), "ETHUSDT": (D("100"), D("100.1"))}
+    world.pass_ms(3_000)
+    assert (world.result("a")["errorCode"], world.result("b")["success"]) == ("CANCELLED_BEFORE_SEND", True)
+    assert [order.asked.symbol for order in world.orders.values()] == ["ETHUSDT"]
+
+
+def test_a_running_chase_refused_as_its_account_freezes_waits_and_goes_on_when_it_is_let() -> None:
+    world = World()
+    world.crosses = False
+    world.pass_ms(10)
+    world.send("chase", **CHASE)
+    world.refuse = lambda _: "ACCOUNT_FROZEN"
+    world.happens(lambda: world.end(world.resting[0], "cancelled"))
+    world.pass_ms(1_500)
+    assert [world.state(sole(world)).outcome, world.live] == [None, []]
+    world.account_is("FROZEN")
+    world.refuse = lambda _: None
+    world.pass_ms(60_000)
+    assert world.live == []
+    world.account_is("ACTIVE")
+    world.pass_ms(2_000)
+    assert len(world.live) == 1
+
+
+def test_an_end_is_told_once_it_is_durable_whenever_the_process_dies() -> None:
+    untold = []
+    for point in range(12):
+        world = World()
+        world.crosses = False
+        world.pass_ms(10)
+        world.send("chase", **CHASE)
+        chase_id, restart = sole(world), world.restart
+
+        def watched(world: World = world, name: str = chase_id, again: Callable[[], None] = restart) -> None:
+            untold.append(world.state(name).outcome == "filled" and not world.told("chase_filled"))
+            again()
+
+        world.restart = watched  # type: ignore[method-assign]
+        world.kill_at = world.effects + point
+        world.happens(lambda world=world: world.fill(world.resting[0], D(1)))  # type: ignore[misc]
+        world.pass_ms(100)
+        assert [event["fillPrice"] for event in world.told("chase_filled")] == [100.0]
+        assert world.table[chase_id][5] == "filled"
+        assert world.hash[NAMES.algos(ACCOUNT)] == {}
+    assert {True, False} == set(untold), "it died before its end was durable, and before it was told"

@@ -103,3 +103,19 @@ def test_one_holder_kept_by_an_earlier_version_is_let_go_by_whoever_comes_first(
     assert world.live
     assert pauses.let_go("user", pauses.FROZEN) == "user"
     assert pauses.let_go("risk", pauses.USER) == "risk"
+
+
+@KINDS
+def test_each_order_to_an_algo_may_be_repeated(kind: str, body: dict[str, Any]) -> None:
+    world = started(kind, body)
+    first, again = (user(world, kind, "pause", name) for name in ("r2", "r3"))
+    assert (first["status"], again["status"], world.live) == ("paused", "paused", [])
+    first, again = (user(world, kind, "resume", name) for name in ("r4", "r5"))
+    assert (first["status"], again["status"]) == ("active", "active")
+    world.pass_ms(3_000)
+    assert len(world.live) == 1
+    first, again = (user(world, kind, "cancel", name) for name in ("r6", "r7"))
+    assert {**first, "requestId": ""} == {**again, "requestId": ""}
+    assert (first["status"], world.live) == ("ended", [])
+    assert user(world, kind, "pause", "r8")["errorCode"] == "ALGO_NOT_FOUND"
+    assert [event["reason"] for event in world.told(f"{kind}_cancelled")][-1:] == ["cancelled"]

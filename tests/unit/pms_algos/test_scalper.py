@@ -1,5 +1,6 @@
 """The scalper's rules one by one: geometry, arming, the nine guards, live orders, the shared budget, its end."""
 
+import json
 import math
 from itertools import pairwise
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.pms_algos.build import D, spec
 from tests.unit.pms_algos.scenarios import sole
-from tests.unit.pms_algos.world import World
+from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
 
 from pms_algos.domain.events import Held
 from pms_algos.domain.scalper_geometry import armed, offsets, weights
@@ -272,6 +273,37 @@ def test_a_close_that_does_not_succeed_is_given_up_at_the_users_word() -> None:
     world.send("scalper_cancel", request_id="d", scalperId=sole(world))
     world.pass_ms(10_000)
     assert world.result("d")["closedPositions"] is False
+
+
+def test_readers_see_each_layers_order_as_a_chase_of_its_own_until_it_has_ended() -> None:
+    world = World()
+    world.crosses = False
+    started(world, longOffsetPct=0.4)
+
+    def lines() -> dict[str, Any]:
+        shown = {name: json.loads(line) for name, line in world.hash[NAMES.algos(ACCOUNT)].items()}
+        return {name: line for name, line in shown.items() if "chaseId" in line}
+
+    scalper_id = sole(world)
+    prices = {line["currentOrderPrice"] for line in lines().values()}
+    assert prices == {float(world.orders[name].price) for name in world.resting}  # type: ignore[arg-type]
+    assert {line["parentScalperId"] for line in lines().values()} == {scalper_id}
+    world.quote("99", "99.1")
+    world.pass_ms(200)
+    moved = {line["currentOrderPrice"]: line["repriceCount"] for line in lines().values()}
+    assert moved == {float(world.orders[name].price): 1 for name in world.resting}  # type: ignore[arg-type]
+    told = world.told("chase_progress")
+    assert {event["currentOrderPrice"] for event in told} >= prices | set(moved)
+    before = set(lines())
+    world.kill()
+    assert set(lines()) == before
+    fill(world, world.resting[0])
+    (filled,) = world.told("chase_filled")
+    assert (filled["parentScalperId"], filled["side"]) == (scalper_id, "BUY")
+    assert filled["chaseId"] in before - set(lines())
+    world.send("scalper_cancel", request_id="c", scalperId=scalper_id)
+    assert world.hash[NAMES.algos(ACCOUNT)] == {}
+    assert {event["reason"] for event in world.told("chase_cancelled")} == {"cancelled"}
 
 
 def test_progress_is_told_on_change_and_else_once_a_second() -> None:

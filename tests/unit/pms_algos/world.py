@@ -21,7 +21,9 @@ from tests.unit.pms_algos.build import NONE, D, spec
 
 from pms_algos.adapters import store
 from pms_algos.app.accounts import Accounts
+from pms_algos.app.children import Children
 from pms_algos.app.commands import Commands
+from pms_algos.app.controls import Controls
 from pms_algos.app.engine import Engine
 from pms_algos.app.kinds import KINDS
 from pms_algos.app.markets import Markets
@@ -176,7 +178,9 @@ class Life:
         self.markets.specs.update(world.specs)
         outputs = Outputs(NAMES, outbox, updates, answers, marks, self.markets, self.accounts)
         self.engine = Engine(self.markets, self.accounts, outputs, outbox, journal, clock)
-        self.commands = Commands(self.engine, self.inlet, answers, NAMES, clock)
+        self.children = Children(self.engine, outputs, outbox, clock)
+        self.controls = Controls(self.engine, outputs, journal, clock)
+        self.commands = Commands(self.engine, self.controls, self.inlet, answers, NAMES, clock)
         self.routes = self.commands.routes()
         rows = list(world.table.values())
         running, ended = ([_row(row) for row in rows if (row[5] is not None) is over] for over in (False, True))
@@ -269,7 +273,7 @@ class World:
 
     def _know_accounts(self) -> None:
         self.tell_account()
-        self.life.engine.accounts_known()
+        self.life.controls.accounts_known()
         self._flush()
 
     @contextmanager
@@ -327,6 +331,10 @@ class World:
         if isinstance(update, PublicEvent):
             known = self.events.setdefault(update.key, update)
             assert known.type == update.type
+            algo_id, *part, cause = update.key.split(":")
+            if (part, cause) == ([], "end"):
+                assert self.state(algo_id).outcome is not None, "told before it is durable"
+                assert _facts(known) == _facts(update), "told twice differently"
         elif isinstance(update, AlgosControlled):
             self.controlled.append(update)
 
@@ -403,7 +411,7 @@ class World:
         request = ControlAlgos(token=token, account_id=ACCOUNT, symbol=symbol, action=action, **more)
 
         def deliver(life: Life, item: Item) -> None:
-            life.engine.control(request, lambda: life.paper.ack(item))
+            life.controls.control(request, lambda: life.paper.ack(item))
 
         if unread:
             self.items.append(self._item("control", b"", deliver))
@@ -526,7 +534,7 @@ class World:
             error_code=code,
             error=f"refused: {code}",
         )
-        self._send("risk", b"", lambda life, item: life.engine.refused(refusal, item))  # type: ignore[arg-type]
+        self._send("risk", b"", lambda life, item: life.children.refused(refusal, item))  # type: ignore[arg-type]
 
     def tell_account(self) -> None:
         """Risk tells the account."""
@@ -549,7 +557,7 @@ class World:
         raw = msgspec.Raw(msgspec.json.encode(body, enc_hook=float))
         self._n += 1
         names = {"account_id": ACCOUNT, "name": "A", "status": self.status, "version": self._n}
-        self.life.engine.account(AccountState(epoch=1, n=self._n, snapshot=raw, **names))  # type: ignore[arg-type]
+        self.life.controls.account(AccountState(epoch=1, n=self._n, snapshot=raw, **names))  # type: ignore[arg-type]
         self.life.commands.told()
         self._flush()
 
@@ -704,5 +712,11 @@ class World:
         return sum((order.cost for order in self.orders.values()), D(0))
 
 
+def _facts(event: PublicEvent) -> dict[str, Any]:
+    """What an event tells but when, with which snapshot, and whose word it was."""
+    told: dict[str, Any] = json.loads(bytes(event.payload))
+    return {name: value for name, value in told.items() if name not in {"timestamp", "account", "clientOrderId"}}
+
+
 def _told(update: OrderUpdate) -> Callable[[Life, Item], None]:
-    return lambda life, item: life.engine.order(update, item)  # type: ignore[arg-type]
+    return lambda life, item: life.children.told(update, item)  # type: ignore[arg-type]

@@ -3,8 +3,10 @@
 500 chases on 20 symbols at 5,000 ticks a second, through the product's own engine, plans, outbox and connection to
 Redis; the exchange's word on each amend comes back at once and is handled, too. The journal stands still: nothing that
 is measured waits for it. The clock is the process's own CPU time, which it never stops using, so that neighbours on the
-machine change neither the pace nor the delay until the amend is in the outbox (`decided`); until it has left, it may
-wait for Redis to answer the write before it, and Redis has neighbours. Owns the wiring and the counting.
+machine change neither the pace nor the delay until the amend is in the outbox: `decided` from the entry of ticks on
+that moves it, `woken` from the turn of the event loop on in which its time comes (a chase moves only so often, and a
+flicker is waited out: most amends at this pace). Until it has left, it may wait for Redis to answer the write before
+it, and Redis has neighbours. Owns the wiring and the counting.
 `python -m pms_cli.bench.algos_ticks [--idle 5000]` also measures what so many chases hold in memory.
 """
 
@@ -27,6 +29,7 @@ from typing import Any
 import uvloop
 
 from pms_algos.app.accounts import Accounts
+from pms_algos.app.children import Children
 from pms_algos.app.engine import Engine
 from pms_algos.app.kinds import KINDS
 from pms_algos.app.kinds.base import Begin
@@ -37,8 +40,8 @@ from pms_cli.embedded import start_valkey
 from pms_common.answers import Answers
 from pms_common.bus import Bus, UpdatesWriter
 from pms_common.clock import now_ms
-from pms_common.contracts.bus.base import Side
-from pms_common.contracts.bus.common import Tick
+from pms_common.contracts.bus.base import Side, encode
+from pms_common.contracts.bus.common import Tick, ticks
 from pms_common.contracts.bus.orders import AmendOrder, OrderUpdate, OrderView, SymbolSpec, order_work
 from pms_common.contracts.bus.risk import ChildOrder, risk_work
 from pms_common.contracts.commands.chase import Chase
@@ -91,13 +94,15 @@ class Stage:
         outputs = Outputs(names, bus.outbox, updates, answers, marks, self.markets, accounts)
         still: Any = _Still(bus)
         self.engine = Engine(self.markets, accounts, outputs, still, still, clock_ms)
+        self.children = Children(self.engine, outputs, still, clock_ms)
         self.orders: dict[str, ChildOrder] = {}
         self.versions: dict[str, int] = {}
-        self.amended: deque[AmendOrder] = deque()
+        self.amended: deque[bytes] = deque()
         self.handed: deque[float] = deque()
         self.decided_us: list[float] = []
+        self.woken_us: list[float] = []
         self.left_us: list[float] = []
-        self.now_s = 0.0
+        self.now_s, self.in_entry = 0.0, False
         self._bids = dict.fromkeys(SYMBOLS, 10_000)
         self._add, bus.outbox.add = bus.outbox.add, self._on_add  # type: ignore[method-assign]
         line: Any = bus.outbox._line
@@ -109,11 +114,10 @@ class Stage:
 
     def _on_add(self, stream: str, data: bytes, **more: Any) -> None:
         if stream == self.names.changes("orders"):
+            delays = self.decided_us if self.in_entry else self.woken_us
+            delays.append((clock_s() - self.now_s) * 1e6)
             self.handed.append(self.now_s)
-            self.decided_us.append((clock_s() - self.now_s) * 1e6)
-            work = order_work.decode(data)
-            assert isinstance(work, AmendOrder)
-            self.amended.append(work)
+            self.amended.append(data)
         elif stream == self.names.requests("risk"):
             child = risk_work.decode(data)
             assert isinstance(child, ChildOrder)
@@ -151,7 +155,8 @@ class Stage:
     def answer(self) -> None:
         """The exchange has amended what it was asked to."""
         while self.amended:
-            amend = self.amended.popleft()
+            amend = order_work.decode(self.amended.popleft())
+            assert isinstance(amend, AmendOrder)
             self._tell(amend.client_order_id, "amended", amend.price)
 
     def _tell(self, child_id: str, cause: Any, price: Decimal | None) -> None:
@@ -176,7 +181,7 @@ class Stage:
         nothing: Any = None
         key = f"{child_id}:{version}"
         update = OrderUpdate(epoch=1, n=version, key=key, cause=cause, order=view, event_ms=0)
-        self.engine.order(update, nothing)
+        self.children.told(update, nothing)
 
     def _tick(self, symbol: str, move: int) -> Tick:
         bid = self._bids[symbol] = self._bids[symbol] + move
@@ -184,12 +189,14 @@ class Stage:
         return Tick(symbol, bid / 10, 1.0, (bid + 1) / 10, 1.0, now, now * 1000, now * 1000, now, now)
 
     def entry(self, dice: random.Random) -> None:
-        """One entry of ticks, as the reader hands it over: in a stretch of its own."""
-        self.now_s = clock_s()
+        """One entry of ticks, as the reader reads it: in a stretch of its own."""
+        data = encode([self._tick(symbol, dice.choice(MOVES)) for symbol in dice.sample(SYMBOLS, ENTRY)])
+        self.now_s, self.in_entry = clock_s(), True
         self.bus.outbox.begin_stretch()
-        for symbol in dice.sample(SYMBOLS, ENTRY):
-            self.engine.tick(self._tick(symbol, dice.choice(MOVES)))
+        for tick in ticks.decode(data):
+            self.engine.tick(tick)
         self.bus.outbox.end_stretch()
+        self.in_entry = False
 
 
 async def _measure(redis_url: str, seconds: float, count: int) -> tuple[Stage, float, float]:
@@ -213,6 +220,7 @@ async def _measure(redis_url: str, seconds: float, count: int) -> tuple[Stage, f
             stage.entry(dice)
             entries += 1
             busy_s += clock_s() - stage.now_s
+        stage.now_s = clock_s()
         await asyncio.sleep(0)
         stage.answer()
     cpu_us = busy_s * 1e6 / (entries * ENTRY)
@@ -256,10 +264,11 @@ def _spec(symbol: str) -> SymbolSpec:
 
 async def run(context: Context) -> list[Result]:
     """The delays of the amends, over all rounds."""
-    delays: dict[str, list[float]] = {"decided": [], "left": []}
+    delays: dict[str, list[float]] = {"decided": [], "woken": [], "left": []}
     for _ in range(context.rounds):
         stage, _, _ = await _measure(context.redis_url, context.seconds, CHASES)
         delays["decided"] += stage.decided_us
+        delays["woken"] += stage.woken_us
         delays["left"] += stage.left_us
     return [_result(name, sorted(values)) for name, values in delays.items()]
 

@@ -1,7 +1,7 @@
 """The table `pms_algos.algos`: one row an algo, written by the group-committed journal, read at the start.
 
 Owns the row's form; one that cannot be read is told and left as it is. A save never replaces a
-higher version, and never one that has ended.
+higher version, and never one that is over.
 """
 
 from collections.abc import Iterable
@@ -59,11 +59,12 @@ class Loaded:
     unreadable: set[str] = field(default_factory=set)
 
 
-def row(kind: Kind, algo: Algo, symbols: tuple[str, ...]) -> tuple[Any, ...]:
-    """The row of an algo."""
+def row(kind: Kind, algo: Algo, symbols: tuple[str, ...], *, over: bool = False) -> tuple[Any, ...]:
+    """The row of an algo. One that has ended is `over` when that was told: until then a start finds it as running."""
     plan = algo.plan
     state = _encode(algo).decode()
-    return plan.algo_id, kind.name, plan.account_id, ",".join(symbols), algo.version, algo.outcome, state
+    version, outcome = (algo.version + 1, algo.outcome) if over else (algo.version, None)
+    return plan.algo_id, kind.name, plan.account_id, ",".join(symbols), version, outcome, state
 
 
 async def load(engine: AsyncEngine) -> Loaded:

@@ -7,17 +7,19 @@ algo is. How a kind begins is in `kinds`. Never decides about margin; risk does,
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
+from pms_algos.app.controls import Controls
 from pms_algos.app.engine import Engine
 from pms_algos.app.kinds import KINDS, Kind
-from pms_algos.app.kinds.base import Algo, Begin
+from pms_algos.app.kinds.base import Algo, Begin, telling
 from pms_algos.domain import pauses
 from pms_common.answers import Answers
 from pms_common.bus import Entry
 from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.contracts.results import Success
 from pms_common.ids import object_id
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.names import Names
@@ -36,12 +38,19 @@ class Commands:
     """Decides the commands of all kinds."""
 
     def __init__(
-        self, engine: Engine, inlet: CommandInlet, answers: Answers, names: Names, now_ms: Callable[[], int]
+        self,
+        engine: Engine,
+        controls: Controls,
+        inlet: CommandInlet,
+        answers: Answers,
+        names: Names,
+        now_ms: Callable[[], int],
     ) -> None:
-        self._engine, self._inlet, self._answers = engine, inlet, answers
+        self._engine, self._controls, self._inlet, self._answers = engine, controls, inlet, answers
         self._names, self._now_ms = names, now_ms
         self._waiting: dict[str, tuple[Kind, Request]] = {}
         self.on_symbols: Callable[[], None] = lambda: None
+        controls.on_stop = self._stop_waiting
 
     def routes(self) -> dict[str, Callable[[Entry], None]]:
         """Stream → handler."""
@@ -162,6 +171,16 @@ class Commands:
         for name in list(self._waiting):
             self._try_again(name, False)
 
+    def _stop_waiting(self, account_id: str, symbol: str) -> None:
+        """All algos of a scope end: what waits to begin there does not begin."""
+        for name, (kind, request) in list(self._waiting.items()):
+            if account_id in ("", self._whose(kind, request)) and (not symbol or symbol in self._wants(kind, request)):
+                self._give_up(name, CommandError(ErrorCode.CANCELLED_BEFORE_SEND))
+
+    def _whose(self, kind: Kind, request: Request) -> str:
+        found = None if kind.position is None else self._engine.accounts.find(kind.position(request.command))
+        return request.account_id if found is None else found[0]
+
     def _try_again(self, name: str, last: bool) -> None:
         if name not in self._waiting:
             return
@@ -171,11 +190,15 @@ class Commands:
                 raise CommandError(ErrorCode.EXPIRED_COMMAND)
             self._begin(kind, request)
         except CommandError as error:
-            if not last and error.code in _MAY_COME:
-                return
-            self._inlet.acknowledge(request)
-            self._answers.fail(request.request_id, request.account_id, request.type, error)
+            if last or error.code not in _MAY_COME:
+                self._give_up(name, error)
+            return
         del self._waiting[name]
+
+    def _give_up(self, name: str, error: CommandError) -> None:
+        _, request = self._waiting.pop(name)
+        self._inlet.acknowledge(request)
+        self._answers.fail(request.request_id, request.account_id, request.type, error)
 
     # -- cancel, pause, resume
 
@@ -209,7 +232,7 @@ class Commands:
             raise CommandError(ErrorCode.ALGO_NOT_FOUND, "The algo has ended, or is about to")
         if verb == "resume" and algo.paused is not None and not pauses.holds(algo.paused, pauses.USER):
             raise CommandError(ErrorCode.TRADING_REDUCING, "The algo was paused by risk, which lets it go on")
-        order = self._engine.pause if verb == "pause" else self._engine.go_on
+        order = self._controls.pause if verb == "pause" else self._controls.go_on
         answer = partial(self._controlled, kind, request, algo_id)
         asyncio.get_running_loop().call_soon(order, algo_id, pauses.USER, answer)
         return Taken.LATER
@@ -221,7 +244,10 @@ class Commands:
 
     def _changed(self, kind: Kind, request: Request, algo: Algo) -> None:
         self._inlet.acknowledge(request)
-        result = kind.changed(algo, request.request_id, request.warnings or None)
+        message, more = kind.changed(algo)
+        item = kind.item(algo, self._engine.markets.quote)
+        more |= {"request_id": request.request_id, "warnings": request.warnings or None}
+        result = cast("Success", telling(message, item, more))
         self._answers.succeed(request.request_id, algo.plan.account_id, request.type, result)
 
     def _not_ended(self, request: Request, algo_id: str) -> None:

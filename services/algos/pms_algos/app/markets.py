@@ -6,12 +6,18 @@ Owns the newest L1 by symbol. A price that was not confirmed alive lately is non
 from dataclasses import dataclass, replace
 
 from pms_algos.domain.actions import Gate, Market
+from pms_common.contracts.bus.base import Side
 from pms_common.contracts.bus.common import Tick
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import from_float
 
 STALE_MS = 3_000
 """The default limit of a price (system §4.6)."""
+Moved = tuple[Side | None, ...]
+_FALLEN: Moved = ("BUY", "SELL", None)
+_RISEN: Moved = ("SELL", "BUY", None)
+_BID: Moved = ("BUY", None)
+_ASK: Moved = ("SELL", None)
 _STRICTNESS: dict[Gate, int] = {"active": 0, "reducing": 1, "halted": 2}
 
 
@@ -32,33 +38,47 @@ class Markets:
         self._prices: dict[str, _Prices] = {}
         self._gates: dict[tuple[str, str], Gate] = {}
 
-    def tick(self, tick: Tick) -> bool:
-        """Take a tick; whether plans may act on it."""
+    def tick(self, tick: Tick) -> Moved:
+        """Take a tick; whose quotes it moved: a side's, and None where one of the two did. Nobody's while it is dead.
+
+        The side that the market leaves comes first: its orders follow at once, while those it comes up to may wait.
+        """
         if tick.state != "live" or tick.bid <= 0 or tick.ask < tick.bid:
             self._prices.pop(tick.symbol, None)
-            return False
+            return ()
         known = self._prices.get(tick.symbol)
         if known is not None and known.bid == tick.bid and known.ask == tick.ask:
+            again = tick.ts_ms - known.ts_ms > STALE_MS
             known.ts_ms = tick.ts_ms
-        else:
-            self._prices[tick.symbol] = _Prices(tick.bid, tick.ask, tick.ts_ms)
-        return True
+            return _FALLEN if again else ()
+        self._prices[tick.symbol] = _Prices(tick.bid, tick.ask, tick.ts_ms)
+        if known is None or tick.ts_ms - known.ts_ms > STALE_MS:
+            return _FALLEN
+        if known.bid == tick.bid:
+            return _ASK
+        if known.ask == tick.ask:
+            return _BID
+        return _RISEN if tick.bid > known.bid else _FALLEN
 
     def quote(self, symbol: str) -> tuple[float | None, float | None]:
         """Best bid and ask for readers."""
         prices = self._prices.get(symbol)
         return (None, None) if prices is None else (prices.bid, prices.ask)
 
-    def market(self, symbol: str, account_id: str, now_ms: int) -> Market | None:
-        """The market of a symbol for an account; None without a live price or the symbol's rules."""
+    def ungated(self, symbol: str, now_ms: int) -> Market | None:
+        """The market of a symbol as if all gates were open; None without a live price or the symbol's rules."""
         prices, spec = self._prices.get(symbol), self.specs.get(symbol)
         if prices is None or spec is None or now_ms - prices.ts_ms > STALE_MS:
             return None
-        market = prices.open
-        if market is None or market.spec is not spec:
-            market = prices.open = Market(from_float(prices.bid), from_float(prices.ask), spec)
+        if prices.open is None or prices.open.spec is not spec:
+            prices.open = Market(from_float(prices.bid), from_float(prices.ask), spec)
+        return prices.open
+
+    def market(self, symbol: str, account_id: str, now_ms: int) -> Market | None:
+        """The market of a symbol for an account."""
+        market = self.ungated(symbol, now_ms)
         gate = self.gate(account_id, symbol) if self._gates else "active"
-        return market if gate == "active" else replace(market, gate=gate)
+        return market if market is None or gate == "active" else replace(market, gate=gate)
 
     def set_gate(self, account_id: str, symbol: str, gate: Gate) -> None:
         """Set the gate of an account and symbol; an empty string means all of them."""

@@ -3,13 +3,17 @@
 Owns the names of children and the keys of events, both derived, so that a repetition is the same. Never decides.
 """
 
+from typing import Any
+
 import msgspec
 
 from pms_algos.app.accounts import Accounts
-from pms_algos.app.kinds.base import Algo, Head, Kind
+from pms_algos.app.kinds.base import Algo, Kind, telling
+from pms_algos.app.kinds.chase import KIND as CHASE
 from pms_algos.app.markets import Markets
-from pms_algos.domain.actions import Amend, Ask, CancelChild, Notice
-from pms_algos.domain.chase_state import ChasePlan
+from pms_algos.domain.actions import Amend, Ask, Notice
+from pms_algos.domain.chase_state import Chase, ChasePlan
+from pms_algos.domain.parts import shown
 from pms_common.answers import Answers
 from pms_common.bus import Outbox, UpdatesWriter
 from pms_common.contracts.algos import AlgoItem
@@ -20,7 +24,6 @@ from pms_common.contracts.bus.common import PublicEvent
 from pms_common.contracts.bus.orders import AmendOrder, CancelOrder, OrderView
 from pms_common.contracts.bus.risk import ChildAmend, ChildOrder
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_common.contracts.events.base import AlgoEvent
 from pms_common.contracts.results_algos import started
 from pms_common.ids import client_order_id
 from pms_common.marks import Known, Marks
@@ -45,6 +48,7 @@ class Outputs:
     ) -> None:
         self._names, self._outbox, self._updates = names, outbox, updates
         self._answers, self._marks, self._markets, self._accounts = answers, marks, markets, accounts
+        self._changes = names.changes("orders")
 
     def child_id(self, plan: ChasePlan, number: int, attempt: int) -> str:
         """The client order id of a child."""
@@ -53,10 +57,10 @@ class Outputs:
 
     # -- to risk and orders
 
-    def ask(self, plan: ChasePlan, ask: Ask) -> None:
+    def ask(self, child_id: str, plan: ChasePlan, ask: Ask) -> None:
         """Ask risk for a child."""
         order = ChildOrder(
-            client_order_id=self.child_id(plan, ask.number, ask.attempt),
+            client_order_id=child_id,
             account_id=plan.account_id,
             parent_id=plan.parent_id or plan.algo_id,
             symbol=plan.symbol,
@@ -74,9 +78,8 @@ class Outputs:
         )
         self._outbox.add(self._names.requests("risk"), encode(order))
 
-    def amend(self, plan: ChasePlan, amend: Amend) -> None:
+    def amend(self, child_id: str, plan: ChasePlan, amend: Amend) -> None:
         """Move a child: by orders inside what risk approved, else by risk."""
-        child_id = self.child_id(plan, amend.number, amend.attempt)
         if amend.approved:
             order = AmendOrder(
                 client_order_id=child_id,
@@ -85,7 +88,7 @@ class Outputs:
                 price=amend.price,
                 quantity=amend.quantity,
             )
-            self._outbox.add(self._names.changes("orders"), encode(order))
+            self._outbox.add(self._changes, encode(order))
             return
         beyond = ChildAmend(
             client_order_id=child_id,
@@ -97,49 +100,60 @@ class Outputs:
         )
         self._outbox.add(self._names.requests("risk"), encode(beyond))
 
-    def cancel(self, plan: ChasePlan, cancel: CancelChild, reason: str) -> None:
+    def cancel(self, child_id: str, plan: ChasePlan, reason: str) -> None:
         """Have a child cancelled."""
-        order = CancelOrder(
-            client_order_id=self.child_id(plan, cancel.number, cancel.attempt),
-            account_id=plan.account_id,
-            symbol=plan.symbol,
-            reason=reason,
-        )
-        self._outbox.add(self._names.changes("orders"), encode(order))
+        order = CancelOrder(client_order_id=child_id, account_id=plan.account_id, symbol=plan.symbol, reason=reason)
+        self._outbox.add(self._changes, encode(order))
 
     def cancel_orphan(self, order: OrderView) -> None:
         """Have an order cancelled that none of our algos owns."""
         cancel = CancelOrder(
             client_order_id=order.client_order_id, account_id=order.account_id, symbol=order.symbol, reason="orphan"
         )
-        self._outbox.add(self._names.changes("orders"), encode(cancel))
+        self._outbox.add(self._changes, encode(cancel))
 
     # -- to readers
 
     def progress(self, kind: Kind, algo: Algo, cause: str, child_id: str | None, now_ms: int) -> None:
         """Tell where an algo stands; `cause` names what it follows from."""
-        self._event(algo, cause, kind.progress(algo, self._markets.quote, self._head(algo, child_id, now_ms)))
-        self.show(kind, algo)
+        item = self._item(kind, algo)
+        self._event(algo, cause, telling(kind.progress, item, self._head(algo, child_id, now_ms)))
+        self._show(kind, algo, item)
 
     def notice(self, kind: Kind, algo: Algo, notice: Notice, child_id: str | None, now_ms: int) -> None:
         """Tell something that only this kind of algo tells."""
         assert kind.notice is not None
-        event = kind.notice(algo, notice, self._head(algo, child_id, now_ms))
-        self._event(algo, f"{event.__struct_config__.tag}:{notice.key}", event)
-        self.show(kind, algo)
+        item, (message, more) = self._item(kind, algo), kind.notice(algo, notice)
+        tag = message.__struct_config__.tag
+        self._event(algo, f"{tag}:{notice.key}", telling(message, item, self._head(algo, child_id, now_ms) | more))
+        self._show(kind, algo, item)
 
     def ended(self, kind: Kind, algo: Algo, child_id: str | None, now_ms: int) -> None:
         """Tell how an algo ended. One whose command was never answered was never shown."""
+        item, (message, more) = self._item(kind, algo), kind.end(algo)
         if algo.answered:
-            self._event(algo, "end", kind.end(algo, self._head(algo, child_id, now_ms)))
+            self._event(algo, "end", telling(message, item, self._head(algo, child_id, now_ms) | more))
         self._outbox.command("HDEL", self._names.algos(algo.plan.account_id), algo.plan.algo_id)
-        self._state(kind, algo, encode_public(self._item(kind, algo)))
+        self._state(kind, algo, encode_public(item))
+
+    def part(self, part: Chase, cause: str, child_id: str | None, now_ms: int) -> None:
+        """Tell where a part's order stands, or how it ended, as of a chase of its own."""
+        if part.ended:
+            self.ended(CHASE, part, child_id, now_ms)
+        else:
+            self.progress(CHASE, part, cause, child_id, now_ms)
 
     def show(self, kind: Kind, algo: Algo) -> None:
-        """Put an algo's line into the account's list, and tell the gateway and risk how it stands now."""
-        item = encode_public(self._item(kind, algo))
-        self._outbox.command("HSET", self._names.algos(algo.plan.account_id), algo.plan.algo_id, item)
-        self._state(kind, algo, item)
+        """Put an algo's line into the account's list, and those of its parts, and tell how it stands now."""
+        self._show(kind, algo, self._item(kind, algo))
+        for part in kind.chases(algo) if kind.shows_parts else ():
+            if shown(part):
+                self._show(CHASE, part, self._item(CHASE, part))
+
+    def _show(self, kind: Kind, algo: Algo, item: AlgoItem) -> None:
+        line = encode_public(item)
+        self._outbox.command("HSET", self._names.algos(algo.plan.account_id), algo.plan.algo_id, line)
+        self._state(kind, algo, line)
 
     def controlled(self, control: ControlAlgos, algos: tuple[str, ...]) -> None:
         """Answer who asked."""
@@ -168,7 +182,7 @@ class Outputs:
             item=msgspec.Raw(item),
         )
 
-    def _head(self, algo: Algo, child_id: str | None, now_ms: int) -> Head:
+    def _head(self, algo: Algo, child_id: str | None, now_ms: int) -> dict[str, Any]:
         account_id = algo.plan.account_id
         return {
             "sub_account_id": account_id,
@@ -177,7 +191,7 @@ class Outputs:
             "account": self._accounts.shown(account_id),
         }
 
-    def _event(self, algo: Algo, cause: str, event: AlgoEvent) -> None:
+    def _event(self, algo: Algo, cause: str, event: msgspec.Struct) -> None:
         self._updates.add(
             PublicEvent,
             key=f"{algo.plan.algo_id}:{cause}",
@@ -210,8 +224,9 @@ class Outputs:
             body = encode_public(started(self._item(kind, algo), plan.request_id, warnings))
             self._answers.end(plan.request_id, plan.account_id, kind.name, body)
 
-    def start_failed(self, kind: Kind, algo: Algo, code: ErrorCode, message: str) -> None:
+    def start_failed(self, kind: Kind, algo: Algo) -> None:
         """Answer the command with why there is no algo."""
         if self._awaits_answer(algo):
-            plan = algo.plan
-            self._answers.fail(plan.request_id, plan.account_id, kind.name, CommandError(code, message))
+            plan, refusal = algo.plan, kind.refusal(algo)
+            error = CommandError(ErrorCode[refusal.code], refusal.message)
+            self._answers.fail(plan.request_id, plan.account_id, kind.name, error)

@@ -4,8 +4,9 @@ Owns these indices and how algos that ended lately are remembered. Never steps a
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pms_algos.adapters.store import MAX_ENDED
 from pms_algos.app.kinds.base import Algo, Kind
@@ -30,7 +31,7 @@ class Running:
     """An algo in memory: its state, what it sees, and what spares looking at it again.
 
     `after` is the algo that this one replaces, while that has not ended; `failed`: an event could not be carried
-    out.
+    out; `ended_by`: the child whose word ended it; `names`: its children under way, and of those before the newest.
     """
 
     kind: Kind
@@ -41,10 +42,9 @@ class Running:
     warnings: tuple[str, ...] = ()
     after: str = ""
     failed: bool = False
-    quote: float = 0.0
-    due_ms: int = 0
+    ended_by: str | None = None
     on_end: list[OnEnd] = field(default_factory=list)
-    children: dict[str, Child] = field(default_factory=dict)
+    names: dict[Child, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -52,7 +52,9 @@ class Running:
         return self.algo.plan.algo_id
 
 
-_NOTHING: dict[str, Running] = {}
+Group = dict[str, Running]
+_NOTHING: Mapping[Side | None, Group] = {}
+_NOBODY: Group = {}
 
 
 class Algos:
@@ -61,8 +63,8 @@ class Algos:
     def __init__(self, child_id: Callable[[ChasePlan, int, int], str]) -> None:
         self._child_id = child_id
         self._running: dict[str, Running] = {}
-        self._by_symbol: dict[str, dict[str, Running]] = {}
-        self._by_account: dict[str, dict[str, Running]] = {}
+        self._by_symbol: dict[str, dict[Side | None, Group]] = {}
+        self._by_account: dict[str, Group] = {}
         self._claims: dict[tuple[str, str], str] = {}
         self._children: dict[str, tuple[Running, Child]] = {}
         self._ended: OrderedDict[str, tuple[Kind, Algo]] = OrderedDict()
@@ -88,17 +90,17 @@ class Algos:
         """Symbols of running algos."""
         return self._by_symbol.keys()
 
-    def of_symbol(self, symbol: str) -> tuple[Running, ...]:
-        """The algos that a price of the symbol concerns."""
-        return tuple(self._by_symbol.get(symbol, _NOTHING).values())
+    def following(self, symbol: str, side: Side | None) -> tuple[Running, ...]:
+        """The algos that follow one side's quote of a symbol; None: those that follow both."""
+        return tuple(self._by_symbol.get(symbol, _NOTHING).get(side, _NOBODY).values())
 
     def of_account(self, account_id: str) -> tuple[Running, ...]:
         """The account's algos."""
-        return tuple(self._by_account.get(account_id, _NOTHING).values())
+        return tuple(self._by_account.get(account_id, _NOBODY).values())
 
     def count(self, account_id: str, kind: Kind) -> int:
         """How many of a kind run for an account."""
-        return sum(running.kind is kind for running in self._by_account.get(account_id, _NOTHING).values())
+        return sum(running.kind is kind for running in self._by_account.get(account_id, _NOBODY).values())
 
     def claimed(self, kind: Kind, algo: Algo) -> str | None:
         """The algo that has what this one wants for itself alone."""
@@ -113,7 +115,7 @@ class Algos:
         running = Running(kind, algo, scene, kind.symbols(algo), kind.side(algo), warnings)
         self._running[running.id] = running
         for symbol in running.symbols:
-            self._by_symbol.setdefault(symbol, {})[running.id] = running
+            self._by_symbol.setdefault(symbol, {}).setdefault(running.side, {})[running.id] = running
         self._by_account.setdefault(algo.plan.account_id, {})[running.id] = running
         if claim := kind.claim(algo):
             self._claims[kind.name, claim] = running.id
@@ -123,32 +125,34 @@ class Algos:
 
     def name_children(self, running: Running) -> None:
         """Know the algo's children by their names, those under way before they are asked for."""
-        live: set[str] = set()
+        live: set[Child] = set()
         for chase in running.kind.chases(running.algo):
-            number, attempt = chase.child.number, chase.child.attempt
-            child_id = self._child_id(chase.plan, number, attempt)
-            live.add(child_id)
-            if child_id not in running.children:
-                running.children[child_id] = (chase.plan.algo_id, number, attempt)
-                self._children[child_id] = (running, running.children[child_id])
-        for child_id in [name for name in running.children if name not in live][: -MAX_CHILDREN or None]:
-            del running.children[child_id], self._children[child_id]
+            child = chase.plan.algo_id, chase.child.number, chase.child.attempt
+            live.add(child)
+            if child not in running.names:
+                name = running.names[child] = self._child_id(chase.plan, *child[1:])
+                self._children[name] = running, child
+        for child in [child for child in running.names if child not in live][: -MAX_CHILDREN or None]:
+            del self._children[running.names.pop(child)]
+
+    def name(self, running: Running, plan: ChasePlan, number: int, attempt: int) -> str:
+        """The client order id of a child."""
+        return running.names.get((plan.algo_id, number, attempt)) or self._child_id(plan, number, attempt)
 
     def remove(self, running: Running) -> None:
         """An algo has ended."""
-        for index, key in (
-            *((self._by_symbol, symbol) for symbol in running.symbols),
-            (self._by_account, running.algo.plan.account_id),
-        ):
-            del index[key][running.id]
-            if not index[key]:
-                del index[key]
+        for symbol in running.symbols:
+            sides = self._by_symbol[symbol]
+            _take_out(sides, running.side, running)
+            if not sides:
+                del self._by_symbol[symbol]
+        _take_out(self._by_account, running.algo.plan.account_id, running)
         del self._running[running.id]
         claim = (running.kind.name, running.kind.claim(running.algo))
         if self._claims.get(claim) == running.id:
             del self._claims[claim]
-        for child_id in running.children:
-            del self._children[child_id]
+        for name in running.names.values():
+            del self._children[name]
         _active.labels(running.kind.name).dec()
         _ended.labels(running.kind.name, running.algo.outcome or "").inc()
         self.remember(running.kind, running.algo)
@@ -158,3 +162,9 @@ class Algos:
         self._ended[algo.plan.algo_id] = (kind, algo)
         if len(self._ended) > MAX_ENDED:
             self._ended.popitem(last=False)
+
+
+def _take_out(index: dict[Any, Group], key: str | None, running: Running) -> None:
+    del index[key][running.id]
+    if not index[key]:
+        del index[key]

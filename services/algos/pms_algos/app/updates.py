@@ -6,6 +6,8 @@ Owns the handlers of these streams. An update that leads to a save is acknowledg
 from collections.abc import Callable
 from typing import cast
 
+from pms_algos.app.children import Children
+from pms_algos.app.controls import Controls
 from pms_algos.app.engine import Engine
 from pms_algos.domain.actions import Gate
 from pms_common.asking import Snapshots
@@ -30,12 +32,15 @@ class Updates:
     def __init__(
         self,
         engine: Engine,
+        children: Children,
+        controls: Controls,
         outbox: Outbox,
         updates: UpdatesWriter,
         snapshots: Snapshots,
         on_account: Callable[[], None],
     ) -> None:
-        self._engine, self._outbox, self._on_account = engine, outbox, on_account
+        self._engine, self._children, self._controls = engine, children, controls
+        self._outbox, self._on_account = outbox, on_account
         self._updates, self._snapshots = updates, snapshots
         self._named: set[str] | None = None
         """Orders named since a snapshot of theirs began; None where none is going on, or a part of it was missed."""
@@ -70,7 +75,7 @@ class Updates:
         if isinstance(update, OrderUpdate):
             if self._named is not None:
                 self._named.add(update.order.client_order_id)
-            self._engine.order(update, entry)
+            self._children.told(update, entry)
             return
         if isinstance(update, Reference):
             self._engine.markets.specs.update((spec.symbol, spec) for spec in update.symbols)
@@ -83,7 +88,7 @@ class Updates:
     def _snapshot_ended(self, end: SnapshotEnd) -> None:
         """Whoever asked for it, it was the whole."""
         if self._named is not None:
-            self._engine.snapshot_ended(self._named)
+            self._children.snapshot_ended(self._named)
             self._named = None
         self._snapshots.ended("orders", end)
 
@@ -94,10 +99,10 @@ class Updates:
             return
         update = risk_updates.decode(entry.data)
         if isinstance(update, ChildRefused):
-            self._engine.refused(update, entry)
+            self._children.refused(update, entry)
             return
         if isinstance(update, AccountState):
-            self._engine.account(update)
+            self._controls.account(update)
             self._on_account()
         elif isinstance(update, TradingState):
             self._engine.markets.set_gate(update.account_id, update.symbol, cast("Gate", update.state))
@@ -106,7 +111,7 @@ class Updates:
         self._outbox.ack(entry)
 
     def _on_request(self, entry: Entry) -> None:
-        self._engine.control(algos_work.decode(entry.data), lambda: self._outbox.ack(entry))
+        self._controls.control(algos_work.decode(entry.data), lambda: self._outbox.ack(entry))
 
     def _on_query(self, entry: Entry) -> None:
         request = snapshot_request.decode(entry.data)
@@ -127,4 +132,4 @@ class Updates:
         account_id, symbol = command.sub_account_id or "", command.symbol or ""
         self._engine.markets.set_gate(account_id, symbol, command.state)
         if command.state == "halted" and command.cancel:
-            self._engine.cancel_scope(account_id, symbol, "risk")
+            self._controls.cancel_scope(account_id, symbol, "risk")

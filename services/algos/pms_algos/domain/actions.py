@@ -4,12 +4,12 @@ Owns the vocabulary between plans and engine. Never carries ids of the wire: the
 id, the child's number and its attempt, so that a repetition makes the same client order id.
 """
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 from pms_common.contracts.bus.orders import SymbolSpec
-from pms_common.contracts.errors import ErrorCode
 
 Gate = Literal["active", "reducing", "halted"]
 EndReason = Literal["filled", "cancelled", "distance_breached", "error", "risk", "position_closed"]
@@ -17,12 +17,16 @@ EndReason = Literal["filled", "cancelled", "distance_breached", "error", "risk",
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """Live best prices of a symbol, its trading rules, and the strictest gate on the account and symbol."""
+    """Live best prices of a symbol, its trading rules, and the strictest gate on the account and symbol.
+
+    `targets` keeps what was worked out of them, once for all that want the same (`chase_price`).
+    """
 
     bid: Decimal
     ask: Decimal
     spec: SymbolSpec
     gate: Gate = "active"
+    targets: dict[Hashable, Decimal | None] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +72,6 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class StartFailed:
-    """The first child never came to the exchange: the command is answered with this failure, and no event is told."""
-
-    code: ErrorCode
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """Tell readers where the algo stands. `changed` where something happened, not only time passed."""
 
@@ -84,7 +80,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The algo has ended; the state says how."""
+    """The algo has ended; the state says how. It is told once that is durable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +90,5 @@ class Notice:
     key: str
 
 
-Action = Save | Ask | Amend | CancelChild | Started | StartFailed | Progress | Ended | Notice
+Action = Save | Ask | Amend | CancelChild | Started | Progress | Ended | Notice
 ChildAction = Ask | Amend | CancelChild

@@ -10,7 +10,7 @@ is the one the engine calls, and what other algos call for the chases they are m
 
 from msgspec.structs import replace
 
-from pms_algos.domain.actions import Action, CancelChild, EndReason, Market, Progress, Save, Started, StartFailed
+from pms_algos.domain.actions import Action, CancelChild, EndReason, Market, Progress, Save, Started
 from pms_algos.domain.chase_child import (
     ASK_AGAIN_MS,
     ASK_LIFE_MS,
@@ -23,11 +23,13 @@ from pms_algos.domain.chase_child import (
     insist_on_cancel,
     next_attempt,
     overdue,
+    passes,
     repeat,
+    wake,
 )
 from pms_algos.domain.chase_price import grid, is_dust, range_from_cap
-from pms_algos.domain.chase_quote import on_quote
-from pms_algos.domain.chase_state import Chase, ChasePlan, Child, absorb
+from pms_algos.domain.chase_quote import due_ms, on_quote, unmoved
+from pms_algos.domain.chase_state import Chase, ChasePlan, Child, Refusal, absorb
 from pms_algos.domain.events import (
     Cancelled,
     Event,
@@ -64,6 +66,7 @@ __all__ = [
     "resumed",
     "start",
     "step",
+    "unmoved",
 ]
 
 MAX_REFUSALS = 10
@@ -243,6 +246,8 @@ def _on_live(
         actions.append(Progress(changed=True))
         chase = replace(chase, progress_ms=now_ms)
     chase = replace(chase, child=child, reprices=chase.reprices + amended)
+    if amended and chase.held is None:
+        chase = wake(chase, due_ms(chase))  # what the quote does until then need not be looked at
     if fresh and (chase.ending is not None or chase.paused is not None):
         return cancel_child(chase, now_ms, *actions)
     return chase, tuple(actions)
@@ -295,7 +300,7 @@ def on_refused(chase: Chase, number: int, attempt: int, amend: bool, code: str, 
     chase, error = replace(chase, child=replace(child, target=None)), _known(code)
     if error is ErrorCode.APPROVAL_EXCEEDED:
         return cancel_child(chase, now_ms)  # the remainder is approved anew, around its own price
-    if error.retryable:
+    if passes(error):
         return replace(chase, retry_ms=now_ms + PAUSE_MS), ()
     return on_cancel(chase, "risk", now_ms)
 
@@ -307,10 +312,10 @@ def _on_try_failed(chase: Chase, code: str, message: str, now_ms: int) -> Decisi
         return finish(chase, chase.ending)
     post_only = error is ErrorCode.EXCHANGE_POST_ONLY and chase.plan.post_only
     tries_left = chase.refusals + 1 < MAX_REFUSALS
-    if tries_left and (post_only or (error.retryable and chase.answered)):
+    if tries_left and (post_only or (passes(error) and chase.answered)):
         pause = chase.plan.min_interval_ms if post_only else min(PAUSE_MS << chase.refusals, MAX_PAUSE_MS)
         return next_attempt(chase, chase.refusals + 1, now_ms + pause)
-    return finish(chase, _reason(error), StartFailed(error, message or error.meaning))
+    return finish(chase, _reason(error), Refusal(error.name, message or error.meaning))
 
 
 def _reason(error: ErrorCode) -> EndReason:

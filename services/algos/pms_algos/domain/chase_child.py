@@ -18,18 +18,17 @@ from pms_algos.domain.actions import (
     Market,
     Save,
     Started,
-    StartFailed,
 )
 from pms_algos.domain.chase_price import approved_range, target_price
-from pms_algos.domain.chase_state import Chase, ChasePlan, Child, absorb
+from pms_algos.domain.chase_state import Chase, ChasePlan, Child, Refusal, absorb
 from pms_common.contracts.errors import ErrorCode
 
 ASK_LIFE_MS = 10_000
 """The default life of what opens risk (contract §1)."""
 ASK_AGAIN_MS = 5_000
 """Unanswered for this long, a request is repeated: under the same name it is the same order."""
-OVERTAKEN = StartFailed(ErrorCode.CANCELLED_BEFORE_SEND, "The chase ended before its first order was at the exchange.")
-_TOO_LATE = StartFailed(ErrorCode.EXPIRED_COMMAND, ErrorCode.EXPIRED_COMMAND.meaning)
+OVERTAKEN = Refusal(ErrorCode.CANCELLED_BEFORE_SEND.name, "It ended before its first order was at the exchange.")
+_TOO_LATE = Refusal(ErrorCode.EXPIRED_COMMAND.name, ErrorCode.EXPIRED_COMMAND.meaning)
 
 Decision = tuple[Chase, tuple[Action, ...]]
 
@@ -42,6 +41,11 @@ def closed(plan: ChasePlan, market: Market) -> bool:
 def shut(market: Market, reduce_only: bool) -> bool:
     """Whether the gate is shut for orders that may only reduce, or for others."""
     return market.gate == "halted" or (market.gate == "reducing" and not reduce_only)
+
+
+def passes(error: ErrorCode) -> bool:
+    """Whether a refusal may pass by itself. A frozen account holds back what runs, and does not end it."""
+    return error.retryable or error is ErrorCode.ACCOUNT_FROZEN
 
 
 def never_asked(child: Child) -> bool:
@@ -145,15 +149,16 @@ def insist_on_cancel(chase: Chase, now_ms: int) -> Decision:
     return again, (cancel, over)
 
 
-def finish(chase: Chase, outcome: EndReason, failure: StartFailed = OVERTAKEN) -> Decision:
+def finish(chase: Chase, outcome: EndReason, refusal: Refusal | None = None) -> Decision:
     """The chase is over; a command that has no answer gets one."""
     over = replace(absorb(chase), outcome=outcome, wake_ms=0, version=chase.version + 1)
     over = replace(over, child=replace(over.child, phase="final", target=None))
+    over = replace(over, refusal=refusal)
     if over.answered:
         return over, (Save(), Ended())
     if over.executed:
         return replace(over, answered=True), (Save(), Started(), Ended())
-    return over, (Save(), failure, Ended())
+    return replace(over, refusal=refusal or OVERTAKEN), (Save(), Ended())
 
 
 def dust(chase: Chase) -> Decimal:

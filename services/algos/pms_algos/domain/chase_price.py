@@ -36,6 +36,13 @@ def target_price(plan: ChasePlan, market: Market) -> Decimal | None:
         return market.ask if plan.side == "BUY" else market.bid
     if plan.limit_price is not None:
         return plan.limit_price
+    wanted = plan.side, plan.offset_pct, plan.offset_ticks, plan.post_only
+    if wanted not in market.targets:
+        market.targets[wanted] = _target(plan, market)
+    return market.targets[wanted]
+
+
+def _target(plan: ChasePlan, market: Market) -> Decimal | None:
     spec, quote = market.spec, own_quote(plan.side, market)
     lower, upper = _bounds(spec, (market.bid + market.ask) / 2)
     price = passive_price(plan.side, offset_price(plan, quote, spec.tick_size), spec.tick_size)

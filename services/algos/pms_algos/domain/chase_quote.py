@@ -40,6 +40,27 @@ def on_quote(chase: Chase, market: Market, now_ms: int) -> Decision:
     return moved, actions
 
 
+def unmoved(chase: Chase, market: Market, now_ms: int) -> bool:
+    """Whether `on_quote` would leave the chase as it is and ask for nothing: known of most at a fraction of its cost.
+
+    It may say no where that is so, never yes where it is not; whatever the gate is.
+    """
+    child, plan, held = chase.child, chase.plan, chase.held
+    if child.phase != "live" or chase.ending is not None or now_ms - chase.progress_ms >= PROGRESS_MS:
+        return False
+    if plan.max_distance_pct and _breached(plan, market):
+        return False
+    if child.target is not None:
+        return now_ms - chase.moved_ms < AMEND_TIMEOUT_MS
+    if held is None and chase.wake_ms > now_ms and chase.wake_ms == due_ms(chase):
+        return True
+    target, resting = target_price(plan, market), child.price
+    if held is None or resting is None:
+        return target is None or resting is None or _stays(plan, resting, target)
+    waits = target == held and now_ms - chase.held_ms < FLICKER_MS and chase.wake_ms == chase.held_ms + FLICKER_MS
+    return waits and now_ms >= due_ms(chase) and _flickers(plan, resting, held, market.spec.tick_size)
+
+
 def _breached(plan: ChasePlan, market: Market) -> bool:
     limit = plan.max_distance_pct
     return bool(limit) and distance_pct(plan, own_quote(plan.side, market)) > limit
@@ -53,15 +74,34 @@ def _follow(chase: Chase, market: Market, now_ms: int) -> Decision:
     resting = child.price
     if target is None or resting is None or closed(plan, market):
         return chase, ()
-    toward = target > resting if plan.side == "BUY" else target < resting
-    if abs(target - resting) < resting * NOISE or (plan.mode == "trail" and not toward):
+    if _stays(plan, resting, target):
         return (chase if chase.held is None else replace(chase, held=None)), ()
-    due = max(chase.moved_ms + plan.min_interval_ms, chase.retry_ms)
-    if now_ms < due:
-        return wake(chase, due), ()
-    if toward and abs(target - resting) <= market.spec.tick_size and not _lasted(chase, target, now_ms):
+    if now_ms < due_ms(chase):
+        return wake(chase, due_ms(chase)), ()
+    if _flickers(plan, resting, target, market.spec.tick_size) and not _lasted(chase, target, now_ms):
         return _hold(chase, target, now_ms), ()
     return _move(chase, target, now_ms)
+
+
+def _stays(plan: ChasePlan, resting: Decimal, target: Decimal) -> bool:
+    """Whether the order is where it should be, or near enough, or better."""
+    if target == resting or abs(target - resting) < resting * NOISE:
+        return True
+    return plan.mode == "trail" and not _toward(plan, resting, target)
+
+
+def _toward(plan: ChasePlan, resting: Decimal, target: Decimal) -> bool:
+    return target > resting if plan.side == "BUY" else target < resting
+
+
+def _flickers(plan: ChasePlan, resting: Decimal, target: Decimal, tick: Decimal) -> bool:
+    """Whether the move may be taken back: of one tick, towards the market. If so it has to last."""
+    return _toward(plan, resting, target) and abs(target - resting) <= tick
+
+
+def due_ms(chase: Chase) -> int:
+    """When the order may be moved again."""
+    return max(chase.moved_ms + chase.plan.min_interval_ms, chase.retry_ms)
 
 
 def _lasted(chase: Chase, target: Decimal, now_ms: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from pms_algos.domain.actions import EndReason
+from pms_algos.domain.state import State
 from pms_common.contracts.bus.base import Origin, Side
 
 StalkMode = Literal["none", "maintain", "trail"]
@@ -78,11 +78,17 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     seen: bool = False
 
 
-class Chase(msgspec.Struct, frozen=True, kw_only=True):
-    """A chase. `executed` and `cost` are those of earlier children; `version` rises with every save."""
+class Refusal(msgspec.Struct, frozen=True):
+    """What a chase ended of. One whose first child never came to the exchange answers its command with it."""
+
+    code: str
+    message: str
+
+
+class Chase(State, frozen=True, kw_only=True):
+    """A chase. `executed` and `cost` are those of earlier children."""
 
     plan: ChasePlan
-    version: int = 0
     child: Child
     executed: Decimal = Decimal(0)
     cost: Decimal = Decimal(0)
@@ -93,11 +99,7 @@ class Chase(msgspec.Struct, frozen=True, kw_only=True):
     held: Decimal | None = None
     held_ms: int = 0
     progress_ms: int = 0
-    wake_ms: int = 0
-    answered: bool = False
-    paused: str | None = None
-    ending: EndReason | None = None
-    outcome: EndReason | None = None
+    refusal: Refusal | None = None
 
     @property
     def ended(self) -> bool:

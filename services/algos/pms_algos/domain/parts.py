@@ -6,6 +6,9 @@ its child goes on as it is, and what it would tell readers is for the whole to t
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from pms_algos.domain import chase as chases
 from pms_algos.domain.actions import (
@@ -14,13 +17,30 @@ from pms_algos.domain.actions import (
     Ask,
     CancelChild,
     ChildAction,
+    Ended,
     Progress,
     Save,
-    StartFailed,
+    Started,
 )
-from pms_algos.domain.chase_child import ASK_LIFE_MS
+from pms_algos.domain.chase_child import ASK_LIFE_MS, passes
 from pms_algos.domain.chase_state import Chase, ChasePlan
-from pms_algos.domain.events import Event, Missing, Refused, Scene, Told
+from pms_algos.domain.events import (
+    AccountChanged,
+    Cancelled,
+    Event,
+    LookedUp,
+    Missing,
+    Paused,
+    Refused,
+    Resumed,
+    Saved,
+    Scene,
+    Told,
+    Woken,
+)
+from pms_algos.domain.pauses import held_back, holds, let_go
+from pms_algos.domain.state import State
+from pms_common.contracts.errors import ErrorCode
 
 RETRY_MS = 500
 MAX_RETRY_MS = 10_000
@@ -35,7 +55,14 @@ class Within:
     action: ChildAction
 
 
-PlanAction = Action | Within
+@dataclass(frozen=True, slots=True)
+class PartChanged:
+    """Tell readers of a part as of an algo of its own: where its order is now, or how it ended."""
+
+    part: Chase
+
+
+PlanAction = Action | Within | PartChanged
 Actions = tuple[PlanAction, ...]
 
 
@@ -43,7 +70,8 @@ Actions = tuple[PlanAction, ...]
 class Gathered:
     """What the parts want, so far.
 
-    `refusal` is why the last of them that failed did, `passes` whether that may pass.
+    `refusal` is why the last of them that failed did, `passes` whether that may pass. `shows`: readers are told of each
+    part.
     """
 
     actions: list[PlanAction] = field(default_factory=list)
@@ -51,6 +79,7 @@ class Gathered:
     changed: bool = False
     refusal: str = ""
     passes: bool = False
+    shows: bool = False
 
     def begin(self, plan: ChasePlan, now_ms: int) -> Chase:
         """A new part; its first child is asked for when it is saved."""
@@ -59,8 +88,10 @@ class Gathered:
         return part
 
     def step(self, part: Chase, event: Event, scene: Scene) -> Chase:
-        """Hand a part what happens; what is told of another's child is not its own."""
+        """Hand a part what happens; what is told of another's child is not its own, nor is another's time."""
         if isinstance(event, Told | Refused | Missing) and event.work != part.plan.algo_id:
+            return part
+        if isinstance(event, Woken) and not 0 < part.wake_ms <= scene.now_ms:
             return part
         if isinstance(event, Refused):
             self.refusal = event.message
@@ -68,6 +99,10 @@ class Gathered:
             self.refusal = event.update.error or event.update.reason or ""
         after, actions = chases.step(part, event, scene)
         self._take(part.plan, actions)
+        if after.refusal is not None:
+            self.refusal, self.passes = after.refusal.message, passes(ErrorCode[after.refusal.code])
+        if self.shows and shown(after) and any(action in _SHOWN for action in actions):
+            self.actions.append(PartChanged(after))
         return after
 
     def _take(self, plan: ChasePlan, actions: Iterable[Action]) -> None:
@@ -79,8 +114,39 @@ class Gathered:
                     self.saves = True
                 case Progress():
                     self.changed |= action.changed
-                case StartFailed():
-                    self.refusal, self.passes = action.message, action.code.retryable
+
+
+_SHOWN = (Progress(changed=True), Ended())
+
+
+def shown(part: Chase) -> bool:
+    """Whether there is something to show of a part: an order that has a price and was at the exchange."""
+    return part.answered and not part.plan.at_market
+
+
+W = TypeVar("W", bound=State)
+
+
+def heard(whole: W, event: Event, gathered: Gathered) -> tuple[W, Event | None]:
+    """What an end, a pause, its being let go, or its being durable make of any of them, and what its parts hear of it.
+
+    A pause takes their orders back. It is answered when it is durable; one that was told to end before is not.
+    """
+    match event:
+        case Cancelled() if whole.ending is None:
+            whole, gathered.saves = replace(whole, ending=event.reason), True
+        case Paused() if whole.ending is None and not holds(whole.paused, event.by):
+            gathered.saves = gathered.changed = True
+            return replace(whole, paused=held_back(whole.paused, event.by)), Cancelled("cancelled")
+        case Resumed() if let_go(whole.paused, event.by) != whole.paused:
+            gathered.saves = gathered.changed = True
+            return replace(whole, paused=let_go(whole.paused, event.by)), None
+        case Saved() | LookedUp() if not whole.answered and whole.ending is None:
+            gathered.actions.append(Started())
+            whole, gathered.changed = replace(whole, answered=True), True
+        case Cancelled() | Paused() | Resumed() | AccountChanged():
+            return whole, None
+    return whole, event
 
 
 def pause_ms(tries: int) -> int:

@@ -12,28 +12,12 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from pms_algos.domain.actions import Ended, Progress, Save, Started
+from pms_algos.domain.actions import Ended, Progress, Save
 from pms_algos.domain.chase import resumed
-from pms_algos.domain.chase_child import OVERTAKEN, shut
+from pms_algos.domain.chase_child import shut
 from pms_algos.domain.chase_state import Chase, ChasePlan
-from pms_algos.domain.events import (
-    Cancelled,
-    Event,
-    LookedUp,
-    Missing,
-    Paused,
-    PositionSide,
-    Quoted,
-    Refused,
-    Restarted,
-    Resumed,
-    Saved,
-    Scene,
-    Told,
-    Woken,
-)
-from pms_algos.domain.parts import Actions, Gathered, earliest
-from pms_algos.domain.pauses import held_back, holds, let_go
+from pms_algos.domain.events import Cancelled, Event, PositionSide, Restarted, Scene, Woken
+from pms_algos.domain.parts import Actions, Gathered, earliest, heard
 from pms_algos.domain.scalper_close import close_what_it_opened
 from pms_algos.domain.scalper_fills import MIN_INTERVAL_MS, ended
 from pms_algos.domain.scalper_geometry import armed
@@ -60,7 +44,7 @@ def step(scalper: Scalper, event: Event, scene: Scene) -> Decision:
         return scalper, ()
     if isinstance(event, Restarted):
         return _each(scalper, lambda part: resumed(part, part.answered), answered=event.answered, wake_ms=0), ()
-    gathered = Gathered()
+    gathered = Gathered(shows=True)
     after = _hear(scalper, event, gathered, scene)
     after = _tend(after, gathered, scene)
     if after is scalper and not isinstance(event, Woken):
@@ -73,34 +57,13 @@ def step(scalper: Scalper, event: Event, scene: Scene) -> Decision:
 
 def _hear(scalper: Scalper, event: Event, gathered: Gathered, scene: Scene) -> Scalper:
     """The event's own effect, and that on the orders under way."""
-    passed: Event = event
-    match event:
-        case Cancelled() if scalper.ending is None:
-            scalper = replace(scalper, ending=event.reason, close_positions=event.close_positions)
-            gathered.saves = True
-        case Cancelled() if scalper.close_positions and not event.close_positions:
-            scalper, gathered.saves = replace(scalper, close_positions=False), True
-        case Paused() if scalper.ending is None and not holds(scalper.paused, event.by):
-            scalper, gathered.saves = replace(scalper, paused=held_back(scalper.paused, event.by)), True
-            passed = Cancelled("cancelled")
-        case Resumed() if let_go(scalper.paused, event.by) != scalper.paused:
-            scalper, gathered.saves = replace(scalper, paused=let_go(scalper.paused, event.by)), True
-            return scalper
-        case Saved() | LookedUp():
-            if not scalper.answered and scalper.ending is None:
-                gathered.actions.append(Started())
-                scalper = replace(scalper, answered=True)
-        case Quoted() | Told() | Refused() | Missing() | Woken():
-            pass
-        case _:
-            return scalper
-
-    def hand_on(part: Chase) -> Chase:
-        if isinstance(event, Woken) and not 0 < part.wake_ms <= scene.now_ms:
-            return part
-        return gathered.step(part, passed, scene)
-
-    return _each(scalper, hand_on)
+    after, passed = heard(scalper, event, gathered)
+    if isinstance(event, Cancelled):
+        if after is not scalper:
+            after = replace(after, close_positions=event.close_positions)
+        elif scalper.close_positions and not event.close_positions:
+            after, gathered.saves = replace(scalper, close_positions=False), True
+    return after if passed is None else _each(after, lambda part: gathered.step(part, passed, scene))
 
 
 def _each(scalper: Scalper, change: Callable[[Chase], Chase], **more: object) -> Scalper:
@@ -241,7 +204,7 @@ def _finish(scalper: Scalper, gathered: Gathered, scene: Scene) -> Scalper:
 def _decided(before: Scalper, scalper: Scalper, gathered: Gathered, now_ms: int) -> Decision:
     actions = list(gathered.actions)
     if scalper.outcome is not None:
-        actions += (Ended(),) if scalper.answered else (OVERTAKEN, Ended())
+        actions.append(Ended())
         wake_ms = 0
     else:
         wake_ms = _wake_ms(scalper, now_ms)

@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from pms_algos.domain.actions import EndReason
 from pms_algos.domain.chase_state import Chase
 from pms_algos.domain.events import PositionSide
+from pms_algos.domain.state import State
 
 ZERO = Decimal(0)
 
@@ -122,11 +122,10 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         return sum((slot.part.total_executed for slot in self.slots if slot.part is not None), ZERO)
 
 
-class Scalper(msgspec.Struct, frozen=True, kw_only=True):
+class Scalper(State, frozen=True, kw_only=True):
     """A scalper. `net` is what its ended orders bought less what they sold; `closer` the order that closes that."""
 
     plan: ScalperPlan
-    version: int = 0
     long: Leg
     short: Leg
     parts: int = 0
@@ -138,11 +137,6 @@ class Scalper(msgspec.Struct, frozen=True, kw_only=True):
     close_retry_ms: int = 0
     closed_positions: bool = False
     progress_ms: int = 0
-    wake_ms: int = 0
-    answered: bool = False
-    paused: str | None = None
-    ending: EndReason | None = None
-    outcome: EndReason | None = None
 
     def leg(self, side: PositionSide) -> Leg:
         """One of the two."""

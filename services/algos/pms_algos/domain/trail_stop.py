@@ -13,29 +13,24 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
-from pms_algos.domain.actions import Ended, EndReason, Market, Notice, Progress, Save, Started
+from pms_algos.domain.actions import Ended, Market, Notice, Progress, Save
 from pms_algos.domain.chase import resumed
-from pms_algos.domain.chase_child import OVERTAKEN
 from pms_algos.domain.chase_state import Chase, ChasePlan
 from pms_algos.domain.events import (
     Cancelled,
     Event,
     Held,
     LookedUp,
-    Missing,
-    Paused,
     PositionSide,
     Quoted,
-    Refused,
     Restarted,
     Resumed,
     Saved,
     Scene,
-    Told,
-    Woken,
 )
-from pms_algos.domain.parts import Actions, Gathered, earliest, pause_ms
-from pms_algos.domain.pauses import USER, held_back, holds, let_go
+from pms_algos.domain.parts import Actions, Gathered, earliest, heard, pause_ms
+from pms_algos.domain.pauses import USER
+from pms_algos.domain.state import State
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import floor_to
 
@@ -62,7 +57,7 @@ class TrailStopPlan(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int
 
 
-class TrailStop(msgspec.Struct, frozen=True, kw_only=True):
+class TrailStop(State, frozen=True, kw_only=True):
     """A trailing stop. `extreme` is None until it is activated, `triggered` until it has fired; both are prices.
 
     `saved_ms`: when the extreme was last written, `told`: the one readers know; `part` the order that closes, `tries`
@@ -70,7 +65,6 @@ class TrailStop(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     plan: TrailStopPlan
-    version: int = 0
     extreme: Decimal | None = None
     triggered: Decimal | None = None
     part: Chase | None = None
@@ -81,11 +75,6 @@ class TrailStop(msgspec.Struct, frozen=True, kw_only=True):
     saved_ms: int = 0
     told: Decimal | None = None
     progress_ms: int = 0
-    wake_ms: int = 0
-    answered: bool = False
-    paused: str | None = None
-    ending: EndReason | None = None
-    outcome: EndReason | None = None
 
     @property
     def trigger(self) -> Decimal | None:
@@ -134,39 +123,20 @@ def step(stop: TrailStop, event: Event, scene: Scene) -> Decision:
 
 def _hear(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> TrailStop:
     """The event's own effect, and that on the order that closes."""
-    passed: Event | None = event
-    match event:
-        case Cancelled() if stop.ending is None:
-            stop, gathered.saves = replace(stop, ending=event.reason), True
-        case Paused() if stop.ending is None and not holds(stop.paused, event.by):
-            stop = replace(stop, paused=held_back(stop.paused, event.by))
-            gathered.saves = gathered.changed = True
-            passed = Cancelled("cancelled")
-        case Resumed() if let_go(stop.paused, event.by) != stop.paused:
-            stop = _resume(stop, event.by, scene.market(stop.plan.symbol))
-            gathered.saves = gathered.changed = True
-        case Saved() | LookedUp():
-            if not stop.answered and stop.ending is None:
-                stop = replace(stop, answered=True)
-                gathered.actions.append(Started())
-                gathered.changed = True
-        case Quoted() | Told() | Refused() | Missing():
-            pass
-        case Woken() if stop.part is not None and 0 < stop.part.wake_ms <= scene.now_ms:
-            pass
-        case _:
-            passed = None
-    if stop.part is None or passed is None:
-        return stop
-    part = gathered.step(stop.part, passed, scene)
-    return stop if part is stop.part else replace(stop, part=part)
+    after, passed = heard(stop, event, gathered)
+    if isinstance(event, Resumed) and event.by == USER and after is not stop:
+        after = _afresh(after, scene.market(stop.plan.symbol))
+    if after.part is None or passed is None:
+        return after
+    part = gathered.step(after.part, passed, scene)
+    return after if part is after.part else replace(after, part=part)
 
 
-def _resume(stop: TrailStop, by: str, market: Market | None) -> TrailStop:
+def _afresh(stop: TrailStop, market: Market | None) -> TrailStop:
     """The user lets it go on from the present price; what risk held back is as tight as it was."""
-    fresh = by == USER and market is not None and stop.extreme is not None
-    extreme = middle(market) if fresh and market is not None else stop.extreme
-    return replace(stop, paused=let_go(stop.paused, by), extreme=extreme, triggered=None if fresh else stop.triggered)
+    if market is None or stop.extreme is None:
+        return stop
+    return replace(stop, extreme=middle(market), triggered=None)
 
 
 # -- before it has fired
@@ -293,7 +263,7 @@ def _decided(stop: TrailStop, gathered: Gathered, now_ms: int) -> Decision:
         stop = replace(stop, version=stop.version + 1, dirty=False, saved_ms=now_ms)
         actions.insert(0, Save())
     if stop.outcome is not None:
-        actions += (Ended(),) if stop.answered else (OVERTAKEN, Ended())
+        actions.append(Ended())
         return replace(stop, wake_ms=0), tuple(actions)
     closing_ms = stop.retry_ms if stop.triggered is not None and stop.retry_ms > now_ms else 0
     keeping_ms = stop.saved_ms + SAVE_MS if stop.dirty else 0

@@ -14,27 +14,12 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from pms_algos.domain.actions import Ended, Market, Notice, Progress, Save, Started
+from pms_algos.domain.actions import Ended, Market, Notice, Progress, Save
 from pms_algos.domain.chase import resumed
-from pms_algos.domain.chase_child import OVERTAKEN, shut
+from pms_algos.domain.chase_child import shut
 from pms_algos.domain.chase_state import ChasePlan
-from pms_algos.domain.events import (
-    Cancelled,
-    Event,
-    LookedUp,
-    Missing,
-    Paused,
-    Quoted,
-    Refused,
-    Restarted,
-    Resumed,
-    Saved,
-    Scene,
-    Told,
-    Woken,
-)
-from pms_algos.domain.parts import Actions, Gathered, earliest
-from pms_algos.domain.pauses import held_back, holds, let_go
+from pms_algos.domain.events import Cancelled, Event, Restarted, Scene, Woken
+from pms_algos.domain.parts import Actions, Gathered, earliest, heard
 from pms_algos.domain.twap_lot import beyond, less_than_a_step, limit_first, lot_quantity, near_price, taking
 from pms_algos.domain.twap_state import Failure, Twap, TwapPlan
 
@@ -79,8 +64,7 @@ def step(twap: Twap, event: Event, scene: Scene) -> Decision:
         part = resumed(twap.part, twap.part.answered) if twap.part is not None else None
         return replace(twap, part=part, answered=event.answered, wake_ms=0), ()
     gathered = Gathered()
-    after = _answer(_hear(twap, event, gathered, scene), event, gathered)
-    after = _go_on(after, gathered, scene)
+    after = _go_on(_hear(twap, event, gathered, scene), gathered, scene)
     if after is twap and not isinstance(event, Woken):
         return twap, ()
     return _decided(after, gathered, scene.now_ms)
@@ -88,35 +72,13 @@ def step(twap: Twap, event: Event, scene: Scene) -> Decision:
 
 def _hear(twap: Twap, event: Event, gathered: Gathered, scene: Scene) -> Twap:
     """The event's own effect, and that on the order under way."""
-    passed: Event | None = event
-    match event:
-        case Cancelled() if twap.ending is None:
-            twap, gathered.saves = replace(twap, ending=event.reason), True
-        case Paused() if twap.ending is None and not holds(twap.paused, event.by):
-            twap = replace(twap, paused=held_back(twap.paused, event.by), take=False)
-            gathered.saves = gathered.changed = True
-            passed = Cancelled("cancelled")
-        case Resumed() if let_go(twap.paused, event.by) != twap.paused:
-            twap = replace(twap, paused=let_go(twap.paused, event.by))
-            gathered.saves = gathered.changed = True
-        case Quoted() | Saved() | LookedUp() | Told() | Refused() | Missing():
-            pass
-        case Woken() if twap.part is not None and 0 < twap.part.wake_ms <= scene.now_ms:
-            pass
-        case _:
-            passed = None
-    if twap.part is None or passed is None:
-        return twap
-    part = gathered.step(twap.part, passed, scene)
-    return twap if part is twap.part else replace(twap, part=part)
-
-
-def _answer(twap: Twap, event: Event, gathered: Gathered) -> Twap:
-    if twap.answered or twap.ending is not None or not isinstance(event, Saved | LookedUp):
-        return twap
-    gathered.actions.append(Started())
-    gathered.changed = True
-    return replace(twap, answered=True)
+    after, passed = heard(twap, event, gathered)
+    if after.paused != twap.paused:
+        after = replace(after, take=False)
+    if after.part is None or passed is None:
+        return after
+    part = gathered.step(after.part, passed, scene)
+    return after if part is after.part else replace(after, part=part)
 
 
 def _decided(twap: Twap, gathered: Gathered, now_ms: int) -> Decision:
@@ -128,8 +90,6 @@ def _decided(twap: Twap, gathered: Gathered, now_ms: int) -> Decision:
         twap = replace(twap, version=twap.version + 1)
         actions.insert(0, Save())
     if twap.outcome is not None:
-        if not twap.answered:
-            actions.append(OVERTAKEN)
         actions.append(Ended())
         return replace(twap, wake_ms=0), tuple(actions)
     return replace(twap, wake_ms=_wake_ms(twap, now_ms)), tuple(actions)

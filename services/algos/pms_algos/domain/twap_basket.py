@@ -7,10 +7,10 @@ import msgspec
 from msgspec.structs import replace
 
 from pms_algos.domain import twap as legs_of
-from pms_algos.domain.actions import Ended, EndReason, Progress, Save, Started
-from pms_algos.domain.chase_child import OVERTAKEN
+from pms_algos.domain.actions import Ended, Progress, Save, Started
 from pms_algos.domain.events import Event, LookedUp, Quoted, Restarted, Saved, Scene
 from pms_algos.domain.parts import Actions, PlanAction, Within, earliest
+from pms_algos.domain.state import State
 from pms_algos.domain.twap_state import Twap, TwapPlan
 
 
@@ -26,17 +26,11 @@ class TwapBasketPlan(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int
 
 
-class TwapBasket(msgspec.Struct, frozen=True, kw_only=True):
+class TwapBasket(State, frozen=True, kw_only=True):
     """A basket TWAP; what its legs have done is in them."""
 
     plan: TwapBasketPlan
     legs: tuple[Twap, ...]
-    version: int = 0
-    wake_ms: int = 0
-    answered: bool = False
-    paused: str | None = None
-    ending: EndReason | None = None
-    outcome: EndReason | None = None
 
     @property
     def filled_lots(self) -> int:
@@ -85,7 +79,7 @@ def _decided(basket: TwapBasket, event: Event, wanted: list[PlanAction]) -> Deci
         actions.append(Started())
     if all(leg.outcome is not None for leg in basket.legs):
         basket = replace(basket, outcome=basket.ending or "filled")
-        actions += (Ended(),) if basket.answered else (OVERTAKEN, Ended())
+        actions.append(Ended())
     elif basket.answered and any(not isinstance(action, Within | Save) for action in wanted):
         actions.append(Progress(changed=True))
     if any(isinstance(action, Save) for action in wanted):

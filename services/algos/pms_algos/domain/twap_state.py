@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import msgspec
 
-from pms_algos.domain.actions import EndReason
 from pms_algos.domain.chase_state import Chase
+from pms_algos.domain.state import State
 from pms_common.contracts.bus.base import Side
 
 ZERO = Decimal(0)
@@ -54,7 +54,7 @@ class Failure(msgspec.Struct, frozen=True):
     error: str
 
 
-class Twap(msgspec.Struct, frozen=True, kw_only=True):
+class Twap(State, frozen=True, kw_only=True):
     """A TWAP. `lot` is the one that is next or under way, `part` the chase that works it.
 
     `executed` and `cost` are those of earlier parts; `given_up` is what failed lots left, in what the lots count, and
@@ -64,7 +64,6 @@ class Twap(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     plan: TwapPlan
-    version: int = 0
     lot: int = 0
     part: Chase | None = None
     parts: int = 0
@@ -80,11 +79,6 @@ class Twap(msgspec.Struct, frozen=True, kw_only=True):
     take: bool = False
     skip_ms: int = 0
     skipped: int = 0
-    wake_ms: int = 0
-    answered: bool = False
-    paused: str | None = None
-    ending: EndReason | None = None
-    outcome: EndReason | None = None
 
     @property
     def total_executed(self) -> Decimal:

@@ -18,15 +18,14 @@ class ControlAlgos(Message, frozen=True, kw_only=True, tag="control"):
 
     `token` names the request; `AlgosControlled` repeats it. From the answer on nothing more is asked for; what was
     asked for before may still be on its way, and is cancelled. Each action may be repeated, and the newest holds:
-    `resume` lifts only what `pause` has done for the same symbol, nobody else's pause. `spare_closing` leaves alone
-    what can only lower a position. `reason` is why algos that are stopped end.
+    `resume` lifts only what `pause` has done for the same symbol, nobody else's pause. `stop` ends also what has not
+    begun because it waits for its first price. `reason` is why algos that are stopped end.
     """
 
     token: str
     account_id: str
     symbol: str = ""
     action: Control
-    spare_closing: bool = False
     reason: Literal["risk", "cancelled"] = "risk"
 
 

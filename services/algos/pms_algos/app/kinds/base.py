@@ -5,13 +5,16 @@ Owns the form of that entry. A new algo is a plan in `domain/`, a file beside th
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
 
-from pms_algos.domain.actions import EndReason, Notice
-from pms_algos.domain.chase_state import Chase
+import msgspec
+
+from pms_algos.domain.actions import EndReason, Market, Notice
+from pms_algos.domain.chase_child import OVERTAKEN
+from pms_algos.domain.chase_state import Chase, Refusal
 from pms_algos.domain.events import Event, Scene
 from pms_algos.domain.parts import Actions
-from pms_common.contracts.account import AccountSnapshot
 from pms_common.contracts.algos import AlgoItem, AlgoStatus
 from pms_common.contracts.bus.base import Side
 from pms_common.contracts.commands import Command
@@ -53,15 +56,6 @@ class Algo(Protocol):
     def outcome(self) -> EndReason | None: ...
 
 
-class Head(TypedDict):
-    """What every event of an algo begins with."""
-
-    sub_account_id: str
-    timestamp_ms: int
-    client_order_id: str | None
-    account: AccountSnapshot | None
-
-
 @dataclass(frozen=True, slots=True)
 class Begin:
     """A start that passed what all kinds have in common; `scene` is the account's."""
@@ -76,6 +70,9 @@ class Begin:
 Quote = Callable[[str], tuple[float | None, float | None]]
 """Best bid and ask of a symbol, for readers."""
 Decision = tuple[Any, Actions]
+Told = tuple[type[AlgoEvent] | type[Success], dict[str, Any]]
+"""A message that readers get, and what it tells beyond what the algo's line shows."""
+M = TypeVar("M", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +96,20 @@ class Kind:
     wants: Callable[[Any], tuple[str, ...]]
     """The symbols of a command, whose prices it begins with."""
     item: Callable[[Any, Quote], AlgoItem]
-    progress: Callable[[Any, Quote, Head], AlgoEvent]
-    end: Callable[[Any, Head], AlgoEvent]
-    changed: Callable[[Any, str, tuple[str, ...] | None], Success]
-    notice: Callable[[Any, Notice, Head], AlgoEvent] | None = None
+    progress: type[AlgoEvent]
+    end: Callable[[Any], Told]
+    """The event that tells how it ended."""
+    changed: Callable[[Any], Told]
+    """The answer to a cancel, a pause or a resume."""
+    notice: Callable[[Any, Notice], Told] | None = None
+    shows_parts: bool = False
+    """Whether readers are told of each chase it is made of, too."""
     side: Callable[[Any], Side | None] = lambda _: None
     """The side whose quote alone it follows."""
+    unmoved: Callable[[Any, Market, int], bool] = lambda *_: False
+    """Whether a price of the only symbol would change nothing at all, whatever the gate is: asked before `step`."""
+    refusal: Callable[[Any], Refusal] = lambda _: OVERTAKEN
+    """Why there is nothing to show of one that has ended and was never answered."""
     claim: Callable[[Any], str] = lambda _: ""
     """What only one of its kind may have, where there is such a thing."""
     position: Callable[[Any], str] | None = None
@@ -120,6 +125,17 @@ def status(algo: Algo) -> AlgoStatus:
     if algo.paused is not None:
         return "paused"
     return "active" if algo.answered else "starting"
+
+
+def telling(message: type[M], item: AlgoItem, more: dict[str, Any]) -> M:
+    """A message with `more`, and all else that it must have as the algo's line shows it."""
+    return message(**{name: getattr(item, name) for name in _shared(message, type(item))} | more)
+
+
+@lru_cache(maxsize=64)
+def _shared(message: type[msgspec.Struct], item: type[AlgoItem]) -> tuple[str, ...]:
+    required = (field.name for field in msgspec.structs.fields(message) if field.required)
+    return tuple(name for name in required if name in item.__struct_fields__)
 
 
 def sole_symbol(command: Any) -> tuple[str, ...]:

@@ -1,18 +1,18 @@
 """Chase: from its command to its plan, and from its state to what readers are shown. The plan is `domain.chase`."""
 
 from decimal import Decimal
-from typing import Any
 
-from pms_algos.app.kinds.base import Begin, Decision, Head, Kind, Quote, sole_symbol, status
+from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, sole_symbol, status
 from pms_algos.domain import chase as plan_of
 from pms_algos.domain.actions import Market
-from pms_algos.domain.chase_child import closed
+from pms_algos.domain.chase_child import OVERTAKEN, closed
 from pms_algos.domain.chase_price import own_quote, target_price
+from pms_algos.domain.chase_quote import unmoved
 from pms_algos.domain.chase_state import Chase, ChasePlan
 from pms_common.contracts.algos import ChaseItem
 from pms_common.contracts.commands.chase import Chase as StartChase
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_common.contracts.events.chase import ChaseCancelled, ChaseEvent, ChaseFilled, ChaseProgress
+from pms_common.contracts.events.chase import ChaseCancelled, ChaseFilled, ChaseProgress
 from pms_common.contracts.results_algos import ChaseChanged
 from pms_common.decimals import floor_to
 
@@ -60,7 +60,7 @@ def _check_filters(plan: ChasePlan, market: Market) -> None:
 
 
 def item(chase: Chase, quote: Quote) -> ChaseItem:
-    """A chase's line of the active list."""
+    """A chase's line of the active list; one with a parent is a layer of a scalper, nobody else's parts are shown."""
     plan, (bid, ask) = chase.plan, quote(chase.plan.symbol)
     return ChaseItem(
         chase_id=plan.algo_id,
@@ -82,62 +82,18 @@ def item(chase: Chase, quote: Quote) -> ChaseItem:
         ask=ask,
         reprice_count=chase.reprices,
         status=status(chase),
-        parent_scalper_id=None,
+        parent_scalper_id=plan.parent_id,
         started_at_ms=plan.started_ms,
     )
 
 
-def _common(chase: Chase, head: Head) -> dict[str, Any]:
-    plan = chase.plan
-    return {
-        **head,
-        "chase_id": plan.algo_id,
-        "symbol": plan.symbol,
-        "side": plan.side,
-        "quantity": plan.quantity,
-        "filled_qty": chase.total_executed,
-        "reprice_count": chase.reprices,
-        "parent_scalper_id": None,
-    }
-
-
-def progress(chase: Chase, quote: Quote, head: Head) -> ChaseProgress:
-    """The event that tells where a chase stands."""
-    plan, (bid, ask) = chase.plan, quote(chase.plan.symbol)
-    return ChaseProgress(
-        **_common(chase, head),
-        status=status(chase),
-        stalk_offset_pct=plan.offset_pct,
-        stalk_mode=plan.mode,
-        max_distance_pct=plan.max_distance_pct,
-        current_order_price=chase.child.price,
-        initial_price=plan.anchor,
-        bid=bid,
-        ask=ask,
-    )
-
-
-def end(chase: Chase, head: Head) -> ChaseEvent:
+def end(chase: Chase) -> Told:
     """The event that tells how a chase ended."""
-    outcome = chase.outcome
-    if outcome == "filled":
-        assert chase.fill_price is not None
-        return ChaseFilled(**_common(chase, head), fill_price=chase.fill_price)
-    assert outcome is not None
-    return ChaseCancelled(**_common(chase, head), reason=outcome)
-
-
-def changed(chase: Chase, request_id: str, warnings: tuple[str, ...] | None) -> ChaseChanged:
-    """The answer to a cancel, a pause or a resume."""
-    return ChaseChanged(
-        request_id=request_id,
-        warnings=warnings,
-        chase_id=chase.plan.algo_id,
-        symbol=chase.plan.symbol,
-        side=chase.plan.side,
-        status=status(chase),
-        filled_qty=chase.total_executed,
-    )
+    if chase.outcome == "filled":
+        return ChaseFilled, {"fill_price": chase.fill_price}
+    refusal = chase.refusal
+    why = {} if refusal is None else {"error": refusal.message, "error_code": refusal.code}
+    return ChaseCancelled, {"reason": chase.outcome, **why}
 
 
 KIND = Kind(
@@ -152,8 +108,10 @@ KIND = Kind(
     begin=begin,
     wants=sole_symbol,
     item=item,
-    progress=progress,
+    progress=ChaseProgress,
     end=end,
-    changed=changed,
+    changed=lambda _: (ChaseChanged, {}),
     side=lambda chase: chase.plan.side,
+    unmoved=unmoved,
+    refusal=lambda chase: chase.refusal or OVERTAKEN,
 )

@@ -1,9 +1,8 @@
 """Scalper: from its command to its plan, and from its state to what readers are shown. The plan is `domain.scalper`."""
 
 from decimal import Decimal
-from typing import Any
 
-from pms_algos.app.kinds.base import Begin, Decision, Head, Kind, Quote, sole_symbol, status
+from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, sole_symbol, status
 from pms_algos.domain import scalper as plan_of
 from pms_algos.domain.actions import Market, Notice
 from pms_algos.domain.chase_child import shut
@@ -14,7 +13,7 @@ from pms_algos.domain.scalper_state import Scalper, ScalperPlan, Slot
 from pms_common.contracts.algos import ScalperItem, ScalperSlot
 from pms_common.contracts.commands.scalper import Scalper as StartScalper
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_common.contracts.events.scalper import ScalperCancelled, ScalperEvent, ScalperFilled, ScalperProgress
+from pms_common.contracts.events.scalper import ScalperCancelled, ScalperFilled, ScalperProgress
 from pms_common.contracts.results_algos import ScalperChanged
 
 LEGS: tuple[PositionSide, ...] = ("LONG", "SHORT")
@@ -127,63 +126,19 @@ _SETTINGS = (
     *("pin_short_to_entry", "min_fill_spread_pct", "fill_decay_half_life_ms", "min_refill_delay_ms", "allow_loss"),
     *("max_loss_per_close_bps", "max_fills_per_minute", "pnl_feedback_mode"),
 )
-_PROGRESS = (
-    *("symbol", "start_side", "long_max_price", "short_min_price", "neutral_mode", "min_fill_spread_pct"),
-    *("fill_decay_half_life_ms", "min_refill_delay_ms", "allow_loss", "max_loss_per_close_bps"),
-    *("max_fills_per_minute", "pnl_feedback_mode"),
-)
 
 
-def progress(scalper: Scalper, _: Quote, head: Head) -> ScalperProgress:
-    """The event that tells where a scalper stands."""
-    shown: dict[str, Any] = {name: getattr(scalper.plan, name) for name in _PROGRESS}
-    return ScalperProgress(
-        **head,
-        **shown,
-        scalper_id=scalper.plan.algo_id,
-        status=status(scalper),
-        fill_count=scalper.fill_count,
-        long_slots=_slots(scalper, "LONG"),
-        short_slots=_slots(scalper, "SHORT"),
-        started_at_ms=scalper.plan.started_ms,
-    )
-
-
-def notice(scalper: Scalper, told: Notice, head: Head) -> ScalperFilled:
+def notice(_: Scalper, told: Notice) -> Told:
     """The event of a layer's fill."""
     assert isinstance(told, Filled)
-    return ScalperFilled(
-        **head,
-        scalper_id=scalper.plan.algo_id,
-        symbol=scalper.plan.symbol,
-        side=told.leg,
-        layer_idx=told.layer,
-        fill_price=told.price,
-        fill_qty=told.quantity,
-    )
+    fill = {"side": told.leg, "layer_idx": told.layer, "fill_price": told.price, "fill_qty": told.quantity}
+    return ScalperFilled, fill
 
 
-def end(scalper: Scalper, head: Head) -> ScalperEvent:
+def end(scalper: Scalper) -> Told:
     """The event that tells how a scalper ended."""
-    return ScalperCancelled(
-        **head,
-        scalper_id=scalper.plan.algo_id,
-        symbol=scalper.plan.symbol,
-        reason="cancelled" if scalper.outcome == "cancelled" else "risk" if scalper.outcome == "risk" else "error",
-        closed_positions=scalper.closed_positions,
-    )
-
-
-def changed(scalper: Scalper, request_id: str, warnings: tuple[str, ...] | None) -> ScalperChanged:
-    """The answer to a cancel, a pause or a resume."""
-    return ScalperChanged(
-        request_id=request_id,
-        warnings=warnings,
-        scalper_id=scalper.plan.algo_id,
-        symbol=scalper.plan.symbol,
-        status=status(scalper),
-        closed_positions=scalper.closed_positions,
-    )
+    reason = scalper.outcome if scalper.outcome in {"cancelled", "risk"} else "error"
+    return ScalperCancelled, {"reason": reason, "closed_positions": scalper.closed_positions}
 
 
 KIND = Kind(
@@ -198,8 +153,9 @@ KIND = Kind(
     begin=begin,
     wants=sole_symbol,
     item=item,
-    progress=progress,
+    progress=ScalperProgress,
     end=end,
-    changed=changed,
+    changed=lambda scalper: (ScalperChanged, {"closed_positions": scalper.closed_positions}),
     notice=notice,
+    shows_parts=True,
 )

@@ -1,21 +1,15 @@
 """Trailing stop: from its command to its plan, and from its state to what is shown. The plan is `domain.trail_stop`."""
 
 from decimal import Decimal
-from typing import Any
 
-from pms_algos.app.kinds.base import Begin, Decision, Head, Kind, Quote, status
+from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, status
 from pms_algos.domain import trail_stop as plan_of
 from pms_algos.domain.actions import Notice
 from pms_algos.domain.trail_stop import TrailStop, TrailStopPlan
 from pms_common.contracts.algos import TrailStopItem
 from pms_common.contracts.commands.trail_stop import TrailStop as StartTrailStop
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_common.contracts.events.trail_stop import (
-    TrailStopCancelled,
-    TrailStopEvent,
-    TrailStopProgress,
-    TrailStopTriggered,
-)
+from pms_common.contracts.events.trail_stop import TrailStopCancelled, TrailStopProgress, TrailStopTriggered
 from pms_common.contracts.results_algos import TrailStopChanged
 from pms_common.decimals import from_float
 
@@ -70,66 +64,22 @@ def item(stop: TrailStop, quote: Quote) -> TrailStopItem:
     )
 
 
-def _common(stop: TrailStop, head: Head) -> dict[str, Any]:
-    plan = stop.plan
-    names = {"trail_stop_id": plan.algo_id, "position_id": plan.position_id, "symbol": plan.symbol, "side": plan.side}
-    return {**head, **names}
+def _triggered(stop: TrailStop, error: str | None) -> Told:
+    return TrailStopTriggered, {"triggered_price": stop.triggered, "close_success": error is None, "error": error}
 
 
-def progress(stop: TrailStop, quote: Quote, head: Head) -> TrailStopProgress:
-    """The event that tells where a stop stands."""
-    return TrailStopProgress(
-        **_common(stop, head),
-        status=status(stop),
-        callback_pct=stop.plan.callback_pct,
-        activation_price=stop.plan.activation_price,
-        activated=stop.extreme is not None,
-        extreme_price=stop.extreme,
-        trigger_price=stop.trigger,
-        current_price=_middle(stop, quote),
-    )
-
-
-def _triggered(stop: TrailStop, head: Head, error: str | None) -> TrailStopTriggered:
-    assert stop.extreme is not None
-    assert stop.trigger is not None
-    assert stop.triggered is not None
-    return TrailStopTriggered(
-        **_common(stop, head),
-        extreme_price=stop.extreme,
-        trigger_price=stop.trigger,
-        triggered_price=stop.triggered,
-        close_success=error is None,
-        error=error,
-    )
-
-
-def notice(stop: TrailStop, told: Notice, head: Head) -> TrailStopTriggered:
+def notice(stop: TrailStop, told: Notice) -> Told:
     """The event of a close that was refused and is tried again."""
     assert isinstance(told, plan_of.CloseFailed)
-    return _triggered(stop, head, told.error)
+    return _triggered(stop, told.error)
 
 
-def end(stop: TrailStop, head: Head) -> TrailStopEvent:
+def end(stop: TrailStop) -> Told:
     """The event that tells how a stop ended."""
-    match stop.outcome:
-        case "filled":
-            return _triggered(stop, head, None)
-        case "cancelled" | "position_closed" | "risk":
-            return TrailStopCancelled(**_common(stop, head), reason=stop.outcome)
-    return TrailStopCancelled(**_common(stop, head), reason="error")
-
-
-def changed(stop: TrailStop, request_id: str, warnings: tuple[str, ...] | None) -> TrailStopChanged:
-    """The answer to a cancel, a pause or a resume."""
-    return TrailStopChanged(
-        request_id=request_id,
-        warnings=warnings,
-        trail_stop_id=stop.plan.algo_id,
-        symbol=stop.plan.symbol,
-        side=stop.plan.side,
-        status=status(stop),
-    )
+    if stop.outcome == "filled":
+        return _triggered(stop, None)
+    told = stop.outcome in {"cancelled", "position_closed", "risk"}
+    return TrailStopCancelled, {"reason": stop.outcome if told else "error"}
 
 
 KIND = Kind(
@@ -144,9 +94,9 @@ KIND = Kind(
     begin=begin,
     wants=lambda _: (),
     item=item,
-    progress=progress,
+    progress=TrailStopProgress,
     end=end,
-    changed=changed,
+    changed=lambda _: (TrailStopChanged, {}),
     notice=notice,
     claim=lambda stop: stop.plan.position_id,
     position=lambda command: command.position_id,

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from pms_algos.app.kinds.base import Begin, Decision, Head, Kind, Quote, sole_symbol, status
+from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, sole_symbol, status
 from pms_algos.domain import twap as plan_of
 from pms_algos.domain.actions import Market, Notice
 from pms_algos.domain.chase_child import shut
@@ -14,7 +14,7 @@ from pms_common.contracts.algos import LotError, TwapItem
 from pms_common.contracts.bus.base import Side
 from pms_common.contracts.commands.twap import Twap as StartTwap
 from pms_common.contracts.errors import CommandError, ErrorCode
-from pms_common.contracts.events.twap import TwapCancelled, TwapCompleted, TwapEndReason, TwapEvent, TwapProgress
+from pms_common.contracts.events.twap import TwapCancelled, TwapCompleted, TwapEndReason, TwapProgress
 from pms_common.contracts.results_algos import TwapChanged
 from pms_common.decimals import floor_to
 
@@ -167,63 +167,23 @@ def item(twap: Twap, _: Quote) -> TwapItem:
     )
 
 
-def _common(twap: Twap, head: Head) -> dict[str, Any]:
-    plan = twap.plan
-    return {
-        **head,
-        "twap_id": plan.algo_id,
-        "symbol": plan.symbol,
-        "side": plan.side,
-        "filled_lots": twap.filled_lots,
-        "total_lots": len(plan.lots),
-        "filled_size": twap.total_cost,
-        "total_size": total_size(plan),
-        "filled_qty": twap.total_executed,
-        "total_qty": total_qty(plan),
-    }
-
-
-def progress(twap: Twap, _: Quote, head: Head) -> TwapProgress:
-    """The event that tells where a TWAP stands."""
-    return TwapProgress(**_common(twap, head), status=status(twap))
-
-
-def notice(twap: Twap, told: Notice, head: Head) -> TwapProgress:
+def notice(twap: Twap, told: Notice) -> Told:
     """The event of a lot that has ended or waits for its price."""
-    common = {**_common(twap, head), "status": status(twap)}
     if isinstance(told, plan_of.Skipped):
-        limit = twap.plan.price_limit
-        return TwapProgress(
-            **common, skipped=True, skipped_ticks=twap.skipped, current_price=told.price, price_limit=limit
-        )
+        limit = {"current_price": told.price, "price_limit": twap.plan.price_limit}
+        return TwapProgress, {"skipped": True, "skipped_ticks": twap.skipped, **limit}
     assert isinstance(told, plan_of.LotEnded)
-    return TwapProgress(**common, last_lot_success=told.success, last_lot_type=told.kind)
+    return TwapProgress, {"last_lot_success": told.success, "last_lot_type": told.kind}
 
 
-def end(twap: Twap, head: Head) -> TwapEvent:
+def end(twap: Twap) -> Told:
     """The event that tells how a TWAP ended."""
-    if twap.outcome == "filled":
-        return TwapCompleted(**_common(twap, head), errors=errors(twap))
-    return TwapCancelled(**_common(twap, head), reason=end_reason(twap.outcome), errors=errors(twap))
+    return (TwapCompleted, {}) if twap.outcome == "filled" else (TwapCancelled, {"reason": end_reason(twap.outcome)})
 
 
 def end_reason(outcome: str | None) -> TwapEndReason:
     """Why a TWAP ended early, in its events' words."""
     return "cancelled" if outcome == "cancelled" else "risk" if outcome == "risk" else "error"
-
-
-def changed(twap: Twap, request_id: str, warnings: tuple[str, ...] | None) -> TwapChanged:
-    """The answer to a cancel, a pause or a resume."""
-    return TwapChanged(
-        request_id=request_id,
-        warnings=warnings,
-        twap_id=twap.plan.algo_id,
-        status=status(twap),
-        filled_lots=twap.filled_lots,
-        total_lots=len(twap.plan.lots),
-        filled_size=twap.total_cost,
-        total_size=total_size(twap.plan),
-    )
 
 
 KIND = Kind(
@@ -238,8 +198,8 @@ KIND = Kind(
     begin=begin,
     wants=sole_symbol,
     item=item,
-    progress=progress,
+    progress=TwapProgress,
     end=end,
-    changed=changed,
+    changed=lambda _: (TwapChanged, {}),
     notice=notice,
 )

@@ -1,21 +1,15 @@
 """Basket TWAP: from its command to its plan, and from its state to what readers are shown. See `domain.twap_basket`."""
 
 from decimal import Decimal
-from typing import Any
 
-from pms_algos.app.kinds.base import Begin, Decision, Head, Kind, Quote, status
+from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, status
 from pms_algos.app.kinds.twap import MINUTE_MS, end_reason, errors, make_plan, next_order_ms, total_qty
 from pms_algos.domain import twap_basket as plan_of
 from pms_algos.domain.twap_basket import TwapBasket, TwapBasketPlan
 from pms_common.contracts.algos import LotError, TwapBasketItem, TwapBasketLegItem
 from pms_common.contracts.commands.twap import TwapBasket as StartTwapBasket
 from pms_common.contracts.errors import CommandError, ErrorCode, FieldError
-from pms_common.contracts.events.twap import (
-    TwapBasketCancelled,
-    TwapBasketCompleted,
-    TwapBasketEvent,
-    TwapBasketProgress,
-)
+from pms_common.contracts.events.twap import TwapBasketCancelled, TwapBasketCompleted, TwapBasketProgress
 from pms_common.contracts.results_algos import TwapBasketChanged
 
 
@@ -112,39 +106,11 @@ def item(basket: TwapBasket, _: Quote) -> TwapBasketItem:
     )
 
 
-def _common(basket: TwapBasket, head: Head) -> dict[str, Any]:
-    return {
-        **head,
-        "twap_basket_id": basket.plan.algo_id,
-        "basket_name": basket.plan.name,
-        "filled_lots": basket.filled_lots,
-        "total_lots": len(basket.plan.legs[0].lots),
-        "legs": _legs(basket),
-    }
-
-
-def progress(basket: TwapBasket, _: Quote, head: Head) -> TwapBasketProgress:
-    """The event that tells where a basket stands."""
-    return TwapBasketProgress(**_common(basket, head), status=status(basket))
-
-
-def end(basket: TwapBasket, head: Head) -> TwapBasketEvent:
+def end(basket: TwapBasket) -> Told:
     """The event that tells how a basket ended."""
     if basket.outcome == "filled":
-        return TwapBasketCompleted(**_common(basket, head), errors=_errors(basket))
-    return TwapBasketCancelled(**_common(basket, head), reason=end_reason(basket.outcome), errors=_errors(basket))
-
-
-def changed(basket: TwapBasket, request_id: str, warnings: tuple[str, ...] | None) -> TwapBasketChanged:
-    """The answer to a cancel, a pause or a resume."""
-    return TwapBasketChanged(
-        request_id=request_id,
-        warnings=warnings,
-        twap_basket_id=basket.plan.algo_id,
-        status=status(basket),
-        filled_lots=basket.filled_lots,
-        total_lots=len(basket.plan.legs[0].lots),
-    )
+        return TwapBasketCompleted, {}
+    return TwapBasketCancelled, {"reason": end_reason(basket.outcome)}
 
 
 KIND = Kind(
@@ -159,7 +125,7 @@ KIND = Kind(
     begin=begin,
     wants=lambda command: tuple(dict.fromkeys(leg.symbol for leg in command.legs)),
     item=item,
-    progress=progress,
+    progress=TwapBasketProgress,
     end=end,
-    changed=changed,
+    changed=lambda _: (TwapBasketChanged, {}),
 )
