@@ -59,6 +59,7 @@ SPEC = SymbolSpec(
     max_orders=200,
     market_take_bound=D("0.05"),
 )
+SPECS = [SPEC, msgspec.structs.replace(SPEC, symbol="ETHUSDT", base_asset="ETH")]
 AT_MARKET = D(100)
 ACCOUNT = b'{"balance":1000,"equity":1000,"marginUsed":0,"availableMargin":1000,"positions":[],"status":"ACTIVE"}'
 """As risk tells it: more than events carry."""
@@ -151,8 +152,8 @@ class World:
 
     async def tick(self, bid: float, ask: float) -> None:
         ms = now_ms()
-        tick = Tick("BTCUSDT", bid, 1.0, ask, 1.0, ms, ms * 1000, ms * 1000, ms, ms)
-        await self.client.xadd(self.names.ticks, {"data": encode([tick])})
+        ticks = [Tick(spec.symbol, bid, 1.0, ask, 1.0, ms, ms * 1000, ms * 1000, ms, ms) for spec in SPECS]
+        await self.client.xadd(self.names.ticks, {"data": encode(ticks)})
 
     # -- listening
 
@@ -222,7 +223,7 @@ class World:
     async def _on_orders_query(self, data: bytes) -> None:
         request = snapshot_request.decode(data)
         await self.tell("orders", SnapshotBegin, asker=request.asker, token=request.token)
-        await self.tell("orders", Reference, symbols=[SPEC], maker_fee=D("0.0002"), taker_fee=D("0.0005"))
+        await self.tell("orders", Reference, symbols=SPECS, maker_fee=D("0.0002"), taker_fee=D("0.0005"))
         for child_id, child in self.children.items():
             if child.alive:
                 await self.told(child_id, "snapshot")

@@ -10,7 +10,7 @@ import random
 from decimal import Decimal
 
 import pytest
-from tests.integration.pms_algos.conftest import ACCOUNT, HOLDING, SPEC, World
+from tests.integration.pms_algos.conftest import ACCOUNT, AT_MARKET, HOLDING, SPEC, World
 from tests.services import PATIENCE_S, ServiceProcess
 
 from pms_common.clock import now_ms
@@ -181,6 +181,35 @@ async def test_r19_a_twap_killed_between_and_within_lots_executes_each_once(
     assert len({order.client_order_id for order in world.asked}) == len(world.children)
 
 
+async def test_r19_a_basket_killed_between_and_within_lots_executes_each_lot_of_each_leg_once(
+    algos: ServiceProcess, world: World, market: dict[str, float]
+) -> None:
+    algos.start()
+    legs = [
+        {"symbol": "BTCUSDT", "side": "BUY", "sizeUsdt": 2_000, "leverage": 5},
+        {"symbol": "ETHUSDT", "side": "SELL", "sizeUsdt": 3_000, "leverage": 5},
+    ]
+    body = {"subAccountId": "acc", "legs": legs, "lots": 100, "durationMinutes": 1}
+    await world.send("twap_basket", requestId="r1", expiresAt=now_ms() + PATIENCE_S * 1000, **body)
+    basket_id = (await world.result("r1"))["twapBasketId"]
+    for executed in ("1", "2"):
+        await world.until(lambda executed=executed: world.executed >= D(executed))
+        algos.kill()
+        algos.start()
+    await world.until(lambda: world.executed >= D(3))
+    await world.send("twap_basket_cancel", requestId="c1", twapBasketId=basket_id)
+    assert (await world.result("c1"))["status"] == "ended"
+    assert world.alive == []
+    (event,) = await world.events("twap_basket_cancelled")
+    cost = dict.fromkeys(("BTCUSDT", "ETHUSDT"), D(0))
+    for child in world.children.values():
+        cost[child.order.symbol] += child.executed * AT_MARKET
+    assert {leg["symbol"]: D(str(leg["filledSize"])) for leg in event["legs"]} == cost
+    assert all(cost.values())
+    assert world.most_alive <= len(legs)
+    assert len({order.client_order_id for order in world.asked}) == len(world.children)
+
+
 async def test_r19_a_trailing_stop_keeps_its_extreme_and_closes_once_though_killed_as_it_fires(
     algos: ServiceProcess, world: World, market: dict[str, float]
 ) -> None:
@@ -282,7 +311,6 @@ async def test_r19_killed_again_and_again_while_the_market_moves(
     await world.until(lambda: world.events("chase_filled"))
     assert world.most_alive == 1
     assert world.executed == D(1)
-    # Another end, with the same key, may follow a kill between its publication and its commit: the gateway drops it.
     assert {event["filledQty"] for event in await world.events("chase_filled")} == {1}
     names = {order.client_order_id for order in world.asked}
     assert len(names) == len(world.children)
