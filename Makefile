@@ -44,11 +44,12 @@ chaos: setup ## the tests that kill and disconnect real processes
 faults: setup ## seeded fault schedules against the order service (ARGS="--schedules 10000 --seed 1 --workers 2")
 	$(BIN)/python -m tests.faults $(ARGS)
 
-check: setup types ## format, lint, types, import rules, reference tables
+check: setup types ## format, lint, types, import rules, reference, links of the docs
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m pms_cli.reference --check
+	$(BIN)/python -m pytest -q tests/unit/docs
 
 types: setup ## the types alone
 	$(BIN)/mypy $(PACKAGES) tests
@@ -57,7 +58,7 @@ format: setup ## format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-docs: setup ## the reference tables of docs/reference, from the code
+docs: setup ## the reference of docs/reference and the types of clients/js, from the code
 	$(BIN)/python -m pms_cli.reference
 
 bench: setup ## the benchmarks beside their references (ARGS="hop --json figures.json")

@@ -1,60 +1,30 @@
 """The shared tables through a real Prisma client, as the JS application has it: reads, administration, transactions.
 
 The client is generated from `prisma/schema.prisma` without the engines that Prisma would download; it speaks to the
-database through node-postgres. Skipped, with the reason, where Node or the packages are missing, or too slow to come:
-`PMS_TEST_NPM_S` allows them longer.
+database through node-postgres. Skipped, with the reason, where Node or the packages are missing.
 """
 
 import asyncio
-import hashlib
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import make_url
-from tests.conftest import ROOT
 from tests.integration.pms_risk.rig import Rig
 from tests.integration.pms_risk.test_shared_tables import cash_becomes, held, soon
+from tests.node import installed, run
 
 SOURCE = Path(__file__).parent / "prisma"
-INSTALL_S = float(os.environ.get("PMS_TEST_NPM_S") or 20)
-"""Enough for what lies in npm's cache. What was made once is kept in `.venv`."""
-
-
-def _run(*words: str, cwd: Path, **env: str) -> str:
-    done = subprocess.run(
-        words, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=INSTALL_S, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+GENERATE = ("node", "node_modules/prisma/build/index.js", "generate")
+# The command line looks for an engine that generating a client does not need.
+ENGINE = {"PRISMA_SCHEMA_ENGINE_BINARY": "/bin/true", "DATABASE_URL": "postgresql://unused", "CHECKPOINT_DISABLE": "1"}
 
 
 @pytest.fixture(scope="session")
 def client() -> Path:
-    """A folder with the session script and the generated client, made once for each version of what it is made of."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("Node and npm are not installed")
-    files = sorted(path for path in SOURCE.iterdir() if path.is_file())
-    version = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
-    made = ROOT / ".venv" / f"prisma-{version}"
-    if made.exists():
-        return made
-    folder = made.with_suffix(f".{os.getpid()}")
-    shutil.copytree(SOURCE, folder)
-    try:
-        _run("npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", cwd=folder)
-        # The command line looks for an engine that generating a client does not need.
-        engine = {"PRISMA_SCHEMA_ENGINE_BINARY": "/bin/true", "DATABASE_URL": "postgresql://unused"}
-        _run("node", "node_modules/prisma/build/index.js", "generate", cwd=folder, CHECKPOINT_DISABLE="1", **engine)
-        folder.rename(made)
-    except (subprocess.TimeoutExpired, AssertionError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        pytest.skip(f"no Prisma client within {INSTALL_S} s: {str(error)[-300:]}")
-    return made
+    """A folder with the session script and the generated client."""
+    return installed(SOURCE, then=[GENERATE], **ENGINE)
 
 
 async def test_prisma_reads_what_is_written_and_what_it_does_takes_effect(rig: Rig, client: Path) -> None:
@@ -62,7 +32,7 @@ async def test_prisma_reads_what_is_written_and_what_it_does_takes_effect(rig: R
 
     async def js(step: str, account_id: str = "") -> Any:
         return json.loads(
-            await asyncio.to_thread(_run, "node", "session.mjs", step, account_id, cwd=client, DATABASE_URL=address)
+            await asyncio.to_thread(run, "node", "session.mjs", step, account_id, cwd=client, DATABASE_URL=address)
         )
 
     account = await js("create")

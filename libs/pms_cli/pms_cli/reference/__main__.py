@@ -1,4 +1,4 @@
-"""`python -m pms_cli.reference [--check] [FOLDER]`."""
+"""`python -m pms_cli.reference [--check] [ROOT]`."""
 
 import argparse
 import sys
@@ -8,15 +8,15 @@ from pms_cli.reference.pages import stale, write
 
 
 def main() -> None:
-    """Write the pages, or with --check name those that are stale."""
+    """Write the files, or with --check name those that are stale."""
     parser = argparse.ArgumentParser(prog="python -m pms_cli.reference", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail naming each stale page")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/reference"))
+    parser.add_argument("--check", action="store_true", help="write nothing; fail naming each stale file")
+    parser.add_argument("root", nargs="?", type=Path, default=Path(), help="the repository")
     given = parser.parse_args()
     if not given.check:
-        write(given.folder)
+        write(given.root)
         return
-    behind = stale(given.folder)
+    behind = stale(given.root)
     if behind:
         sys.exit("\n".join(f"{path} is not what the code says: run `make docs`" for path in behind))
 

@@ -7,9 +7,9 @@ import msgspec
 from pms_cli.reference import markdown
 from pms_cli.reference.markdown import code, table
 from pms_cli.reference.rules import rule_text
-from pms_cli.reference.structs import explained
 from pms_common.contracts.commands import COMMANDS, Command
 from pms_common.contracts.commands.base import Envelope
+from pms_common.contracts.schema import explained
 from pms_common.contracts.shapes import FieldRule, Items, shape_of
 from pms_common.names import Names
 

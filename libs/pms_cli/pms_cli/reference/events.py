@@ -2,10 +2,11 @@
 
 from pms_cli.reference import markdown
 from pms_cli.reference.markdown import code, table
-from pms_cli.reference.structs import Cls, explained, section, with_parts
+from pms_cli.reference.structs import Cls, section, with_parts
 from pms_cli.reference.types import link
 from pms_common.contracts.caches import PriceCache, RiskSnapshot
 from pms_common.contracts.events import EVENTS, Event, Sequenced
+from pms_common.contracts.schema import explained
 from pms_common.names import Names
 
 _NAMES = Names()

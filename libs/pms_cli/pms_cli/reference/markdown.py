@@ -1,6 +1,5 @@
-"""Markdown of the reference pages: headings, tables and what a docstring looks like in them."""
+"""Markdown of the reference pages: headings and tables."""
 
-import inspect
 from collections.abc import Iterable, Sequence
 
 
@@ -18,12 +17,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def code(text: object) -> str:
     """Literal text."""
     return f"`{text}`"
-
-
-def doc(thing: object) -> str:
-    """The docstring written at `thing` itself, one paragraph a line; not an inherited one."""
-    text = inspect.cleandoc(thing.__doc__ or "")
-    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def _cell(text: str) -> str:

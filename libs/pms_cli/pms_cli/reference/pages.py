@@ -1,10 +1,12 @@
-"""The pages and their folder: written, or compared with what is there."""
+"""The files written from the code, and where they lie: written, or compared with what is there."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from pms_cli.reference import commands, errors, events, metrics, results, settings, streams
+from pms_cli.reference import commands, documents, errors, events, metrics, results, settings, streams, typescript
 
+REFERENCE = "docs/reference"
+NOTICE = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands.page,
     "results.md": results.page,
@@ -14,26 +16,33 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics.page,
     "streams.md": streams.page,
 }
-NOTICE = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
+"""For people."""
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    f"{REFERENCE}/contract.schema.json": documents.json_schema,
+    f"{REFERENCE}/asyncapi.json": documents.asyncapi,
+    "clients/js/types.d.ts": typescript.types,
+}
+"""For machines."""
 
 
 def render() -> dict[str, str]:
-    """Name of each page → its text; the same for the same code."""
-    return {name: NOTICE + page() for name, page in PAGES.items()}
+    """Path of each file → its text; the same for the same code."""
+    pages = {f"{REFERENCE}/{name}": NOTICE + page() for name, page in PAGES.items()}
+    return pages | {path: document() for path, document in DOCUMENTS.items()}
 
 
-def write(folder: Path) -> None:
-    """Write all pages into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in render().items():
-        (folder / name).write_text(text, encoding="utf-8")
+def write(root: Path) -> None:
+    """Write all files under `root`, the repository."""
+    for path, text in render().items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
 
 
-def stale(folder: Path) -> list[Path]:
-    """The pages of `folder` that are missing or differ, and files there that no page is written to."""
-    texts = render()
-    behind = [folder / name for name, text in texts.items() if _read(folder / name) != text]
-    return behind + sorted(path for path in folder.glob("*") if path.name not in texts)
+def stale(root: Path) -> list[Path]:
+    """The files that are missing or differ, and those among the reference pages that nobody writes."""
+    texts = {root / path: text for path, text in render().items()}
+    behind = [path for path, text in texts.items() if _read(path) != text]
+    return behind + sorted(path for path in (root / REFERENCE).glob("*") if path not in texts)
 
 
 def _read(path: Path) -> str | None:

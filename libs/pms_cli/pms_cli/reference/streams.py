@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Iterator
 
 from pms_cli.reference import markdown
-from pms_cli.reference.markdown import code, doc, table
+from pms_cli.reference.markdown import code, table
+from pms_common.contracts.schema import doc
 from pms_common.names import Names
 from pms_common.topology import Kind, topology
 

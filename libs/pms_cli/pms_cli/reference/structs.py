@@ -1,14 +1,14 @@
 """A message class as a section: its docstring, what it shares with its base, and a table of its own fields."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from pms_cli.reference.markdown import code, doc, table
+from pms_cli.reference.markdown import code, table
 from pms_cli.reference.types import json_type, link, structs_in
 from pms_common.contracts.base import Wire
+from pms_common.contracts.schema import explained
 
 Cls = type[msgspec.Struct]
 """A class of messages."""
@@ -25,12 +25,6 @@ def section(cls: Cls, title: str = "") -> str:
     if _own(cls):
         parts.append(table(_COLUMNS, map(_row, _own(cls))))
     return "\n\n".join(part for part in parts if part)
-
-
-def explained(cls: Cls) -> str:
-    """The docstring with fields named as on the wire."""
-    wire = {field.name: field.encode_name for field in msgspec.structs.fields(cls)}
-    return re.sub(r"`(\w+)`", lambda found: code(wire.get(found[1], found[1])), doc(cls))
 
 
 def with_parts(classes: Iterable[Cls], shown: set[Cls]) -> list[Cls]:

@@ -10,6 +10,7 @@ Imports nothing but the standard library and msgspec, so that domain code may us
     symbols   any spelling of a symbol → the exchange's
     results   answers to commands                         events  what happened, one family a file
     caches    values of the keys that JS reads            bus     messages between the services
+    schema    JSON Schema of all that is public
 """
 
 from pms_common.contracts.base import CONTRACT_VERSION

@@ -1,0 +1,160 @@
+"""The JS client on a running system, in both Redis libraries: by itself, with every command, and as its docs use it.
+
+What every command was answered and told is held against the JSON Schemas.
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from redis import Redis
+from tests.node import ROOT, run
+
+from pms_cli.commands.send import request
+from pms_cli.system.place import Place
+from pms_cli.system.running import running_system
+from pms_common.contracts.events import EVENTS
+from pms_common.contracts.results_algos import RESULTS
+from pms_common.contracts.schema import contract
+
+PAGE = ROOT / "docs" / "javascript.md"
+LIBRARIES = ["ioredis", "redis"]
+DEFS = contract("#/$defs/")
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Everything, with room for all that the table sends."""
+    limits = ("ORDERS_PER_MINUTE", "ORDERS_PER_TEN_SECONDS", "WEIGHT_PER_MINUTE")
+    env = {"PMS_SIM_SYMBOLS": "BTCUSDT,ETHUSDT", "PMS_SIM_VOLATILITY": "0.0001", "PMS_SIM_BALANCE": "100000000"}
+    env |= dict.fromkeys((f"PMS_SIM_LIMIT_{name}" for name in limits), "100000")
+    with running_system(tmp_path_factory.mktemp("js"), env) as (place, _):
+        yield place
+
+
+def _env(system: Place) -> dict[str, str]:
+    return {"PMS_REDIS_URL": system.redis, "PMS_TEST_SIM": str(system.simulator), "FORCE_COLOR": "0"}
+
+
+def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": DEFS})
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_the_client(node_folder: Path, system: Place, library: str) -> None:
+    env = {**_env(system), "PMS_TEST_REDIS": library}
+    run("node", "--test", "client.test.mjs", cwd=node_folder, within_s=120, **env)
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def report(node_folder: Path, system: Place, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What the table of commands was answered and told, after all its rows held."""
+    file = node_folder / f"report-{request.param}.json"
+    env = {**_env(system), "PMS_TEST_REDIS": request.param, "PMS_TEST_REPORT": str(file)}
+    run("node", "--test", "commands.test.mjs", cwd=node_folder, within_s=200, **env)
+    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return told
+
+
+def test_every_command_succeeds_and_every_answer_fits_its_schema(report: dict[str, Any]) -> None:
+    assert {type_ for type_, result in report["answered"] if result["success"]} == RESULTS.keys()
+    for type_, result in report["answered"]:
+        _validator(RESULTS[type_].__name__ if result["success"] else "Failure").validate(result)
+
+
+def test_every_event_fits_its_schema_and_has_what_browsers_read(report: dict[str, Any]) -> None:
+    validators = {type_: _validator(cls.__name__) for type_, cls in EVENTS.items()}
+    for event in report["events"]:
+        validators[event["type"]].validate(event)
+        assert isinstance(event["subAccountId"], str) and event["subAccountId"]
+        if event["type"].startswith("order_"):
+            assert event["orderId"] == event["clientOrderId"]
+            assert isinstance(event["price"], int | float), "browsers format it"
+            assert event["side"] in ("BUY", "SELL")
+        if event["type"].startswith(("position_", "trail_stop_")) or event["type"] == "scalper_filled":
+            assert event["side"] in ("LONG", "SHORT")
+    told = {event["type"] for event in report["events"]}
+    ends = {f"{algo}_cancelled" for algo in ("chase", "scalper", "twap", "twap_basket", "trail_stop")}
+    assert ends <= told
+    assert {"order_placed", "order_filled", "order_cancelled", "order_failed", "position_updated"} <= told
+
+
+def test_numbers_of_an_account_have_no_holes(report: dict[str, Any]) -> None:
+    for account in report["accounts"]:
+        numbers = [event["seq"] for event in report["events"] if event["subAccountId"] == account]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_types_say_what_may_be_written(node_folder: Path) -> None:
+    options = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom")
+    run("node_modules/.bin/tsc", *options, "--skipLibCheck", "types.test.ts", cwd=node_folder, within_s=120)
+
+
+@pytest.fixture(scope="module")
+def examples(node_folder: Path) -> Path:
+    """The page's examples, in a folder that has what the page installs."""
+    found = re.findall(r"<!-- run: (\S+) -->\n```js\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert [name for name, _ in found] == ["chase.mjs", "trade.mjs", "follow-client.mjs"]
+    for name, script in found:
+        (node_folder / name).write_text(script, encoding="utf-8")
+    return node_folder
+
+
+@pytest.fixture(scope="module")
+def account(system: Place) -> str:
+    """An account as the page makes it."""
+    command = {"requestId": "page", "action": "create", "name": "alice", "balance": 10_000}
+    made = asyncio.run(request(system, "account", command, 30))
+    assert made is not None and made["success"], made
+    return str(made["subAccountId"])
+
+
+def test_the_tutorials_chase_is_filled(examples: Path, system: Place, account: str) -> None:
+    told = run("node", "chase.mjs", account, cwd=examples, within_s=120, **_env(system)).splitlines()
+    assert told[0].startswith("chase_progress")
+    assert re.fullmatch(r"chase_filled [\d.]+", told[-1])
+
+
+def test_the_example_of_commands_tells_success_and_refusal(examples: Path, system: Place, account: str) -> None:
+    told = run("node", "trade.mjs", account, cwd=examples, **_env(system)).splitlines()
+    done, refused = map(json.loads, told)
+    assert done["state"] == "filled"
+    assert refused["errorCode"] == "MAX_NOTIONAL_EXCEEDED"
+
+
+def test_the_example_of_events_goes_on_where_it_was(examples: Path, system: Place, account: str) -> None:
+    def follow(wanted: str) -> list[str]:
+        """What it prints until a line has it; then it is killed."""
+        with subprocess.Popen(
+            ["node", "follow-client.mjs"],
+            cwd=examples,
+            env={**os.environ, **_env(system)},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line.strip())
+                if wanted in line:
+                    break
+            process.kill()
+        return lines
+
+    assert follow("account ")[0].startswith("account")
+    order = {"subAccountId": account, "symbol": "BTCUSDT", "side": "SELL", "quantity": 0.002, "leverage": 10}
+    for n in range(2):
+        result = asyncio.run(request(system, "trade", {**order, "requestId": f"follow-{n}"}, 30))
+        assert result is not None and result["success"], result
+    with Redis.from_url(system.redis, decode_responses=True) as client:
+        begun = (examples / "after.txt").read_text(encoding="utf-8")
+        seen = [line.split()[0] for line in follow(" position_closed ") if line[0].isdigit()]
+        logged = [entry_id for entry_id, _ in client.xrange(system.names.events, f"({begun}", seen[-1])]
+    assert seen == logged
