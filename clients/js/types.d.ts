@@ -515,7 +515,7 @@ export interface TrailStopResumeCommand {
 /**
  * Everything operators do to an account; `action` decides which fields are needed and which are refused.
  *
- * `create` takes the id from `subAccountId`, or makes one; `deposit` and `withdraw` move `amount` between house and account; `set_rules` and `set_mode` change what is given and leave the rest; `allowedSymbols` of `["*"]` allows all again, a `maxDailyLoss` or `maxOrdersPerMinute` of 0 lifts that limit; `takeover` moves a position to the house, at the mark and after the account's closers of it have been cancelled.
+ * `create` takes the id from `subAccountId`, or makes one; `deposit` and `withdraw` move `amount` between house and account; `set_rules` and `set_mode` change what is given and leave the rest; `allowedSymbols` of `["*"]` allows all again, a `maxDailyLoss` or `maxOrdersPerMinute` of 0 lifts that limit; `marginMode` concerns the positions that open from then on, `maintenanceMode` and the others all of them; `takeover` moves a position to the house, at the mark and after the account's closers of it have been cancelled.
  */
 export interface AccountCommand {
   requestId?: string;
@@ -542,6 +542,7 @@ export interface AccountCommand {
   liquidationMode?: "ADL_30" | "INSTANT_CLOSE" | "TAKEOVER" | null;
   maintenanceMode?: "flat" | "brackets" | null;
   maintenanceRate?: number | string | null;
+  marginMode?: "cross" | "isolated" | null;
   positionId?: string | null;
   symbol?: string | null;
   exchangeOrderId?: number | string | null;
@@ -588,9 +589,114 @@ export interface TwapBasketLeg {
   leverage: number | string;
 }
 
-export type ErrorCode = "VALIDATION_FAILED" | "VALIDATION_UNKNOWN_COMMAND" | "VALIDATION_NOT_JSON" | "VALIDATION_PAYLOAD_TOO_LARGE" | "VALIDATION_SUBACCOUNT_REQUIRED" | "VALIDATION_CLIENT_ORDER_ID_REQUIRED" | "VALIDATION_TWAP_MISSING_SIZE" | "VALIDATION_TWAP_INVALID_SIZE" | "VALIDATION_TWAP_LOTS_INVALID" | "VALIDATION_TWAP_INVALID_INTERVAL" | "VALIDATION_TWAP_PRICE_UNAVAILABLE" | "VALIDATION_TWAP_BASKET_LOTS_INVALID" | "SCALE_INVALID_ORDER" | "SCALE_INVALID_RANGE" | "SCALPER_LAYER_TOO_SMALL" | "SYMBOL_UNKNOWN" | "SYMBOL_NOT_TRADING" | "FILTER_PRICE" | "FILTER_QUANTITY" | "POSITION_NOT_FOUND" | "POSITION_CLOSED" | "POSITION_SIDE_MISMATCH" | "ORDER_NOT_FOUND" | "ORDER_ALREADY_FINAL" | "ALGO_NOT_FOUND" | "ALGO_ALREADY_EXISTS" | "REQUEST_ID_REUSED" | "EXPIRED_COMMAND" | "CANCELLED_BEFORE_SEND" | "OWNERSHIP_FORBIDDEN" | "AUTH_TOKEN_REQUIRED" | "AUTH_ROLE_FORBIDDEN" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_ALREADY_EXISTS" | "ACCOUNT_FROZEN" | "ACCOUNT_LIQUIDATING" | "NO_PRICE" | "MAX_LEVERAGE_EXCEEDED" | "MAX_NOTIONAL_EXCEEDED" | "MAX_EXPOSURE_EXCEEDED" | "MAX_OPEN_ORDERS_EXCEEDED" | "MAX_DAILY_LOSS_REACHED" | "MAX_ORDER_RATE_EXCEEDED" | "MAX_LEVERAGE" | "MAX_NOTIONAL" | "SYMBOL_NOT_ALLOWED" | "INSUFFICIENT_MARGIN" | "MARGIN_RATIO_EXCEEDED" | "INSUFFICIENT_BALANCE" | "HOUSE_UNFUNDED" | "REDUCE_ONLY_REJECTED" | "TRADING_HALTED" | "TRADING_REDUCING" | "SYMBOL_FROZEN" | "BASKET_RUNNING" | "ALGO_LIMIT_REACHED" | "APPROVAL_EXCEEDED" | "RISK_REJECTED" | "RISK_VALIDATION_ERROR" | "EXCHANGE_REJECTED" | "EXCHANGE_MIN_NOTIONAL" | "EXCHANGE_MARGIN_INSUFFICIENT" | "EXCHANGE_PRECISION" | "EXCHANGE_INVALID_ORDER" | "EXCHANGE_QTY_TOO_SMALL" | "EXCHANGE_QTY_TOO_LARGE" | "EXCHANGE_PRICE_RANGE" | "EXCHANGE_REDUCE_ONLY" | "EXCHANGE_POST_ONLY" | "EXCHANGE_FOK" | "EXCHANGE_MAX_ORDERS" | "EXCHANGE_MAX_POSITION" | "EXCHANGE_DUPLICATE_ID" | "EXCHANGE_UNKNOWN_ORDER" | "EXCHANGE_SYMBOL" | "EXCHANGE_RATE_LIMITED" | "EXCHANGE_CAPACITY" | "EXCHANGE_UNAVAILABLE" | "EXCHANGE_CLOCK" | "EXCHANGE_AUTH" | "NO_FILL_PRICE" | "DESYNC_CLOSE_FAILED" | "EXECUTION_ERROR" | "AMBIGUOUS_RESULT" | "AMBIGUOUS_CLOSE_REJECTED" | "INFRA_TIMEOUT" | "INFRA_OVERLOADED" | "INFRA_NOT_READY" | "INFRA_UNAVAILABLE" | "NOT_AVAILABLE" | "INFRA_REDIS_UNAVAILABLE" | "INFRA_PROXY_FAILURE" | "INFRA_CHASE_UNAVAILABLE" | "INFRA_SCALPER_UNAVAILABLE" | "INFRA_TWAP_UNAVAILABLE" | "INFRA_TRAIL_STOP_UNAVAILABLE" | "INFRA_INTERNAL";
+export type ErrorCode =
+  | "VALIDATION_FAILED"
+  | "VALIDATION_UNKNOWN_COMMAND"
+  | "VALIDATION_NOT_JSON"
+  | "VALIDATION_PAYLOAD_TOO_LARGE"
+  | "VALIDATION_SUBACCOUNT_REQUIRED"
+  | "VALIDATION_CLIENT_ORDER_ID_REQUIRED"
+  | "VALIDATION_TWAP_MISSING_SIZE"
+  | "VALIDATION_TWAP_INVALID_SIZE"
+  | "VALIDATION_TWAP_LOTS_INVALID"
+  | "VALIDATION_TWAP_INVALID_INTERVAL"
+  | "VALIDATION_TWAP_PRICE_UNAVAILABLE"
+  | "VALIDATION_TWAP_BASKET_LOTS_INVALID"
+  | "SCALE_INVALID_ORDER"
+  | "SCALE_INVALID_RANGE"
+  | "SCALPER_LAYER_TOO_SMALL"
+  | "SYMBOL_UNKNOWN"
+  | "SYMBOL_NOT_TRADING"
+  | "FILTER_PRICE"
+  | "FILTER_QUANTITY"
+  | "POSITION_NOT_FOUND"
+  | "POSITION_CLOSED"
+  | "POSITION_SIDE_MISMATCH"
+  | "ORDER_NOT_FOUND"
+  | "ORDER_ALREADY_FINAL"
+  | "ALGO_NOT_FOUND"
+  | "ALGO_ALREADY_EXISTS"
+  | "REQUEST_ID_REUSED"
+  | "EXPIRED_COMMAND"
+  | "CANCELLED_BEFORE_SEND"
+  | "OWNERSHIP_FORBIDDEN"
+  | "AUTH_TOKEN_REQUIRED"
+  | "AUTH_ROLE_FORBIDDEN"
+  | "AUTH_RATE_LIMITED"
+  | "ACCOUNT_NOT_FOUND"
+  | "ACCOUNT_ALREADY_EXISTS"
+  | "ACCOUNT_FROZEN"
+  | "ACCOUNT_LIQUIDATING"
+  | "NO_PRICE"
+  | "MAX_LEVERAGE_EXCEEDED"
+  | "MAX_NOTIONAL_EXCEEDED"
+  | "MAX_EXPOSURE_EXCEEDED"
+  | "MAX_OPEN_ORDERS_EXCEEDED"
+  | "MAX_DAILY_LOSS_REACHED"
+  | "MAX_ORDER_RATE_EXCEEDED"
+  | "MAX_LEVERAGE"
+  | "MAX_NOTIONAL"
+  | "SYMBOL_NOT_ALLOWED"
+  | "INSUFFICIENT_MARGIN"
+  | "MARGIN_RATIO_EXCEEDED"
+  | "INSUFFICIENT_BALANCE"
+  | "HOUSE_UNFUNDED"
+  | "REDUCE_ONLY_REJECTED"
+  | "TRADING_HALTED"
+  | "TRADING_REDUCING"
+  | "SYMBOL_FROZEN"
+  | "BASKET_RUNNING"
+  | "ALGO_LIMIT_REACHED"
+  | "APPROVAL_EXCEEDED"
+  | "RISK_REJECTED"
+  | "RISK_VALIDATION_ERROR"
+  | "EXCHANGE_REJECTED"
+  | "EXCHANGE_MIN_NOTIONAL"
+  | "EXCHANGE_MARGIN_INSUFFICIENT"
+  | "EXCHANGE_PRECISION"
+  | "EXCHANGE_INVALID_ORDER"
+  | "EXCHANGE_QTY_TOO_SMALL"
+  | "EXCHANGE_QTY_TOO_LARGE"
+  | "EXCHANGE_PRICE_RANGE"
+  | "EXCHANGE_REDUCE_ONLY"
+  | "EXCHANGE_POST_ONLY"
+  | "EXCHANGE_FOK"
+  | "EXCHANGE_MAX_ORDERS"
+  | "EXCHANGE_MAX_POSITION"
+  | "EXCHANGE_DUPLICATE_ID"
+  | "EXCHANGE_UNKNOWN_ORDER"
+  | "EXCHANGE_SYMBOL"
+  | "EXCHANGE_RATE_LIMITED"
+  | "EXCHANGE_CAPACITY"
+  | "EXCHANGE_UNAVAILABLE"
+  | "EXCHANGE_CLOCK"
+  | "EXCHANGE_AUTH"
+  | "NO_FILL_PRICE"
+  | "DESYNC_CLOSE_FAILED"
+  | "EXECUTION_ERROR"
+  | "AMBIGUOUS_RESULT"
+  | "AMBIGUOUS_CLOSE_REJECTED"
+  | "INFRA_TIMEOUT"
+  | "INFRA_OVERLOADED"
+  | "INFRA_NOT_READY"
+  | "INFRA_UNAVAILABLE"
+  | "NOT_AVAILABLE"
+  | "INFRA_REDIS_UNAVAILABLE"
+  | "INFRA_PROXY_FAILURE"
+  | "INFRA_CHASE_UNAVAILABLE"
+  | "INFRA_SCALPER_UNAVAILABLE"
+  | "INFRA_TWAP_UNAVAILABLE"
+  | "INFRA_TRAIL_STOP_UNAVAILABLE"
+  | "INFRA_INTERNAL";
 
-export type ErrorCategory = "VALIDATION" | "OWNERSHIP" | "RISK" | "EXCHANGE" | "AMBIGUITY" | "TIMEOUT" | "INFRA";
+export type ErrorCategory =
+  | "VALIDATION"
+  | "OWNERSHIP"
+  | "RISK"
+  | "EXCHANGE"
+  | "AMBIGUITY"
+  | "TIMEOUT"
+  | "INFRA";
 
 /** A refusal or failure; `error` is one readable sentence and always a string. */
 export interface Failure {
@@ -1745,7 +1851,7 @@ export interface FullLiquidation {
   account: AccountSnapshot;
 }
 
-/** The margin ratio is near the liquidation threshold; `message` says so to a person. */
+/** The margin ratio is near the liquidation threshold; `message` says so to a person. `symbol` is set where it is that of an isolated position. */
 export interface MarginWarning {
   seq: number;
   eventId: string;
@@ -1754,6 +1860,7 @@ export interface MarginWarning {
   subAccountId: string;
   /** UTC epoch milliseconds */
   timestamp: number;
+  symbol?: string;
   marginRatio: number;
   liquidationThreshold: number;
   message: string;
@@ -1820,7 +1927,7 @@ export interface PriceCache {
 /**
  * Value of `pms:risk:{subAccountId}`: all of an AccountSnapshot and more.
  *
- * `marginRatio` is maintenance margin over equity; `accountLiqPrice` that of the largest position.
+ * `marginRatio` is maintenance margin over equity, both of the cross positions and the cash behind them, as `maintenanceMargin` and `accountLiqPrice`, which is that of the largest of them. `marginMode` is that of positions to come.
  */
 export interface RiskSnapshot {
   subAccountId: string;
@@ -1829,6 +1936,7 @@ export interface RiskSnapshot {
   status: "ACTIVE" | "CLOSED" | "FROZEN" | "LIQUIDATED";
   liquidationMode: "ADL_30" | "INSTANT_CLOSE" | "TAKEOVER";
   maintenanceMode: "brackets" | "flat";
+  marginMode: "cross" | "isolated";
   balance: number;
   equity: number;
   marginUsed: number;
@@ -1845,7 +1953,7 @@ export interface RiskSnapshot {
 /**
  * An open position in the risk cache. What needs a price is null while there is none.
  *
- * `liquidationPrice` is reckoned with the whole account, `isolatedLiquidationPrice` with the position's own margin.
+ * `liquidationPrice` is reckoned with what stands behind the position: of a cross one with the whole account, of an isolated one with its own margin, which `isolatedLiquidationPrice` always is. `marginRatio` is that of an isolated position; cross ones share the account's.
  */
 export interface RiskPosition {
   id: string;
@@ -1862,6 +1970,8 @@ export interface RiskPosition {
   maintenanceMargin: number;
   unrealizedPnl: number | null;
   pnlPercent: number | null;
+  marginMode: "cross" | "isolated";
+  marginRatio: number | null;
   /** UTC epoch milliseconds */
   openedAt: number;
 }

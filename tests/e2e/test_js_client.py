@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from pms_common.contracts.events import EVENTS
 from pms_common.contracts.results_algos import RESULTS
 from pms_common.contracts.schema import contract
 
+CHASE, TRADE, FOLLOW = "chase.mjs", "trade.mjs", "follow-client.mjs"
 PAGE = ROOT / "docs" / "javascript.md"
 LIBRARIES = ["ioredis", "redis"]
 DEFS = contract("#/$defs/")
@@ -97,14 +99,16 @@ def test_the_types_say_what_may_be_written(node_folder: Path) -> None:
     run("node_modules/.bin/tsc", *options, "--skipLibCheck", "types.test.ts", cwd=node_folder, within_s=120)
 
 
-@pytest.fixture(scope="module")
-def examples(node_folder: Path) -> Path:
-    """The page's examples, in a folder that has what the page installs."""
-    found = re.findall(r"<!-- run: (\S+) -->\n```js\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert [name for name, _ in found] == ["chase.mjs", "trade.mjs", "follow-client.mjs"]
-    for name, script in found:
-        (node_folder / name).write_text(script, encoding="utf-8")
-    return node_folder
+def example(name: str, folder: Path) -> Path:
+    """An example of the page, as a script in a folder that has what the page installs."""
+    found = dict(re.findall(r"<!-- run: (\S+) -->\n```js\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
+    script = folder / name
+    script.write_text(found[name], encoding="utf-8")
+    return script
+
+
+def test_every_example_of_the_page_is_run_here() -> None:
+    assert re.findall(r"<!-- run: (\S+) -->", PAGE.read_text(encoding="utf-8")) == [CHASE, TRADE, FOLLOW]
 
 
 @pytest.fixture(scope="module")
@@ -116,25 +120,29 @@ def account(system: Place) -> str:
     return str(made["subAccountId"])
 
 
-def test_the_tutorials_chase_is_filled(examples: Path, system: Place, account: str) -> None:
-    told = run("node", "chase.mjs", account, cwd=examples, within_s=120, **_env(system)).splitlines()
+def test_the_tutorials_chase_is_filled(node_folder: Path, system: Place, account: str) -> None:
+    told = run(
+        "node", example(CHASE, node_folder).name, account, cwd=node_folder, within_s=120, **_env(system)
+    ).splitlines()
     assert told[0].startswith("chase_progress")
     assert re.fullmatch(r"chase_filled [\d.]+", told[-1])
 
 
-def test_the_example_of_commands_tells_success_and_refusal(examples: Path, system: Place, account: str) -> None:
-    told = run("node", "trade.mjs", account, cwd=examples, **_env(system)).splitlines()
+def test_the_example_of_commands_tells_success_and_refusal(node_folder: Path, system: Place, account: str) -> None:
+    told = run("node", example(TRADE, node_folder).name, account, cwd=node_folder, **_env(system)).splitlines()
     done, refused = map(json.loads, told)
     assert done["state"] == "filled"
     assert refused["errorCode"] == "MAX_NOTIONAL_EXCEEDED"
 
 
-def test_the_example_of_events_goes_on_where_it_was(examples: Path, system: Place, account: str) -> None:
+def test_the_example_of_events_goes_on_where_it_was(node_folder: Path, system: Place, account: str) -> None:
+    script, place = example(FOLLOW, node_folder), node_folder / "after.txt"
+
     def follow(wanted: str) -> list[str]:
         """What it prints until a line has it; then it is killed."""
         with subprocess.Popen(
-            ["node", "follow-client.mjs"],
-            cwd=examples,
+            ["node", script.name],
+            cwd=node_folder,
             env={**os.environ, **_env(system)},
             stdout=subprocess.PIPE,
             text=True,
@@ -145,6 +153,8 @@ def test_the_example_of_events_goes_on_where_it_was(examples: Path, system: Plac
                 lines.append(line.strip())
                 if wanted in line:
                     break
+            while not place.exists():
+                time.sleep(0.05)
             process.kill()
         return lines
 
@@ -154,7 +164,7 @@ def test_the_example_of_events_goes_on_where_it_was(examples: Path, system: Plac
         result = asyncio.run(request(system, "trade", {**order, "requestId": f"follow-{n}"}, 30))
         assert result is not None and result["success"], result
     with Redis.from_url(system.redis, decode_responses=True) as client:
-        begun = (examples / "after.txt").read_text(encoding="utf-8")
+        begun = place.read_text(encoding="utf-8")
         seen = [line.split()[0] for line in follow(" position_closed ") if line[0].isdigit()]
         logged = [entry_id for entry_id, _ in client.xrange(system.names.events, f"({begun}", seen[-1])]
     assert seen == logged

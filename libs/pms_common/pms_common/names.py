@@ -77,6 +77,11 @@ class Names:
         """Hash of what each process says of itself, by service, host and process id."""
         return f"{self.namespace}:heartbeats"
 
+    @property
+    def audit(self) -> str:
+        """What operators have done through the gateway, kept a year."""
+        return f"{self.namespace}:audit"
+
     def event_channel(self, event: str) -> str:
         """Pub/sub channel of one event type."""
         return f"{self.namespace}:events:{event}"

@@ -8,5 +8,7 @@ thrown away. Never decides a command: it passes it to its owner's stream and wai
     app/updates          the three updates streams in           app/event_log       one MULTI an event; epoch; retention
     app/hub              live events for sockets                app/waiters         callers waiting for a result
     adapters/cursors     durable cursors (PostgreSQL)           adapters/log_store  the log in Redis, off the hot path
-    door/                routes, tokens, the page; histories, which are asked for from their owners
+    domain/allowance     requests a token may send
+    door/                routes, tokens, the page; histories, which are asked for from their owners; access (the guard),
+                         audit (operators' actions), openapi, caching (ETag, compression)
 """

@@ -2,7 +2,7 @@
 
 from pms_common.asking import Snapshots
 from pms_common.bus import Trimmer
-from pms_common.bus.trim import DEAD_KEPT_MS, EVENTS_KEPT_MS
+from pms_common.bus.trim import AUDIT_KEPT_MS, DEAD_KEPT_MS, EVENTS_KEPT_MS
 from pms_common.clock import now_ms
 from pms_common.db import create_engine
 from pms_common.db.cursors import PgCursorStore
@@ -18,18 +18,19 @@ from pms_gateway.app.processes import Processes
 from pms_gateway.app.updates import SOURCES, Updates
 from pms_gateway.app.waiters import Waiters
 from pms_gateway.domain.read_model import ReadModel
+from pms_gateway.door.audit import Audit
 from pms_gateway.door.commands import WAIT_S, Commands
 from pms_gateway.door.history import History
 from pms_gateway.door.prices import Prices
 from pms_gateway.door.reads import Reads
 from pms_gateway.door.server import serve
 from pms_gateway.door.socket import EventSocket
-from pms_gateway.door.tokens import load_tokens
+from pms_gateway.door.tokens import TokenFile
 
 
 async def wire(life: Lifecycle) -> None:
     """Put the gateway together."""
-    settings, tokens = life.settings, load_tokens(life.settings.gateway_token_file)
+    settings, tokens = life.settings, TokenFile(life.settings.gateway_token_file)
     names = Names(settings.namespace, settings.feed_namespace)
     bus = await join(life, names)
     engine = create_engine(settings.database_url, "gateway", pool_size=1)
@@ -47,13 +48,16 @@ async def wire(life: Lifecycle) -> None:
     )
     snapshots = Snapshots("gateway", tuple(SOURCES), outbox=bus.outbox, names=names, report=life.ready)
     updates = Updates(bus.outbox, event_log, model, waiters, snapshots)
-    commands = Commands(bus.redis, names, waiters, now_ms, WAIT_S)
+    audit = Audit(bus.redis, names)
+    commands = Commands(bus.redis, names, waiters, audit, now_ms, WAIT_S)
     history = History(bus.redis, names, waiters)
     processes, prices = Processes(bus.redis, names), Prices(bus.redis, names)
     reads = Reads(model, history, lambda: updates.last_ms, processes, lambda: event_log.epoch)
-    socket = EventSocket(hub, store, life.stopping)
+    socket = EventSocket(hub, store, life.stopping, tokens)
     await serve(
-        life, tokens, [*commands.routes(), *reads.routes(), *history.routes(), *prices.routes(), *socket.routes()]
+        life,
+        tokens,
+        [*commands.routes(), *reads.routes(), *history.routes(), *prices.routes(), *audit.routes(), *socket.routes()],
     )
     life.spawn(processes.run(), "processes")
     await lead(life, bus, "gateway")
@@ -64,7 +68,7 @@ async def wire(life: Lifecycle) -> None:
     life.spawn(event_log.watch(), "epoch")
     life.spawn(consumer.run(), "consumer")
     life.spawn(snapshots.run(), "snapshots")
-    aged = {names.events: EVENTS_KEPT_MS, names.dead: DEAD_KEPT_MS}
+    aged = {names.events: EVENTS_KEPT_MS, names.dead: DEAD_KEPT_MS, names.audit: AUDIT_KEPT_MS}
     life.spawn(Trimmer(bus.redis, [], aged=aged).run(), "trimmer")
 
 

@@ -61,6 +61,7 @@ FORBIDDEN = {
     "an event of its own": ("XADD", "pms:events", "*", "data", "{}"),
     "a result of its own": ("SET", "pms:result:r1", "{}"),
     "a price of its own": ("SET", "pms:price:BTCUSDT", "{}"),
+    "what operators have done": ("XRANGE", "pms:audit", "-", "+"),
     "another's namespace": ("XADD", "other:cmd:trade", "*", "data", "{}"),
     "deleting": ("DEL", "pms:cmd:trade"),
     "trimming": ("XTRIM", "pms:cmd:trade", "MAXLEN", "0"),
@@ -81,7 +82,8 @@ def test_operator_may_operate_and_not_touch_the_bus(server: str) -> None:
     with as_user(server, "operator") as operator:
         assert operator.xadd("pms:op:account", {"data": "{}"})
         assert operator.xadd("pms:op:trading_state", {"data": "{}"})
-        for stream in ("pms:bus:orders:requests", "pms:bus:risk:updates", "pms:events"):
+        assert operator.xrange("pms:audit") == []
+        for stream in ("pms:bus:orders:requests", "pms:bus:risk:updates", "pms:events", "pms:audit"):
             with pytest.raises(NoPermissionError):
                 operator.xadd(stream, {"data": "{}"})
 

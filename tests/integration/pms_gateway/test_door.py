@@ -1,6 +1,7 @@
 """HTTP as a client sees it: commands with their results, reads, tokens, refusals."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -22,6 +23,7 @@ from pms_common.contracts.bus.risk import AccountState
 from pms_common.names import Names
 from pms_gateway.app.waiters import Waiters
 from pms_gateway.door.access import guard
+from pms_gateway.door.audit import Audit
 from pms_gateway.door.commands import Commands
 from pms_gateway.door.tokens import Tokens
 
@@ -113,8 +115,8 @@ async def test_bad_input_is_refused_at_the_door_naming_the_field(
 
 async def test_no_answer_in_time_says_how_to_ask(redis_url: str, names: Names) -> None:
     redis_client = redis.asyncio.Redis.from_url(redis_url)
-    app = web.Application(middlewares=[guard(Tokens(()))])
-    app.add_routes(Commands(redis_client, names, Waiters(), now_ms, wait_s=0.1).routes())
+    app = web.Application(middlewares=[guard(lambda: Tokens(()))])
+    app.add_routes(Commands(redis_client, names, Waiters(), Audit(redis_client, names), now_ms, wait_s=0.1).routes())
     async with TestClient(TestServer(app)) as client:
         answer = await client.post("/v1/commands/trade", json={**TRADE, "requestId": "r-77"})
         refused = await answer.json()
@@ -232,6 +234,19 @@ async def test_tokens_decide_who_may_do_what(
                     assert (code, socket.protocol) == (101, "pms.events")
             except aiohttp.WSServerHandshakeError as refused:
                 assert refused.status == code
+        ann = {"Authorization": "Bearer secret-read"}
+        async with http.ws_connect(gateway.url + "/v1/events", headers=ann) as socket, asyncio.timeout(60):
+            digest = hashlib.sha256(b"secret-new").hexdigest()
+            file.write_text(f"bob trade secret-trade\neve operator sha256:{digest}\n")
+            ended = await socket.receive()
+            assert (ended.type, ended.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.POLICY_VIOLATION)
+            assert await status("GET", "/v1/accounts", "secret-read") == 401
+            assert await status("GET", "/v1/accounts", "secret-new") == 200
+            assert await status("GET", "/v1/audit", "secret-trade") == 403
+            while await status("GET", "/v1/accounts", "secret-trade") == 200:  # more than a token may send
+                pass
+            assert await status("GET", "/v1/accounts", "secret-trade") == 429
+            assert await status("GET", "/v1/accounts", "secret-new") == 200
         assert "secret-" not in gateway.log
     finally:
         gateway.stop()

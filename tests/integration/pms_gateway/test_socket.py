@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import redis.asyncio
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.test_utils import BaseTestServer, TestServer
 from tests.integration.pms_gateway.conftest import GatewayProcess, Service
 
@@ -67,8 +67,8 @@ async def test_replay_then_live_without_holes_also_while_events_flow(
 async def server(redis_url: str, names: Names) -> AsyncIterator[tuple[BaseTestServer, Hub, asyncio.Event]]:
     client = redis.asyncio.Redis.from_url(redis_url)
     hub, stopping = Hub(ring=64), asyncio.Event()
-    app = web.Application(middlewares=[guard(Tokens(()))])
-    app.add_routes(EventSocket(hub, LogStore(client, names), stopping).routes())
+    app = web.Application(middlewares=[guard(lambda: Tokens(()))])
+    app.add_routes(EventSocket(hub, LogStore(client, names), stopping, lambda: Tokens(())).routes())
     async with TestServer(app) as served:
         yield served, hub, stopping
     await client.aclose()
@@ -110,5 +110,5 @@ async def test_a_fast_socket_beside_it_gets_everything(server: tuple[BaseTestSer
         assert [event["n"] for event in await read(socket, 500)] == list(range(1, 501))
         stopping.set()
         ended = await socket.receive()
-        assert ended.type is WSMsgType.CLOSE
+        assert (ended.type, ended.data) == (WSMsgType.CLOSE, WSCloseCode.GOING_AWAY)
         assert "stopping" in str(ended.extra)

@@ -8,10 +8,11 @@ import pytest
 from pms_common.contracts.errors import ErrorCode
 from pms_gateway.app.hub import Hub, LiveEvent
 from pms_gateway.app.waiters import TooManyWaiting, Waiters
+from pms_gateway.domain.allowance import Allowance
 from pms_gateway.door.answers import status_of
 from pms_gateway.door.commands import with_request_id
 from pms_gateway.door.server import is_loopback
-from pms_gateway.door.tokens import Role, TokenFileError, load_tokens
+from pms_gateway.door.tokens import LOOK_S, Role, TokenFile, TokenFileError, load_tokens
 
 
 def test_tokens_have_roles_and_may_be_stored_hashed(tmp_path: Path) -> None:
@@ -20,10 +21,42 @@ def test_tokens_have_roles_and_may_be_stored_hashed(tmp_path: Path) -> None:
     file.write_text(f"# who\n\nann read secret-one\nbob operator sha256:{digest}\n")
     tokens = load_tokens(file)
     assert tokens.required
-    assert tokens.role_of("secret-one") is Role.READ
-    assert tokens.role_of("secret-two") is Role.OPERATOR
-    assert tokens.role_of(digest) is None
-    assert tokens.role_of("") is None
+    found = [tokens.find(secret) for secret in ("secret-one", "secret-two", digest, "")]
+    assert [token and (token.name, token.role) for token in found] == [
+        ("ann", Role.READ),
+        ("bob", Role.OPERATOR),
+        None,
+        None,
+    ]
+
+
+def test_tokens_are_given_and_taken_back_while_it_runs(tmp_path: Path) -> None:
+    file, now = tmp_path / "tokens", [0.0]
+    file.write_text("ann read one\n")
+    tokens = TokenFile(file, lambda: now[0])
+    ann = tokens().find("one")
+    assert ann is not None and ann in tokens()
+    file.write_text("ann read another\nbob trade two\n")
+    assert tokens().find("two") is None, "not looked at again so soon"
+    now[0] = LOOK_S
+    assert tokens().find("two") is not None and tokens().find("one") is None
+    assert ann not in tokens()
+    for broken in ("ann read", ""):
+        file.write_text(broken)
+        now[0] += LOOK_S
+        assert tokens().find("two") is not None, "a file that cannot be used changes nothing"
+    file.unlink()
+    now[0] += LOOK_S
+    assert tokens().find("two") is not None
+
+
+def test_a_token_may_send_so_many_requests() -> None:
+    allowance = Allowance(per_s=2, burst=3)
+    assert [allowance.take("ann", 10.0) for _ in range(4)] == [0, 0, 0, 0.5]
+    assert allowance.take("bob", 10.0) == 0, "each its own"
+    assert allowance.take("ann", 10.4) == pytest.approx(0.1)
+    assert allowance.take("ann", 10.5) == 0
+    assert [allowance.take("ann", 100.0) for _ in range(4)] == [0, 0, 0, 0.5], "never more than a burst"
 
 
 @pytest.mark.parametrize("line", ["ann read", "ann boss x", "ann read sha256:12", "ann read sha256:zz"])

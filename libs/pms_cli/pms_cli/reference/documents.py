@@ -1,6 +1,6 @@
-"""The contract for machines: JSON Schema, AsyncAPI 3, and types for TypeScript.
+"""The contract for machines: JSON Schema, AsyncAPI 3, and the OpenAPI document of the gateway.
 
-All three say what `pms_common.contracts.schema` says. Of Redis AsyncAPI knows nothing (its binding is empty), so how a
+All say what `pms_common.contracts.schema` says. Of Redis AsyncAPI knows nothing (its binding is empty), so how a
 channel is kept in Redis stands in `x-redis`.
 """
 
@@ -18,6 +18,7 @@ from pms_common.contracts.results import RESULT_TTL_S, Failure
 from pms_common.contracts.results_algos import RESULTS
 from pms_common.contracts.schema import ALGO_ITEMS, Schema, command_name, contract, explained
 from pms_common.names import Names
+from pms_gateway.door.openapi import document
 
 _NAMES = Names()
 _VERSION = f"{CONTRACT_VERSION}.0.0"
@@ -26,19 +27,19 @@ _SUMMARY = "Commands into Redis; results, events and caches out of it. Written b
 
 def json_schema() -> str:
     """JSON Schema, draft 2020-12: each message under its name in `$defs`."""
-    document = {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "PMS contract",
         "description": _SUMMARY,
         "$defs": contract("#/$defs/"),
     }
-    return _json(document)
+    return _json(schema)
 
 
 def asyncapi() -> str:
     """AsyncAPI 3."""
     messages = {name: _message(name, *about) for name, about in _messages().items()}
-    document = {
+    api = {
         "asyncapi": "3.0.0",
         "info": {"title": "PMS contract", "version": _VERSION, "description": _SUMMARY},
         "defaultContentType": "application/json",
@@ -47,7 +48,12 @@ def asyncapi() -> str:
         "operations": _operations(),
         "components": {"messages": messages, "schemas": contract("#/components/schemas/")},
     }
-    return _json(document)
+    return _json(api)
+
+
+def openapi() -> str:
+    """OpenAPI 3.1, as the gateway serves it."""
+    return _json(document())
 
 
 def _messages() -> dict[str, tuple[str, str]]:
@@ -128,5 +134,5 @@ def _ref(to: str) -> Schema:
     return {"$ref": f"#/{to}"}
 
 
-def _json(document: Schema) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+def _json(told: Schema) -> str:
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"

@@ -20,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
 DOCUMENTS: dict[str, Callable[[], str]] = {
     f"{REFERENCE}/contract.schema.json": documents.json_schema,
     f"{REFERENCE}/asyncapi.json": documents.asyncapi,
+    f"{REFERENCE}/openapi.json": documents.openapi,
     "clients/js/types.d.ts": typescript.types,
 }
 """For machines."""

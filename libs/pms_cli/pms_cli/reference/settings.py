@@ -50,7 +50,7 @@ MEANINGS = {
     "liquidation_max_spread_pct": "nobody is liquidated on the mid of a wider market, in percent of it",
     "gateway_host": "the address the gateway listens on; beyond this machine only with a token file",
     "gateway_port": "0: a free one, told in the ready file",
-    "gateway_token_file": "lines of `<name> <read, trade or operator> <token or sha256:hex>`",
+    "gateway_token_file": "lines of `<name> <read, trade or operator> <sha256:hex or token>`; read again on a change",
     "metrics_host": "the address the other services' probes listen on",
     "feed_metrics_port": "/health, /ready and /metrics of feed",
     "orders_metrics_port": "the same of orders",

@@ -43,7 +43,8 @@ def _map(name: str, about: str, names: dict[str, str]) -> str:
 def _declaration(name: str, schema: Schema) -> str:
     head = _comment(schema.get("description", ""))
     if "properties" not in schema:
-        return f"{head}export type {name} = {_type(schema)};\n"
+        words = "".join(f"\n  | {word}" for word in _type(schema).split(" | "))
+        return f"{head}export type {name} ={words};\n"
     required = set(schema["required"])
     lines = "".join(_field(key, value, key in required) for key, value in schema["properties"].items())
     return f"{head}export interface {name} {{\n{lines}}}\n"

@@ -15,7 +15,7 @@ from pms_common.settings import load_settings
 
 PORTS = ("GATEWAY_PORT", "SIM_PORT", *(f"{name}_METRICS_PORT" for name in ("FEED", "ORDERS", "ALGOS", "RISK")))
 FREE_PORTS = {f"PMS_{name}": "0" for name in PORTS}
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 180.0
 STOP_WITHIN_S = 30.0
 
 

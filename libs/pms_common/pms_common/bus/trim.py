@@ -2,7 +2,7 @@
 
 Work streams keep an entry until every group of the fixed table has acknowledged it. Updates streams have a hard cap, in
 entries and in memory; a group past it is told to `on_lost` (it recovers by snapshot and replay, having seen the gap).
-Aged streams (`pms:dead`, `pms:events`) are kept by time. Nothing unacknowledged goes silently.
+Aged streams (`pms:dead`, `pms:events`, `pms:audit`) are kept by time. Nothing unacknowledged goes silently.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ UPDATES_BYTES = 256 * 1024 * 1024
 """Where they carry many: a minute of a saturated system."""
 DEAD_KEPT_MS = 7 * 24 * 3600 * 1000
 EVENTS_KEPT_MS = 24 * 3600 * 1000
+AUDIT_KEPT_MS = 365 * 24 * 3600 * 1000
 
 OnLost = Callable[[str, str], None]
 """Told (stream, group)."""

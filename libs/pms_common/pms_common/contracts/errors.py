@@ -76,6 +76,7 @@ class ErrorCode(Enum):
     OWNERSHIP_FORBIDDEN = (_O, False, "The object belongs to another account.")
     AUTH_TOKEN_REQUIRED = (_O, False, "The gateway wants a valid bearer token.")
     AUTH_ROLE_FORBIDDEN = (_O, False, "The token's role does not allow it.")
+    AUTH_RATE_LIMITED = (_I, True, "The token has sent more requests than it may; `Retry-After` says when to go on.")
 
     # Rules and state of the account
     ACCOUNT_NOT_FOUND = (_R, False, "No such account.")

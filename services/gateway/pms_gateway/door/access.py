@@ -1,24 +1,29 @@
-"""The door's guard: every request has a role before it reaches a route.
+"""The door's guard: every request has a token with a role before it reaches a route, and no token sends too many.
 
-Owns what is open to all (probes and the page itself, which holds no data) and how a token is presented: as
+Owns what is open to all (probes, the documents and the pages, which hold no data) and how a token is presented: as
 `Authorization: Bearer`, or for browsers' WebSockets as the subprotocol `bearer.<token>`.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from pms_common.contracts.errors import CommandError, ErrorCode
+from pms_common.metrics import counter
+from pms_gateway.domain.allowance import Allowance
 from pms_gateway.door.answers import refusal
 from pms_gateway.door.page import PATHS
-from pms_gateway.door.tokens import Role, Tokens
+from pms_gateway.door.tokens import ANYONE, Role, Token, Tokens
 
-OPEN = frozenset({*PATHS, "/health", "/ready", "/metrics"})
-ROLE = web.RequestKey("role", Role)
+OPEN = frozenset({*PATHS, "/docs", "/openapi.json", "/health", "/ready", "/metrics"})
+TOKEN = web.RequestKey("token", Token)
 SUBPROTOCOL = "pms.events"
 _SUBPROTOCOL_TOKEN = "bearer."
 
+_turned_away = counter("door_refused", "Requests that were not let in", ["why"])
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -40,33 +45,57 @@ class Forbidden(Exception):
 
 def allow(request: web.Request, needed: Role) -> None:
     """Raise Forbidden where the request's role is lower than `needed`."""
-    if request[ROLE] < needed:
+    if request[TOKEN].role < needed:
         raise Forbidden(needed)
 
 
-def guard(tokens: Tokens) -> Middleware:
+def guard(tokens: Callable[[], Tokens]) -> Middleware:
     """The middleware."""
+    allowance = Allowance()
+
+    def turned_away(request: web.Request) -> web.Response | None:
+        """Why the request is not let in; None where it is, and has its token."""
+        token = tokens().find(_presented(request))
+        if token is None:
+            error = CommandError(ErrorCode.AUTH_TOKEN_REQUIRED)
+            return _refused("token", error, 401, {"WWW-Authenticate": "Bearer"})
+        wait_s = 0.0 if token is ANYONE else allowance.take(token.name, asyncio.get_running_loop().time())
+        if wait_s:
+            error = CommandError(ErrorCode.AUTH_RATE_LIMITED)
+            return _refused("rate", error, 429, {"Retry-After": str(math.ceil(wait_s))})
+        request[TOKEN] = token
+        return None
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path not in OPEN:
-            role = tokens.role_of(_presented(request))
-            if role is None:
-                error = CommandError(ErrorCode.AUTH_TOKEN_REQUIRED)
-                return refusal(error, status=401)
-            request[ROLE] = role
+        refused = None if request.path in OPEN else turned_away(request)
+        if refused is not None:
+            return refused
         try:
             return await handler(request)
         except Forbidden as why:
             text = f"This needs a token with the role {why.needed.name.lower()}."
-            return refusal(CommandError(ErrorCode.AUTH_ROLE_FORBIDDEN, text), status=403)
-        except web.HTTPNotFound:
-            return refusal(CommandError(ErrorCode.VALIDATION_FAILED, f"There is no {request.path}."), status=404)
-        except web.HTTPMethodNotAllowed:
-            text = f"{request.path} does not take {request.method}."
-            return refusal(CommandError(ErrorCode.VALIDATION_FAILED, text), status=405)
+            return _refused("role", CommandError(ErrorCode.AUTH_ROLE_FORBIDDEN, text), 403)
+        except web.HTTPClientError as why:
+            return _of_aiohttp(request, why)
 
     return middleware
+
+
+def _of_aiohttp(request: web.Request, why: web.HTTPClientError) -> web.Response:
+    """No such route, no such method, no WebSocket handshake: in the form of every refusal."""
+    text = {404: f"There is no {request.path}.", 405: f"{request.path} does not take {request.method}."}
+    answer = refusal(CommandError(ErrorCode.VALIDATION_FAILED, text.get(why.status, why.text)), status=why.status)
+    if isinstance(why, web.HTTPMethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(sorted(why.allowed_methods))
+    return answer
+
+
+def _refused(why: str, error: CommandError, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    _turned_away.labels(why).inc()
+    answer = refusal(error, status=status)
+    answer.headers.update(headers or {})
+    return answer
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:

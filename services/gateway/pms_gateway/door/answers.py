@@ -27,6 +27,7 @@ _BY_CODE = {
     ErrorCode.ORDER_NOT_FOUND: 404,
     ErrorCode.ALGO_NOT_FOUND: 404,
     ErrorCode.REQUEST_ID_REUSED: 409,
+    ErrorCode.AUTH_RATE_LIMITED: 429,
 }
 
 
@@ -50,6 +51,12 @@ def result_response(body: bytes) -> web.Response:
         return json_response(body)
     code = ErrorCode.__members__.get(outcome.error_code, ErrorCode.INFRA_INTERNAL)
     return json_response(body, status_of(code))
+
+
+def outcome_of(answer: web.Response) -> str:
+    """`success`, or the code of the failure."""
+    outcome = _outcome.decode(bytes(answer.body or b""))  # type: ignore[arg-type]  # always bytes here
+    return "success" if outcome.success else outcome.error_code
 
 
 def refusal(error: CommandError, request_id: str = "", status: int | None = None) -> web.Response:

@@ -6,7 +6,7 @@ Owns the wait. Never decides a command: bad input is refused with the owner's ow
 import asyncio
 import itertools
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import redis.asyncio
@@ -19,7 +19,8 @@ from pms_common.contracts.parse import MAX_PAYLOAD_BYTES, parse_command
 from pms_common.names import Names
 from pms_gateway.app.waiters import TooManyWaiting, Waiters
 from pms_gateway.door.access import allow
-from pms_gateway.door.answers import refusal, result_response
+from pms_gateway.door.answers import outcome_of, refusal, result_response
+from pms_gateway.door.audit import Audit
 from pms_gateway.door.tokens import Role
 
 WAIT_S = 15.0
@@ -30,9 +31,15 @@ class Commands:
     """Routes of commands."""
 
     def __init__(
-        self, client: redis.asyncio.Redis, names: Names, waiters: Waiters, now_ms: Callable[[], int], wait_s: float
+        self,
+        client: redis.asyncio.Redis,
+        names: Names,
+        waiters: Waiters,
+        audit: Audit,
+        now_ms: Callable[[], int],
+        wait_s: float,
     ) -> None:
-        self._redis, self._names, self._waiters = client, names, waiters
+        self._redis, self._names, self._waiters, self._audit = client, names, waiters, audit
         self._now_ms, self._wait_s = now_ms, wait_s
         self._count = itertools.count()
 
@@ -64,13 +71,20 @@ class Commands:
             return refusal(CommandError(ErrorCode.VALIDATION_NOT_JSON, str(why)), why.request_id or "")
         except CommandError as error:
             return refusal(error)
-        stream = self._names.op(type_) if command.STREAM == "op" else self._names.cmd(type_)
-        return await self._ask(stream, body, parsed.request_id, parsed.command.sub_account_id or "")
+        request_id, account_id = parsed.request_id, parsed.command.sub_account_id or ""
+        if command.STREAM != "op":
+            return await self._ask(request_id, account_id, self._redis.xadd(self._names.cmd(type_), {"data": body}))
+        pipe = self._redis.pipeline(transaction=True)
+        self._audit.asked(pipe, request, type_, request_id, body)
+        pipe.xadd(self._names.op(type_), {"data": body})
+        answer = await self._ask(request_id, account_id, pipe.execute())
+        await self._audit.ended(request, request_id, outcome_of(answer))
+        return answer
 
-    async def _ask(self, stream: str, body: bytes, request_id: str, account_id: str) -> web.Response:
+    async def _ask(self, request_id: str, account_id: str, sending: Awaitable[object]) -> web.Response:
         try:
             with self._waiters.expect(request_id, account_id) as result:
-                await self._redis.xadd(stream, {"data": body})
+                await sending
                 async with asyncio.timeout(self._wait_s):
                     return result_response(await result)
         except TimeoutError:

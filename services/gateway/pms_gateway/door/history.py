@@ -51,7 +51,7 @@ class History:
     async def read(self, request: web.Request, what: HistoryKind) -> web.Response:
         """One page: `?before=` is the `next` of the page before it, `?limit=` how many items it may have."""
         try:
-            limit = _limit(request)
+            limit = limit_of(request)
         except CommandError as error:
             return refusal(error)
         asked = HistoryRequest(
@@ -76,7 +76,8 @@ class History:
         return json_response(body) if body.startswith(b'{"items"') else result_response(body)
 
 
-def _limit(request: web.Request) -> int:
+def limit_of(request: web.Request) -> int:
+    """How many items a page may have."""
     given = request.query.get("limit", str(ITEMS))
     if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MAX_ITEMS):
         raise CommandError(ErrorCode.VALIDATION_FAILED, f"limit is a number from 1 to {MAX_ITEMS}", field="limit")

@@ -4,12 +4,10 @@ Owns the public form of an order; accounts and algos are shown as their owners w
 """
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 
 import msgspec
 from aiohttp import web
 
-from pms_common.contracts.account import RiskOrder
 from pms_common.contracts.base import encode
 from pms_common.contracts.bus.orders import OrderView
 from pms_common.contracts.bus.risk import AccountState
@@ -18,15 +16,8 @@ from pms_gateway.app.processes import Processes
 from pms_gateway.app.updates import SOURCES
 from pms_gateway.domain.read_model import ReadModel
 from pms_gateway.door.answers import json_response, refusal
+from pms_gateway.door.forms import OrderItem
 from pms_gateway.door.history import History
-
-
-class OrderItem(RiskOrder, frozen=True, kw_only=True):
-    """A live order of any account."""
-
-    sub_account_id: str
-    avg_fill_price: Decimal | None
-    updated_at_ms: int = msgspec.field(name="updatedAt")
 
 
 class _Positions(msgspec.Struct):

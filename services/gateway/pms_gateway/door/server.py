@@ -11,9 +11,10 @@ from aiohttp import web
 from pms_common.contracts.parse import MAX_PAYLOAD_BYTES
 from pms_common.logging import get_logger
 from pms_common.service import Lifecycle
-from pms_gateway.door import page
+from pms_gateway.door import openapi, page
 from pms_gateway.door.access import add_headers, guard
-from pms_gateway.door.tokens import Tokens
+from pms_gateway.door.caching import spare
+from pms_gateway.door.tokens import TokenFile
 
 log = get_logger(__name__)
 
@@ -32,21 +33,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-async def serve(life: Lifecycle, tokens: Tokens, routes: Sequence[web.RouteDef]) -> str:
+async def serve(life: Lifecycle, tokens: TokenFile, routes: Sequence[web.RouteDef]) -> str:
     """Listen; the URL. Raises OpenToTheWorld."""
     host, port = life.settings.gateway_host, life.settings.gateway_port
-    if not tokens.required and not is_loopback(host):
+    if not tokens().required and not is_loopback(host):
         raise OpenToTheWorld(
             f"PMS_GATEWAY_HOST={host} can be reached from other machines: set PMS_GATEWAY_TOKEN_FILE, "
             "a file of lines `<name> <read|trade|operator> <token>`"
         )
-    app = web.Application(middlewares=[guard(tokens)], client_max_size=MAX_PAYLOAD_BYTES)
+    app = web.Application(middlewares=[guard(tokens), spare], client_max_size=MAX_PAYLOAD_BYTES)
     app.on_response_prepare.append(add_headers)
-    app.add_routes([*page.routes(), *life.probe_routes(), *routes])
+    app.add_routes([*page.routes(), *life.probe_routes(), *openapi.routes(), *routes])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
     await runner.setup()
     life.on_stop(runner.cleanup)
     await web.TCPSite(runner, host, port, reuse_address=True).start()
     life.probe_url = f"http://{host}:{runner.addresses[0][1]}"
-    log.info("listening", url=life.probe_url, tokens=tokens.required)
+    log.info("listening", url=life.probe_url, tokens=tokens().required)
     return life.probe_url

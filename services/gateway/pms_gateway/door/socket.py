@@ -6,6 +6,7 @@ last event it was sent, from which it can read on. Never holds a queue for a soc
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -14,8 +15,9 @@ from pms_common.metrics import counter, gauge
 from pms_gateway.adapters.log_store import LogStore
 from pms_gateway.app.hub import Hub
 from pms_gateway.domain.sequencer import LogId, parse_id
-from pms_gateway.door.access import SUBPROTOCOL
+from pms_gateway.door.access import SUBPROTOCOL, TOKEN
 from pms_gateway.door.answers import refusal
+from pms_gateway.door.tokens import Token, Tokens
 
 BATCH = 200
 PING_S = 30.0
@@ -24,6 +26,12 @@ LOOK_S = 0.5
 CLOSE_S = 5.0
 TOO_SLOW = "too slow"
 STOPPING = "the gateway is stopping"
+REVOKED = "the token is no longer valid"
+CODES = {
+    TOO_SLOW: WSCloseCode.TRY_AGAIN_LATER,
+    STOPPING: WSCloseCode.GOING_AWAY,
+    REVOKED: WSCloseCode.POLICY_VIOLATION,
+}
 
 _sockets = gauge("event_sockets", "Open WebSockets")
 _slow = counter("event_sockets_slow", "WebSockets closed because they were too slow")
@@ -40,8 +48,8 @@ class _Cursor:
 class EventSocket:
     """GET /v1/events."""
 
-    def __init__(self, hub: Hub, store: LogStore, stopping: asyncio.Event) -> None:
-        self._hub, self._store, self._stopping = hub, store, stopping
+    def __init__(self, hub: Hub, store: LogStore, stopping: asyncio.Event, tokens: Callable[[], Tokens]) -> None:
+        self._hub, self._store, self._stopping, self._tokens = hub, store, stopping, tokens
 
     def routes(self) -> list[web.RouteDef]:
         """The route."""
@@ -53,18 +61,20 @@ class EventSocket:
         except ValueError:
             text = "after: expected an eventId such as 1700000000000-0"
             return refusal(CommandError(ErrorCode.VALIDATION_FAILED, text, field="after"))
-        socket = web.WebSocketResponse(heartbeat=PING_S, timeout=CLOSE_S, compress=False, protocols=(SUBPROTOCOL,))
+        socket = web.WebSocketResponse(
+            heartbeat=PING_S, timeout=CLOSE_S, compress="compress" in request.query, protocols=(SUBPROTOCOL,)
+        )
         await socket.prepare(request)
         _sockets.inc()
-        reason = await self._until_ended(socket, cursor)
+        reason = await self._until_ended(socket, cursor, request[TOKEN])
         if reason:
             reason = f"{reason}; read on with after={cursor.last[0]}-{cursor.last[1]}"
         await _close(request, socket, reason)
         return socket
 
-    async def _until_ended(self, socket: web.WebSocketResponse, cursor: _Cursor) -> str:
+    async def _until_ended(self, socket: web.WebSocketResponse, cursor: _Cursor, token: Token) -> str:
         """Why the gateway ends the socket; empty where the other side did."""
-        works = (self._send(socket, cursor), self._receive(socket), self._judge(cursor), self._stop())
+        works = (self._send(socket, cursor), self._receive(socket), self._judge(cursor, token), self._stop())
         tasks = {asyncio.create_task(work) for work in works}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -113,10 +123,12 @@ class EventSocket:
                 break
         return ""
 
-    async def _judge(self, cursor: _Cursor) -> str:
-        """Wait until the socket, blocked in a send, has fallen out of the ring."""
+    async def _judge(self, cursor: _Cursor, token: Token) -> str:
+        """Wait until the socket, blocked in a send, has fallen out of the ring, or its token is taken back."""
         while True:
             await asyncio.sleep(LOOK_S)
+            if token not in self._tokens():
+                return REVOKED
             if cursor.position is not None and cursor.position < self._hub.start:
                 return TOO_SLOW
 
@@ -129,7 +141,7 @@ async def _close(request: web.Request, socket: web.WebSocketResponse, reason: st
     """Tell the reason, and do not wait for a socket that takes nothing."""
     if reason.startswith(TOO_SLOW):
         _slow.inc()
-    code = WSCloseCode.TRY_AGAIN_LATER if reason else WSCloseCode.OK
+    code = next((code for why, code in CODES.items() if reason.startswith(why)), WSCloseCode.OK)
     try:
         async with asyncio.timeout(CLOSE_S):
             await socket.close(code=code, message=reason.encode(), drain=False)

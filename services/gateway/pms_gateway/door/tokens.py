@@ -1,14 +1,24 @@
 """Who may come in: bearer tokens with roles.
 
-The file has one token a line: `<name> <role> <token>`, the token as it is or as `sha256:<hex>` of it; `#` begins a
-comment. Owns the comparison, which takes the same time for every token. Never keeps or logs a token itself.
+The file has one token a line: `<name> <role> <token>`, the token as `sha256:<hex>` of it, or as it is; `#` begins a
+comment. It is read again when it changes, so tokens are given and taken back without a restart. Owns the comparison,
+which takes the same time for every token. Never keeps or logs a token itself.
 """
 
 import hashlib
 import hmac
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+
+from pms_common.logging import get_logger
+
+log = get_logger(__name__)
+
+LOOK_S = 1.0
+"""Between two looks at the file."""
 
 
 class Role(IntEnum):
@@ -32,8 +42,12 @@ class Token:
     digest: bytes
 
 
+ANYONE = Token("anyone", Role.OPERATOR, b"")
+"""Whoever comes where there are no tokens (demo, loopback only)."""
+
+
 class Tokens:
-    """All tokens; without any, everyone is an operator (demo, loopback only)."""
+    """All tokens; without any, everyone is an operator."""
 
     def __init__(self, tokens: tuple[Token, ...]) -> None:
         self._tokens = tokens
@@ -43,16 +57,55 @@ class Tokens:
         """Whether a token is needed at all."""
         return bool(self._tokens)
 
-    def role_of(self, presented: str) -> Role | None:
-        """The role of a token; None for one nobody has."""
+    def find(self, presented: str) -> Token | None:
+        """The token that was presented; None for one nobody has."""
         if not self._tokens:
-            return Role.OPERATOR
+            return ANYONE
         digest = hashlib.sha256(presented.encode()).digest()
-        found: Role | None = None
+        found: Token | None = None
         for token in self._tokens:
             if hmac.compare_digest(token.digest, digest):
-                found = token.role
+                found = token
         return found
+
+    def __contains__(self, token: Token) -> bool:
+        """Whether it is still one of them, with the same role."""
+        return token in self._tokens if self._tokens else token is ANYONE
+
+
+class TokenFile:
+    """The tokens of a file as it is now, looked at once a second at most. A file that is no good changes nothing."""
+
+    def __init__(self, path: Path | None, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._now_s = path, now_s
+        self._tokens, self._seen = load_tokens(path), _version(path)
+        self._looked_s = now_s()
+
+    def __call__(self) -> Tokens:
+        """The tokens."""
+        if self._path is not None and self._now_s() - self._looked_s >= LOOK_S:
+            self._looked_s = self._now_s()
+            version = _version(self._path)
+            if version != self._seen:
+                self._seen = version
+                self._read_again()
+        return self._tokens
+
+    def _read_again(self) -> None:
+        try:
+            self._tokens = load_tokens(self._path)
+        except TokenFileError as error:
+            log.error("tokens_not_read", why=str(error), kept="those before")
+        else:
+            log.info("tokens_read")
+
+
+def _version(path: Path | None) -> tuple[int, ...]:
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        found = None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else ()
 
 
 def load_tokens(path: Path | None) -> Tokens:
