@@ -72,7 +72,7 @@ async def wire(life: Lifecycle) -> None:
     children = Children(engine, outputs, bus.outbox, now_ms)
     handlers = Updates(engine, children, controls, bus.outbox, updates, snapshots, commands.told).handlers(names)
     cursors = PgCursorStore(database, "algos")
-    told = bus.consumer("algos", handlers, cursors=cursors)
+    told = bus.consumer("algos", handlers, cursors=cursors, calm=lambda: not len(engine.algos))
     routes = commands.routes()
     asked = bus.consumer("algos", routes, cursors=cursors, public=routes.keys(), dead=inlet.bury, room=journal)
 

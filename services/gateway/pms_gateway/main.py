@@ -62,11 +62,19 @@ async def wire(life: Lifecycle) -> None:
     life.spawn(processes.run(), "processes")
     await lead(life, bus, "gateway")
     await event_log.open()
-    consumer = bus.consumer("gateway", updates.handlers(names), cursors=cursors)
-    life.on_stop(consumer.stop)
+    handlers = updates.handlers(names)
+    # Events come from the others. Of the orders' own updates the lists of open orders follow, and results.
+    orders = {names.updates("orders"): handlers.pop(names.updates("orders"))}
+    consumers = (
+        bus.consumer("gateway", handlers, cursors=cursors, part="events"),
+        bus.consumer("gateway", orders, cursors=cursors, part="orders", calm=lambda: not len(waiters)),
+    )
+    waiters.on_waiting = consumers[1].hurry
     life.spawn(event_log.run(), "event_log")
     life.spawn(event_log.watch(), "epoch")
-    life.spawn(consumer.run(), "consumer")
+    for consumer in consumers:
+        life.on_stop(consumer.stop)
+        life.spawn(consumer.run(), "consumer")
     life.spawn(snapshots.run(), "snapshots")
     aged = {names.events: EVENTS_KEPT_MS, names.dead: DEAD_KEPT_MS, names.audit: AUDIT_KEPT_MS}
     life.spawn(Trimmer(bus.redis, [], aged=aged).run(), "trimmer")

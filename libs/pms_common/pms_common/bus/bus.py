@@ -33,6 +33,11 @@ def _always() -> bool:
     return True
 
 
+def _never() -> bool:
+    """For consumers that somebody always waits for."""
+    return False
+
+
 class Bus:
     """Made by `Bus.connect`; `run` lives as long as the service, `close` writes what is left and ends."""
 
@@ -93,11 +98,13 @@ class Bus:
         max_unacked: int = MAX_UNACKED,
         part: str = "",
         room: Room | None = None,
+        calm: Callable[[], bool] = _never,
     ) -> Consumer:
         """A consumer of `handlers`' streams. `public` are those with limited tries; `dead` answers what is given up.
 
         Streams that must not shut each other out by `max_unacked` take a consumer each, told apart in the service's
-        readiness by `part`. While `room` has none nothing more is read.
+        readiness by `part`. While `room` has none nothing more is read. While `calm` says that nobody waits for
+        what is read, it gathers for a moment first; `Consumer.hurry` ends that.
         """
         return Consumer(
             group,
@@ -116,6 +123,7 @@ class Bus:
             part=part,
             may_begin=self._may_read,
             room=room,
+            calm=calm,
         )
 
     def ticks_writer(self, stream: str) -> TicksWriter:

@@ -67,8 +67,10 @@ class Consumer:
         part: str = "",
         may_begin: Callable[[], bool] = lambda: True,
         room: Room | None = None,
+        calm: Callable[[], bool] = lambda: False,
     ) -> None:
         self.group = group
+        self.calm = calm
         self._may_begin, self._leads_to = may_begin, room
         self._part = f"consumer:{part or group}"
         self.role = role
@@ -112,6 +114,11 @@ class Consumer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         await self._save()
+
+    def hurry(self) -> None:
+        """Somebody waits: end the pauses."""
+        for reader in self._readers:
+            reader.resume()
 
     async def stop(self) -> None:
         """Stop reading, finish the batch, and wait until its outputs are in Redis. Loses and repeats no effect."""

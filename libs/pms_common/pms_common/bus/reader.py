@@ -28,6 +28,10 @@ updates it is fewer, so that a read brings about as many of those, and what else
 BLOCK_MS = 750
 """A read takes entries until it ends, also for a process that was stopped meanwhile: it has to end before the belief in
 the lease does (1.45 s, renewed every 0.3 s), from when on they are its successor's."""
+PAUSE_S = 0.02
+"""What nobody waits for gathers this long, unless it comes faster than one read takes it: every stream that tells of an
+order has three readers, and those that need not know at once would wake beside the one that must.
+"""
 
 
 class Flow(Protocol):
@@ -43,6 +47,9 @@ class Flow(Protocol):
 
     async def room(self) -> None:
         """Wait until there is."""
+
+    def calm(self) -> bool:
+        """Whether nobody waits for what is read."""
 
     def opened(self, count: int) -> None:
         """So many entries are handed out."""
@@ -78,6 +85,7 @@ class Reader:
         self._reads: dict[int, bytes] = {}
         self._connection: Connection | None = None
         self._reading = False
+        self._pause: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[Exception | None] | None = None
         self.client_id: int | None = None
         """While a read is in flight: for CLIENT UNBLOCK."""
@@ -117,7 +125,7 @@ class Reader:
             self._end(None)
 
     def resume(self) -> None:
-        """There is room again."""
+        """There is room again, or somebody waits for what a pause lets gather."""
         if self._ended is not None and not self._reading:
             self._go_on()
 
@@ -172,14 +180,21 @@ class Reader:
         try:
             return await self._ended
         finally:
+            self._end_pause()
             self._ended = self._connection = self.client_id = None
             self._reading = False
 
     def _go_on(self) -> None:
+        self._end_pause()
         if self._flow.stopping or self._flow.failed:
             self._end(None)
         elif self._flow.may_read():
             self._read()
+
+    def _end_pause(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
 
     def _read(self) -> None:
         assert self._connection is not None
@@ -215,7 +230,11 @@ class Reader:
             if coming >= self._count and not self._flow.stopping and self._flow.may_read(coming):
                 self._read()  # a backlog: Redis prepares the next batch while this one is handled
             self._hand_out(reply)
-        if not self._reading:
+        if self._reading:
+            return
+        if reply is not None and self._flow.calm():
+            self._pause = asyncio.get_running_loop().call_later(PAUSE_S, self._go_on)
+        else:
             self._go_on()
 
     def _end(self, why: Exception | None) -> None:
@@ -248,16 +267,18 @@ class Reader:
         return key[0] >= self._incarnation.suspect_before_ms and key > tracker.known_until
 
     def _hand_out_new(self, tracker: Tracker, entries: Reply) -> int:
-        """Hand out entries that were never delivered; in how many parts."""
+        """Hand out entries that were never delivered; in how many parts.
+
+        What comes of one entry leaves together: were it let go part by part, the first part's outputs would hold up
+        those of the others for as long as Redis takes to answer.
+        """
         handle = self._handling.handle
-        handed: list[Entry] = []
-        for raw_id, raw in entries:
-            handed += self._opened(tracker, raw_id.decode(), raw)
-        let_go = self._outbox.let_go
-        for entry in handed:
-            handle(entry)
-            let_go()
-        return len(handed)
+        opened = [self._opened(tracker, raw_id.decode(), raw) for raw_id, raw in entries]
+        for parts in opened:
+            for part in parts:
+                handle(part)
+            self._outbox.let_go()
+        return sum(map(len, opened))
 
     def _opened(
         self, tracker: Tracker, entry_id: str, raw: list[bytes], redelivered: bool = False, suspect: bool = False

@@ -4,7 +4,7 @@ Owns the waiting futures, bounded. Never asks twice: a request's end is what its
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 MAX_WAITING = 10_000
@@ -21,6 +21,8 @@ class Waiters:
         self._waiting: dict[str, list[tuple[str, asyncio.Future[bytes]]]] = {}
         self._count = 0
         self._max = max_waiting
+        self.on_waiting: Callable[[], None] = lambda: None
+        """Hears of each that begins to wait."""
 
     def __len__(self) -> int:
         """Callers that wait."""
@@ -35,6 +37,7 @@ class Waiters:
         waiter = (account_id, future)
         self._waiting.setdefault(request_id, []).append(waiter)
         self._count += 1
+        self.on_waiting()
         try:
             yield future
         finally:

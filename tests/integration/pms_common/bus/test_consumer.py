@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pms_common.bus import GapDetector, Malformed, UpdatesWriter, peek
+from pms_common.bus import GapDetector, Malformed, UpdatesWriter, peek, reader
 from pms_common.contracts.bus.common import SnapshotEnd
 
 
@@ -412,3 +412,67 @@ async def test_a_read_brings_as_many_updates_however_many_share_an_entry(make_bu
     sizes = [len(turn) for turn in turns if turn]
     assert sizes[:2] == [2000, 2000]  # the second was asked for before the first was looked at
     assert set(sizes[2:]) == {100}
+
+
+async def test_what_comes_of_the_parts_of_an_entry_leaves_in_one_write(make_bus, start, js, names, until):
+    """Let go one by one, the second part's outputs would wait for Redis to answer the first's: a write each."""
+    bus = await make_bus()
+    stream, out, told = names.updates("orders"), names.updates("risk"), []
+
+    def handle(entry):
+        told.append(entry.data)
+        bus.outbox.tell(out, entry.data)
+        bus.outbox.ack(entry)
+
+    start(bus.consumer("risk", {stream: handle}))
+    await until(lambda: bus.incarnation.identity)
+    await asyncio.sleep(0.05)
+    await js.xadd(stream, {"updates": b"1\n2\n3"})
+    await until(lambda: told)
+    await bus.outbox.flush()
+    assert [fields for _, fields in await js.xrange(out)] == [{b"updates": b"1\n2\n3"}]
+
+
+async def test_what_nobody_waits_for_gathers_until_somebody_does(make_bus, start, js, names, until, monkeypatch):
+    monkeypatch.setattr(reader, "PAUSE_S", 3600)
+    bus = await make_bus()
+    stream, seen, calm = names.updates("orders"), [], [True]
+
+    def handle(entry):
+        seen.append(entry.data)
+        bus.outbox.ack(entry)
+
+    consumer = bus.consumer("gateway", {stream: handle}, calm=lambda: calm[0])
+    running = start(consumer)
+    await js.xadd(stream, {"data": "1"})
+    await until(lambda: seen == [b"1"])
+    await js.xadd(stream, {"data": "2"})
+    await js.xadd(stream, {"data": "3"})
+    assert (await js.xinfo_groups(stream))[0]["lag"] == 2  # no read takes them
+    consumer.hurry()
+    await until(lambda: seen == [b"1", b"2", b"3"])
+    calm[0] = False
+    consumer.hurry()
+    for data in ("4", "5"):
+        await js.xadd(stream, {"data": data})
+        await until(lambda data=data: seen[-1] == data.encode())
+    calm[0] = True
+    await js.xadd(stream, {"data": "6"})
+    await until(lambda: seen[-1] == b"6")
+    await consumer.stop()  # a pause does not hold it up
+    await running
+
+
+async def test_a_backlog_is_read_without_pauses(make_bus, start, js, names, until, monkeypatch):
+    monkeypatch.setattr(reader, "PAUSE_S", 3600)
+    bus = await make_bus()
+    stream, seen = names.updates("orders"), []
+
+    def handle(entry):
+        seen.append(entry.data)
+        bus.outbox.ack(entry)
+
+    for n in range(3 * reader.COUNT + 1):
+        await js.xadd(stream, {"data": str(n)})
+    start(bus.consumer("gateway", {stream: handle}, calm=lambda: True))
+    await until(lambda: len(seen) == 3 * reader.COUNT + 1)
