@@ -72,6 +72,10 @@ from pms_risk.domain.liquidation.watch import Guards
 SERVICE = "risk"
 TEND_S = 0.05
 """Between two looks at what waits for a price or an end: well under the limits of 2 s and 5 s."""
+GATHER_S = 0.05
+"""A transaction of risk is a dozen statements, however few executions it has, and each answer to one of them holds up
+what trades. Only operators' commands wait for it; what a crash leaves unacknowledged is recognised when it comes again.
+"""
 
 _accounts = gauge("risk_accounts", "Virtual accounts")
 
@@ -282,9 +286,9 @@ def _limits(settings: Settings) -> tuple[Tiers, Guards]:
 
 def _journal(life: Lifecycle, bus: Bus, epoch: int, shared: SharedWrites) -> Journal:
     url = life.settings.database_url
-    commit = GroupCommit(
-        url, SERVICE, epoch, (*ALL, *shared.statements), lambda ok, why: life.ready("journal", ok, why)
-    )
+    statements = (*ALL, *shared.statements)
+    report = partial(life.ready, "journal")
+    commit = GroupCommit(url, SERVICE, epoch, statements, report, gather_s=GATHER_S)
     life.spawn(commit.run(), "commit")
     journal = Journal(commit, bus.outbox, shared)
     life.on_stop(journal.close)

@@ -1,6 +1,7 @@
 """What the journal has written, and what its database refuses."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -70,6 +71,30 @@ async def test_every_happening_is_kept_with_its_sources(rig: Rig) -> None:
     fills = await rows(rig, "SELECT epoch, trade_ms FROM pms_orders.fills")
     assert fills == [(rig.commits.epoch, NOW)]
     assert order.status == "filled"
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_an_order_is_as_its_last_happening_left_it_however_it_was_batched(rig: Rig, apart: bool) -> None:
+    """What happens in the batch in which an order is registered is written with it, without an update (`ctid`)."""
+
+    async def between() -> None:
+        if apart:
+            await rig.journal.flush()
+
+    order = await rig.accepted(number=7)
+    await between()
+    rig.manager.report([report(Kind.NEW, event_ms=NOW + 1)])
+    await between()
+    rig.manager.report([trade(1, "4", "4")])
+    await between()
+    order.wanted_cancel = "requested"
+    rig.journal.cancel_wanted(order)  # no new version
+    state = "status, version, exchange_order_id, executed_quantity, sent_ms > 0, updated_ms"
+    (found,) = await rows(rig, f"SELECT {state}, ctid FROM pms_orders.orders")
+    assert found[:-1] == ("cancelling", order.version, 7, Decimal(4), True, order.updated_ms)
+    assert (found[-1] == (0, 1)) is not apart
+    history = f"SELECT {state} FROM pms_orders.transitions ORDER BY n DESC LIMIT 1"
+    assert await rows(rig, history) == [found[:-1]]
 
 
 async def test_every_answer_of_the_exchange_is_kept(rig: Rig) -> None:

@@ -68,6 +68,9 @@ _left_out = metrics.counter("journal_rows_left_out", "Rows that a table of the J
 _commit_seconds = metrics.histogram("journal_commit_seconds", "Duration of a journal transaction")
 
 
+Row = Sequence[Any]
+
+
 class JournalStoppedError(Exception):
     """The writer has ended; what waits is not committed by it."""
 
@@ -101,7 +104,7 @@ class Statement:
         object.__setattr__(self, "bulk", self.sql.replace(":rows", source))
         object.__setattr__(self, "_key", tuple(names.index(name) for name in self.latest_by))
 
-    def payload(self, rows: Sequence[tuple[Any, ...]]) -> str:
+    def payload(self, rows: Sequence[Row]) -> str:
         """The rows as one JSON value, Decimals as strings.
 
         Nothing else runs while a batch is made: 1 µs a row, against 12 as arrays of 20 columns, and no more work for
@@ -113,13 +116,13 @@ class Statement:
         return _encoder.encode(rows).decode()
 
 
-_Write = tuple[Statement, list[tuple[Any, ...]]]
+_Write = tuple[Statement, list[Row]]
 
 
 @dataclass(slots=True)
 class _Batch:
     number: int
-    rows: dict[Statement, list[tuple[Any, ...]]] = field(default_factory=dict)
+    rows: dict[Statement, list[Row]] = field(default_factory=dict)
     callbacks: list[Callable[[], None]] = field(default_factory=list)
     count: int = 0
     since: float = 0.0
@@ -178,12 +181,16 @@ class GroupCommit:
         since = self._queue[0].since
         return time.monotonic() - since if since else 0.0
 
-    def add(self, statement: Statement, row: tuple[Any, ...]) -> None:
-        """Have `row` written by `statement`."""
+    def add(self, statement: Statement, row: Row) -> int:
+        """Have `row` written by `statement`; the number of its batch.
+
+        While `add` still names that batch, a row that is a list may be changed.
+        """
         batch = self._open()
         self._rows_of(batch, statement).append(row)
         batch.count += 1
         self._depth += 1
+        return batch.number
 
     def add_together(self, rows: Sequence[tuple[Statement, tuple[Any, ...]]]) -> None:
         """Have these rows written in one transaction, whatever its size."""
@@ -193,7 +200,7 @@ class GroupCommit:
         batch.count += len(rows)
         self._depth += len(rows)
 
-    def _rows_of(self, batch: _Batch, statement: Statement) -> list[tuple[Any, ...]]:
+    def _rows_of(self, batch: _Batch, statement: Statement) -> list[Row]:
         written = batch.rows.get(statement)
         if written is None:
             if statement not in self._statements:
@@ -348,16 +355,16 @@ class GroupCommit:
 
     async def _try(self, connection: Any, writes: list[_Write], wait: str) -> asyncpg.PostgresError | None:
         """Write rows of tables whose form is another's business, in a savepoint; what kept the database from it."""
+        await connection.execute(f"SAVEPOINT optional; {wait}")
         try:
-            async with connection.transaction():
-                await connection.execute(wait)
-                for statement, rows in writes:
-                    await connection.execute(statement.bulk, statement.payload(rows))
+            for statement, rows in writes:
+                await connection.execute(statement.bulk, statement.payload(rows))
         except _TRANSIENT:
             raise
         except asyncpg.PostgresError as error:
+            await connection.execute("ROLLBACK TO optional")
             return error
-        return None
+        return None  # the end of the transaction releases it
 
     async def _check_epoch(self, connection: Any) -> None:
         epoch = await connection.fetchval(_EPOCH, self._service)

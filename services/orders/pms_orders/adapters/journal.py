@@ -7,6 +7,7 @@ once by (symbol, trade id, exchange order id). Reading is `recall`.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.orders import Fill, PlaceOrder
@@ -18,21 +19,6 @@ from pms_orders.domain.history import transition
 from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.reducer import Announce
 
-REGISTERED = Statement(
-    "INSERT INTO pms_orders.orders (client_order_id, account_id, symbol, place, created_ms, status, version, price,"
-    " quantity, executed_quantity, terms_ms, sent_ms, updated_ms)"
-    " SELECT client_order_id, account_id, symbol, place, created_ms, 'placing', 0, price, quantity, 0, 0, 0, created_ms"
-    " FROM :rows ON CONFLICT (client_order_id) DO NOTHING",
-    {
-        "client_order_id": "text",
-        "account_id": "text",
-        "symbol": "text",
-        "place": "json",
-        "created_ms": "bigint",
-        "price": "numeric",
-        "quantity": "numeric",
-    },
-)
 _STATE = {
     "status": "text",
     "version": "integer",
@@ -47,6 +33,18 @@ _STATE = {
     "error_code": "text",
     "error": "text",
 }
+_ORDER = {
+    "client_order_id": "text",
+    "account_id": "text",
+    "symbol": "text",
+    "place": "json",
+    "created_ms": "bigint",
+}
+REGISTERED = Statement(
+    f"INSERT INTO pms_orders.orders ({', '.join((*_ORDER, *_STATE))}) SELECT * FROM :rows"
+    " ON CONFLICT (client_order_id) DO NOTHING",
+    {**_ORDER, **_STATE},
+)
 _TRANSITION = {
     "epoch": "bigint",
     "n": "bigint",
@@ -58,12 +56,19 @@ _TRANSITION = {
     "journalled_ms": "bigint",
     "reason": "text",
 }
+
+
+def _of(row: str) -> str:
+    return ", ".join(f"{row}.{name}" for name in _STATE)
+
+
 HAPPENED = Statement(
     "WITH happened AS MATERIALIZED (SELECT * FROM :rows),"
     f" history AS (INSERT INTO pms_orders.transitions ({', '.join(_TRANSITION)}) SELECT * FROM happened)"
-    f" UPDATE pms_orders.orders AS o SET ({', '.join(_STATE)}) = ({', '.join(f'r.{name}' for name in _STATE)})"
+    f" UPDATE pms_orders.orders AS o SET ({', '.join(_STATE)}) = ({_of('r')})"
     " FROM (SELECT DISTINCT ON (client_order_id) * FROM happened ORDER BY client_order_id, n DESC) AS r"
-    " WHERE o.client_order_id = r.client_order_id AND o.version <= r.version",
+    " WHERE o.client_order_id = r.client_order_id AND o.version <= r.version"
+    f" AND ({_of('o')}) IS DISTINCT FROM ({_of('r')})",
     _TRANSITION,
 )
 FILLED = Statement(
@@ -128,6 +133,10 @@ class Journal:
         self._epoch = commits.epoch
         self._clock_ms = clock_ms
         self._n = 0
+        self._batch = 0
+        self._fresh: dict[str, list[Any]] = {}
+        """Rows of orders registered in the journal's open batch: what happens to one meanwhile is written at once with
+        it, which costs the database two thirds of an insert and an update after it."""
         self.then, self.flush = commits.then, commits.flush
         self.has_room, self.on_room = commits.has_room, commits.on_room
 
@@ -139,8 +148,12 @@ class Journal:
     def registered(self, order: OrderState, raw: bytes) -> None:
         """A new order, with the request as it came."""
         place = order.place
-        row = (place.client_order_id, place.account_id, place.symbol, raw.decode(), order.created_ms)
-        self._commits.add(REGISTERED, (*row, order.price, order.quantity))
+        head = (place.client_order_id, place.account_id, place.symbol, raw.decode(), order.created_ms)
+        row = [*head, *transition(order)]
+        batch = self._commits.add(REGISTERED, row)
+        if batch != self._batch:
+            self._batch, self._fresh = batch, {}
+        self._fresh[place.client_order_id] = row
 
     def happened(self, order: OrderState, announces: list[Announce]) -> None:
         """What happened to an order, with the order after it."""
@@ -192,8 +205,11 @@ class Journal:
 
     def _transition(self, order: OrderState, cause: str, key: str, event_ms: int, reason: str | None) -> None:
         self._n += 1
-        head = (self._epoch, self._n, order.place.client_order_id, cause, key)
-        self._commits.add(HAPPENED, (*head, *transition(order), event_ms, self._clock_ms(), reason))
+        client_order_id, after = order.place.client_order_id, transition(order)
+        head = (self._epoch, self._n, client_order_id, cause, key)
+        batch = self._commits.add(HAPPENED, (*head, *after, event_ms, self._clock_ms(), reason))
+        if batch == self._batch and client_order_id in self._fresh:
+            self._fresh[client_order_id][len(_ORDER) :] = after
 
     def _fill(self, order: OrderState, fill: Fill) -> None:
         place: PlaceOrder = order.place
