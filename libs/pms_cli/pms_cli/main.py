@@ -2,7 +2,7 @@
 
 import typer
 
-from pms_cli.commands import bench, demo, doctor, replay, run, send, views
+from pms_cli.commands import bench, demo, doctor, record, replay, run, send, views
 
 app = typer.Typer(
     name="pms",
@@ -16,7 +16,7 @@ for command in (
     *(run.up, run.run, run.migrate),
     *(send.send, views.watch, views.accounts, views.orders, views.positions, views.algos),
     *(send.halt, send.reduce, send.resume),
-    *(doctor.doctor, replay.replay, bench.bench, demo.demo),
+    *(doctor.doctor, replay.replay, record.record, bench.bench, demo.demo),
 ):
     app.command(command.__name__)(command)
 

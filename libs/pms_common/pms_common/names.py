@@ -106,6 +106,11 @@ class Names:
         """Which process is the one writer of a role."""
         return f"{self.namespace}:lease:{role}"
 
+    @property
+    def feeds(self) -> str:
+        """The feeds that share the symbols."""
+        return f"{self.feed}:lease:feeds"
+
     def rate(self, address: str, what: str) -> str:
         """Counts and bans of an IP address at a venue: under the feed's namespace, which all cells share.
 

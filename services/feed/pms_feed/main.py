@@ -3,25 +3,27 @@
 import functools
 
 from pms_common.bus import Bus, LagSampler, Trimmer
+from pms_common.clock import monotonic_ms
 from pms_common.joining import join
 from pms_common.names import Names
 from pms_common.rate.shared import SharedRate, rate_address
 from pms_common.rate.window import Window
 from pms_common.service import Lifecycle, run
 from pms_common.topology import kept_by
+from pms_feed.adapters.members import Members
 from pms_feed.adapters.rest import PublicRest
-from pms_feed.adapters.socket import connect
+from pms_feed.adapters.socket import STREAMS_ROUTE, connect
+from pms_feed.adapters.watch_stream import WatchStream
 from pms_feed.app.frames import Frames
 from pms_feed.app.probe import Probe
 from pms_feed.app.publisher import Publisher
 from pms_feed.app.pulse import Pulse
 from pms_feed.app.resync import Resync
+from pms_feed.app.sharing import Sharing
 from pms_feed.app.watching import Watching
 from pms_feed.domain.budget import WeightBudget
+from pms_feed.domain.shares import Shares
 from pms_feed.domain.subscriptions import Leases
-
-STREAMS_ROUTE = "/public/stream"
-"""Since 2026-04-23 depth and bookTicker are served on this route only."""
 
 VENUE_WEIGHT = 2_400
 """A minute and address, the least of all exchange environments (exchangeInfo, September 2026)."""
@@ -35,8 +37,10 @@ async def wire(life: Lifecycle) -> None:
     names = Names(settings.namespace, settings.feed_namespace)
     bus = await join(life, names)
 
-    writer = bus.ticks_writer(names.ticks)
-    publisher = Publisher(writer, bus.outbox, names)
+    members = Members(bus.redis, names.feeds)
+    shares = Shares(members.name)
+    sharing = Sharing(members, shares, life.ready)
+    publisher = Publisher(bus, names, shares)
     rest = PublicRest(settings.binance_rest_url, await _budget(life, bus, names))
     life.on_stop(rest.close)
     resync = Resync(rest)
@@ -44,27 +48,29 @@ async def wire(life: Lifecycle) -> None:
     frames = Frames()
     watching = Watching(
         Leases(settings.feed_symbols),
+        shares,
         settings.l1_source,
         frames,
         publisher,
         resync,
-        bus.outbox,
         functools.partial(connect, settings.binance_ws_url.rstrip("/") + STREAMS_ROUTE),
         lambda connection: life.spawn(connection.run(), "connection"),
     )
     probe = Probe(rest)
     life.on_stop(probe.close)
     pulse = Pulse(watching, frames, resync, probe, life.ready)
-    consumer = bus.consumer("feed", {names.watch: watching.on_lease})
+    leases = WatchStream(bus, names.watch, watching, life.ready)
+    bus.write_while(lambda: watching.keeper and shares.believes(monotonic_ms()))
 
-    watching.follow()
-    life.spawn(writer.run(), "ticks")
+    life.spawn(sharing.run(), "share")
+    life.on_stop(sharing.leave)
+    life.spawn(publisher.writer.run(), "ticks")
     life.spawn(publisher.cache_prices(), "prices")
-    life.spawn(consumer.run(), "leases")
+    life.spawn(leases.run(), "leases")
     life.spawn(pulse.run(), "pulse")
-    leases = kept_by(names, "feed")
-    life.spawn(Trimmer(bus.redis, leases).run(), "trimmer")
-    life.spawn(LagSampler(bus.redis, leases).run(), "lag")
+    kept = kept_by(names, "feed")
+    life.spawn(Trimmer(bus.redis, kept).run(), "trimmer")
+    life.spawn(LagSampler(bus.redis, kept).run(), "lag")
 
 
 async def _budget(life: Lifecycle, bus: Bus, names: Names) -> WeightBudget:

@@ -19,7 +19,7 @@ from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import Tick, WatchLease, ticks
 from pms_common.names import Names
 
-WAIT_S = 30.0
+WAIT_S = 90.0
 
 
 def now_ms() -> int:
@@ -61,19 +61,34 @@ class Rig:
 
     async def start(self, symbols: str = "BTCUSDT", source: str = "both") -> None:
         """Start the feed and wait until it is ready."""
-        settings = {
+        settings = self._settings(symbols, source)
+        settings["PMS_FEED_METRICS_PORT"] = self._probe.rpartition(":")[2]
+        self.feed = ServiceProcess("feed", settings, self._log)
+        self.feed.start()
+        async with asyncio.timeout(WAIT_S):
+            await until(self._answers_ready)
+
+    async def join(self, symbols: str) -> ServiceProcess:
+        """Start a second feed beside the first; the first is asked to hear of it."""
+        second = ServiceProcess("feed", self._settings(symbols, "both"), self._log.with_name("second.log"))
+        second.start()
+        async with asyncio.timeout(WAIT_S):
+            await until(self._both_share)
+        return second
+
+    async def _both_share(self) -> bool:
+        return await self.metric("pms_feed_members") == 2
+
+    def _settings(self, symbols: str, source: str) -> dict[str, str]:
+        return {
             "PMS_NAMESPACE": self.names.namespace,
             "PMS_REDIS_URL": self._redis_url,
             "PMS_FEED_SYMBOLS": symbols,
             "PMS_L1_SOURCE": source,
             "PMS_BINANCE_REST_URL": self._address["rest"],
             "PMS_BINANCE_WS_URL": self._address["ws"],
-            "PMS_FEED_METRICS_PORT": self._probe.rpartition(":")[2],
+            "PMS_FEED_METRICS_PORT": "0",
         }
-        self.feed = ServiceProcess("feed", settings, self._log)
-        self.feed.start()
-        async with asyncio.timeout(WAIT_S):
-            await until(self._answers_ready)
 
     async def _answers_ready(self) -> bool:
         try:
@@ -94,6 +109,22 @@ class Rig:
         await self.redis.aclose()
 
     # -- the exchange
+
+    @property
+    def ws_url(self) -> str:
+        """The simulator's WebSocket address."""
+        return self._address["ws"]
+
+    @property
+    def rest_url(self) -> str:
+        """The simulator's REST address."""
+        return self._address["rest"]
+
+    async def requests(self, route: str) -> int:
+        """How many requests of a route have come."""
+        async with self._http.get(self._address["rest"] + "/sim/requests") as answer:
+            seen = await answer.json()
+        return sum(route in str(request) for request in (seen if isinstance(seen, list) else seen["requests"]))
 
     async def post(self, path: str, **body: Any) -> Any:
         """A control request to the simulator."""

@@ -118,6 +118,32 @@ async def test_book_ticker_carries_on_while_snapshots_are_refused(rig: Rig) -> N
     await rig.tick(of("BTCUSDT", 64_200.0), within_s=3)
 
 
+async def test_book_ticker_carries_on_through_a_ban_and_nothing_is_asked_for_meanwhile(rig: Rig) -> None:
+    await rig.start()
+    await rig.tick(of("BTCUSDT", 64_000.0))
+    await rig.lease("risk", ["ETHUSDT"])
+    await rig.tick(of("ETHUSDT", 3_000.0))
+    await rig.post("/sim/faults", kind="ban", http=429, seconds=60, retryAfter=60, operation="GET /fapi/v1/depth")
+    await rig.lease("algos", ["BNBUSDT"])
+    await until(lambda: rig.requests("BNBUSDT"))
+    asked = await rig.requests("/fapi/v1/")
+    for at in range(4):
+        await rig.market(64_100.0 + at, 64_100.1 + at)
+        await rig.tick(of("BTCUSDT", 64_100.0 + at))
+        await asyncio.sleep(1)
+    assert await rig.requests("/fapi/v1/") == asked
+
+
+async def test_r12_a_socket_that_stays_open_and_says_nothing_is_replaced(rig: Rig) -> None:
+    await rig.start()
+    await rig.tick(of("BTCUSDT", 64_000.0))
+    await rig.post("/sim/faults", kind="half_open", sockets="public", pongs=False)
+    await rig.market(64_300.0, 64_300.1)
+    healed = await rig.tick(of("BTCUSDT", 64_300.0))
+    assert healed.state == "live"
+    assert await rig.metric("pms_feed_reconnects_total") == 1
+
+
 async def test_price_is_cached_for_old_readers(rig: Rig) -> None:
     await rig.start()
     price = await rig.price()

@@ -16,6 +16,7 @@ class Diff:
     previous_id: int
     bids: Levels = field(default_factory=list)
     asks: Levels = field(default_factory=list)
+    event_ms: int = 0
 
 
 def loaded(update_id: int = 100, bids: Levels = ((99.0, 1.0), (98.0, 2.0)), asks: Levels = ((101.0, 1.0),)) -> Book:
@@ -178,10 +179,15 @@ def test_levels_are_bounded_and_the_far_half_goes() -> None:
     assert 3_000_000.0 + 3 * most - 1 not in book.asks or len(book.asks) < most
 
 
-def test_diffs_that_wait_are_bounded() -> None:
+def test_r26_diffs_that_wait_are_bounded_and_few_while_no_snapshot_is_on_its_way() -> None:
     book = Book()
-    for at in range(3 * book_module.MAX_WAITING):
+    most = book_module.MAX_WAITING
+    for at in range(most):
         book.apply(Diff(at + 1, at + 1, at))
-    last = 3 * book_module.MAX_WAITING
-    assert book.load(last - 10, [(1.0, 1.0)], [(2.0, 1.0)], whole=True) is Outcome.APPLIED
-    assert book.update_id == last
+    assert len(book._waiting) == book_module.IDLE_WAITING
+    book.expecting = True
+    for at in range(most, 3 * most):
+        book.apply(Diff(at + 1, at + 1, at))
+    assert len(book._waiting) == most
+    assert book.load(3 * most - 10, [(1.0, 1.0)], [(2.0, 1.0)], whole=True) is Outcome.APPLIED
+    assert book.update_id == 3 * most

@@ -21,15 +21,24 @@ class Rig:
         self.frames = Frames()
         self.published: list[tuple[float, float]] = []
         self.answers: list[tuple[int, bool]] = []
-        self.market = Market("BTCUSDT", source, self._publish)
+        self.market = Market("BTCUSDT", source, lambda _market: None)
         self.frames.add(self.market)
 
-    def _publish(self, market: Market) -> None:
-        self.published.append((market.l1.bid, market.l1.ask))
+    def _publish(self) -> None:
+        """What the publisher does when the line to Redis is idle."""
+        self.market.settle()
+        if self.market.moved:
+            self.market.tick(0)
+            self.published.append((self.market.l1.bid, self.market.l1.ask))
+
+    @property
+    def garbage(self) -> int:
+        return self.frames.garbage + self.market.garbage
 
     def text(self, body: bytes | str) -> None:
         body = body.encode() if isinstance(body, str) else body
         self.frames.on_text(lambda request_id, ok: self.answers.append((request_id, ok)), body)
+        self._publish()
 
     def quote(self, update_id: int, bid: str, ask: str, **more: Any) -> None:
         event = {"e": "bookTicker", "u": update_id, "s": "BTCUSDT", "b": bid, "B": "1", "a": ask, "A": "2"}
@@ -42,7 +51,9 @@ class Rig:
         self.text(json.dumps({"stream": "btcusdt@depth@100ms", "data": data}))
 
     def snapshot(self, update_id: int, bid: float, ask: float) -> bool:
-        return self.market.on_snapshot(Snapshot(update_id, [(bid, 1.0)], [(ask, 1.0)], T), T, T * 1000)
+        stands = self.market.on_snapshot(Snapshot(update_id, [(bid, 1.0)], [(ask, 1.0)], T), T, T * 1000)
+        self._publish()
+        return stands
 
 
 def test_unknown_fields_and_rpi_marks_are_tolerated() -> None:
@@ -50,14 +61,14 @@ def test_unknown_fields_and_rpi_marks_are_tolerated() -> None:
     rig.quote(1, "10.5", "11", ps="BTCUSDT", st=1, rpi={"b": ["1"]}, nq="7")
     rig.depth(2, 3, 1, [["10.5", "1"]], st=1, ps="BTCUSDT")
     assert rig.published == [(10.5, 11.0)]
-    assert rig.frames.garbage == 0
+    assert rig.garbage == 0
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_counted_and_never_fatal(body: bytes) -> None:
     rig = Rig()
     rig.text(body)
-    assert rig.frames.garbage + rig.frames.other + len(rig.answers) == 1
+    assert rig.garbage + rig.frames.other + len(rig.answers) == 1
     assert rig.published == []
 
 
@@ -68,7 +79,7 @@ def test_truncated_frames_are_garbage_and_the_book_notices_the_loss(cut: int) ->
     assert rig.snapshot(100, 10.0, 12.0)
     body = b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1,"U":101,"u":105,"pu":100,"b":[],"a":[]}}'
     rig.text(body[: min(cut, len(body) - 1)])
-    assert rig.frames.garbage + rig.frames.other == 1
+    assert rig.garbage + rig.frames.other == 1
     rig.depth(106, 110, 105)
     assert rig.market.wants_snapshot
     assert rig.market.gaps == 1
@@ -80,8 +91,24 @@ def test_values_that_are_no_prices_are_garbage() -> None:
         rig.quote(1, number, "11")
     rig.text('{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":1}}')
     rig.text('{"stream":"btcusdt@bookTicker"}')
-    assert rig.frames.garbage == 8
+    assert rig.garbage == 8
     assert not rig.market.l1.known
+
+
+def test_a_bookticker_whose_fields_come_in_another_order_is_understood() -> None:
+    rig = Rig()
+    event = {"E": T, "u": 7, "a": "12", "A": "1", "b": "10", "B": "1", "s": "BTCUSDT", "e": "bookTicker"}
+    rig.text(json.dumps({"data": event, "stream": "btcusdt@bookTicker"}))
+    assert rig.published == [(10.0, 12.0)]
+
+
+def test_garbage_on_a_quote_stream_vouches_for_nothing() -> None:
+    rig = Rig()
+    rig.quote(1, "10", "12")
+    before = rig.market.quote_us
+    rig.text('{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":2')
+    assert rig.garbage == 1
+    assert rig.market.quote_us == before
 
 
 def test_answers_to_control_messages_are_told() -> None:
@@ -108,6 +135,33 @@ def test_gap_resyncs_while_the_book_ticker_carries_on() -> None:
     assert rig.snapshot(135, 10.6, 12.0)
     assert rig.published[-1] == (10.7, 12.0)
     assert not rig.market.wants_snapshot
+
+
+@given(st.permutations(range(95, 106)), st.lists(st.booleans(), min_size=11, max_size=11))
+def test_whatever_order_quotes_come_in_and_whenever_they_are_told_the_highest_id_wins(
+    order: list[int], told: list[bool]
+) -> None:
+    """Ids of two and of three digits: the text alone does not order them."""
+    rig = Rig()
+    highest = 0
+    for update_id, tell in zip(order, told, strict=True):
+        event = {"e": "bookTicker", "u": update_id, "s": "BTCUSDT", "b": f"{update_id}", "B": "1", "a": "900", "A": "2"}
+        body = json.dumps({"stream": "btcusdt@bookTicker", "data": {**event, "T": T, "E": T}})
+        rig.frames.on_text(lambda _id, _ok: None, body.encode())
+        highest = max(highest, update_id)
+        if tell:
+            rig.market.settle()
+            assert rig.market.l1.bid == highest
+    rig.market.settle()
+    assert rig.market.l1.bid == highest
+
+
+def test_a_tick_bears_the_venues_time_of_the_last_diff_its_book_was_made_of() -> None:
+    rig = Rig("depth")
+    rig.depth(101, 105, 100, [["10.5", "1"]], E=T + 7)
+    rig.snapshot(103, 10.0, 12.0)
+    assert rig.published == [(10.5, 12.0)]
+    assert rig.market.l1.event_ms == T + 7
 
 
 def test_the_newer_of_both_streams_wins_whatever_arrives_last() -> None:

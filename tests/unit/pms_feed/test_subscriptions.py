@@ -123,10 +123,12 @@ def test_a_silent_stream_is_ended_and_asked_for_anew() -> None:
     assert control.next(T).streams == ("a",)  # type: ignore[union-attr]
 
 
-def test_a_new_connection_starts_from_nothing() -> None:
+def test_all_that_is_wanted_is_settled_once_it_is_answered() -> None:
     control = Control()
-    control.wanted = frozenset({"a"})
-    control.next(T)
-    control.restart()
-    assert not control.overdue(T + 60_000)
-    assert control.next(T).streams == ("a",)  # type: ignore[union-attr]
+    control.wanted = frozenset({"a", "b"})
+    request = control.next(0)
+    assert request is not None
+    assert not control.settled(control.wanted)
+    control.answered(request.id, True, 1)
+    assert control.settled(control.wanted)
+    assert not control.settled(frozenset({"a", "c"}))

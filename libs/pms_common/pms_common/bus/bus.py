@@ -17,7 +17,7 @@ from pms_common.bus.dial import close_client, dial, library_client
 from pms_common.bus.handling import Handler, OnDead
 from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox, Ready
-from pms_common.bus.ticks import TicksHandler, TicksReader, TicksWriter
+from pms_common.bus.ticks import Take, TicksHandler, TicksReader, TicksWriter
 from pms_common.metrics import gauge
 from pms_common.names import Names
 
@@ -126,16 +126,20 @@ class Bus:
             calm=calm,
         )
 
-    def ticks_writer(self, stream: str) -> TicksWriter:
+    def ticks_writer(self, stream: str, take: Take) -> TicksWriter:
         """A writer of newest-only ticks; spawn its `run`."""
-        return TicksWriter(self._dial, stream, self._ready)
+        return TicksWriter(self._dial, stream, take, self._ready)
 
     def ticks_reader(self, stream: str, group: str, handler: TicksHandler) -> TicksReader:
-        """A reader of newest-only ticks as a group of this process; spawn its `run`."""
+        """A reader of newest-only ticks as a group of this process; spawn its `run`.
+
+        Cells that share a feed have each a group of their own.
+        """
+        shared = self.names.feed != self.names.namespace
         return TicksReader(
             self._dial,
             stream,
-            group,
+            f"{self.names.namespace}:{group}" if shared else group,
             handler,
             outbox=self.outbox,
             dead_stream=self.names.dead,

@@ -32,18 +32,27 @@ KEEP_MS = 20
 TicksHandler = Callable[[list[Tick]], None]
 
 
-class TicksWriter:
-    """Writes the newest ticks as one JSON array an entry. `put` never waits; what waits is one tick a symbol."""
+Take = Callable[[], list[Tick]]
+"""Gives the newest tick of each symbol there is something new of; called at the moment of each write."""
 
-    def __init__(self, dial: Dial, stream: str, ready: Ready) -> None:
+
+class TicksWriter:
+    """Writes the newest ticks as one JSON array an entry: at once when the line is idle, else after the answer.
+
+    `wake` and `set` never wait. What is not written when a line is lost is written on the next one.
+    """
+
+    def __init__(self, dial: Dial, stream: str, take: Take, ready: Ready) -> None:
         self._loop = asyncio.get_running_loop()
         self._dial = dial
         self._stream = stream
+        self._take = take
         self._ready = ready
         self._line: Connection | None = None
-        self._newest: dict[str, Tick] = {}
-        self._inflight: dict[str, Tick] = {}
-        self._scheduled = False
+        self._inflight: list[Tick] = []
+        self._lost: list[Tick] = []
+        self._beside: dict[str, bytes] = {}
+        self._writing = self._scheduled = False
         self._refused: RespError | None = None
 
     @property
@@ -51,12 +60,21 @@ class TicksWriter:
         """Whether it has a line to Redis."""
         return self._line is not None
 
-    def put(self, tick: Tick) -> None:
-        """The newest tick of a symbol."""
-        self._newest[tick.symbol] = tick
+    @property
+    def idle(self) -> bool:
+        """Whether Redis has answered all that was written."""
+        return self._line is not None and not self._writing
+
+    def wake(self) -> None:
+        """There is something to take."""
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._write)
+
+    def set(self, key: str, value: bytes, ex_s: int) -> None:
+        """Have a key set with the next write; of several values of one key the last."""
+        self._beside[key] = pack(("SET", key, value, "EX", ex_s))
+        self.wake()
 
     async def run(self) -> None:
         """Keep the line until cancelled. Raises `RespError` when Redis refuses for good."""
@@ -84,27 +102,33 @@ class TicksWriter:
             line.abort("ticks writer closed")
         if self._refused is not None and not self._refused.transient:
             raise self._refused
-        self._newest = {**self._inflight, **self._newest}
-        self._inflight = {}
+        self._lost, self._inflight, self._writing = self._inflight, [], False
         self._ready("ticks", False, str(loss))
 
     def _write(self) -> None:
         self._scheduled = False
-        if self._line is None or self._inflight or not self._newest:
+        if self._line is None or self._writing:
             return
-        self._inflight, self._newest = self._newest, {}
-        data = encode(list(self._inflight.values()))
-        command = pack(("XADD", self._stream, "MAXLEN", "~", MAXLEN, "*", "data", data))
-        self._line.request(command, 1, self._answered)
+        ticks = self._take()
+        if self._lost:
+            ticks = list({tick.symbol: tick for tick in (*self._lost, *ticks)}.values())
+        if not ticks and not self._beside:
+            return
+        commands = list(self._beside.values())
+        if ticks:
+            commands.insert(0, pack(("XADD", self._stream, "MAXLEN", "~", MAXLEN, "*", "data", encode(ticks))))
+        self._inflight, self._lost, self._beside, self._writing = ticks, [], {}, True
+        self._line.request(b"".join(commands), len(commands), self._answered)
 
     def _answered(self, replies: Replies | ConnectionError) -> None:
         if isinstance(replies, ConnectionError) or self._line is None:
             return
-        if isinstance(replies[0], RespError):
-            self._refused = replies[0]
-            self._line.abort(str(replies[0]))
+        refused = next((reply for reply in replies if isinstance(reply, RespError)), None)
+        if refused is not None:
+            self._refused = refused
+            self._line.abort(str(refused))
             return
-        self._inflight = {}
+        self._inflight, self._writing = [], False
         self._write()
 
 

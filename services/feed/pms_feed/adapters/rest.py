@@ -40,11 +40,15 @@ class PublicRest:
 
     async def snapshot(self, symbol: str) -> Snapshot:
         """The book of a symbol. Waits for the budget; raises `RestError`."""
-        body = await self._get("depth", {"symbol": symbol, "limit": SNAPSHOT_LEVELS}, SNAPSHOT_WEIGHT)
+        body = await self.depth(symbol)
         try:
             return decode_snapshot(body)
         except msgspec.MsgspecError as error:
             raise RestError(f"depth of {symbol}: {error}") from None
+
+    async def depth(self, symbol: str) -> bytes:
+        """The same as the venue sends it."""
+        return await self._get("depth", {"symbol": symbol, "limit": SNAPSHOT_LEVELS}, SNAPSHOT_WEIGHT)
 
     async def quotes(self, symbols: Sequence[str]) -> list[RestQuote]:
         """Present best bid and ask of the symbols, and perhaps of others. Waits for the budget; raises `RestError`."""

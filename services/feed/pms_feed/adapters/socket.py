@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+STREAMS_ROUTE = "/public/stream"
+"""Since 2026-04-23 depth and bookTicker are served on this route only."""
 CONNECT_WITHIN_S = 5.0
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 READ_BUFFER_BYTES = 256 * 1024

@@ -69,8 +69,10 @@ class Pulse:
         before = market.state
         market.look(now, heard_ms)
         due = now - market.published_ms >= REPEAT_MS or market.state != before
-        if due and market.l1.known and not market.queued:
-            market.publish(market)
+        if due and market.l1.known and market.told:
+            market.moved = True
+            if not market.queued:
+                market.publish(market)
         for stream in market.dead_streams(now):
             connection.renew(market, stream)
 
@@ -85,9 +87,9 @@ class Pulse:
         for market in self._watching.markets.values():
             states[market.state] += 1
             oldest_ms = min(oldest_ms, market.alive_ms or market.since_ms)
-            if market.gaps:
-                _gaps.inc(market.gaps)
-                market.gaps = 0
+            _gaps.inc(market.gaps)
+            frames.garbage += market.garbage
+            market.gaps = market.garbage = 0
         for state, count in states.items():
             _states.labels(state).set(count)
         _staleness.set((now - oldest_ms) / 1000)

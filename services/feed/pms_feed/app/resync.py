@@ -50,6 +50,7 @@ class Resync:
 
     async def _fetch(self, market: Market) -> None:
         symbol, asked_ms = market.symbol, now_ms()
+        market.book.expecting = True
         try:
             snapshot = await self._snapshots.snapshot(symbol)
             stands = bool(market.opened_ms) and market.on_snapshot(snapshot, asked_ms, now_ms() * 1000)
@@ -59,6 +60,7 @@ class Resync:
             _resyncs.labels("failed").inc()
             log.warning("snapshot_failed", symbol=symbol, error=str(error))
         finally:
+            market.book.expecting = False
             del self._running[symbol]
         self._retry_ms[symbol] = (
             FIRST_RETRY_MS if stands else min(LONGEST_RETRY_MS, 2 * self._retry_ms.get(symbol, FIRST_RETRY_MS // 2))

@@ -19,13 +19,18 @@ Quote = tuple[float, float, float, float]
 
 MAX_WAITING = 1_000
 """Diffs kept while the snapshot is on its way: 100 s of `@depth@100ms`."""
-MAX_LEVELS = 4_000
+IDLE_WAITING = 20
+"""Diffs kept while none is: those of a moment before it is asked for. A thousand diffs of 68 levels take 7 MB, and in a
+ban every symbol may be without its book."""
+MAX_LEVELS = 2_500
 """Levels a side before the far half is dropped; a snapshot brings at most 1,000."""
 
 
 class Diff(Protocol):
     """What the book reads of a depth update; quantities are absolute, 0 removes the level."""
 
+    @property
+    def event_ms(self) -> int: ...
     @property
     def first_id(self) -> int: ...
     @property
@@ -64,12 +69,16 @@ class Book:
         "asks",
         "bids",
         "covered",
+        "event_ms",
+        "expecting",
         "loaded",
         "update_id",
     )
 
     def __init__(self) -> None:
         self._waiting: deque[Diff] = deque(maxlen=MAX_WAITING)
+        self.expecting = False
+        """Whether a snapshot has been asked for: the diffs from now on are needed."""
         self.clear()
 
     def clear(self) -> None:
@@ -81,6 +90,7 @@ class Book:
         self.bids: dict[float, float] = {}
         self.asks: dict[float, float] = {}
         self.update_id = 0
+        self.event_ms = 0  # the venue's time of that update
         self.loaded = False
         self.covered = False
         self._bridged = False
@@ -88,16 +98,18 @@ class Book:
         self._floor = 0.0
         self._ceiling = float("inf")
 
-    def load(self, update_id: int, bids: Levels, asks: Levels, *, whole: bool) -> Outcome:
+    def load(self, update_id: int, bids: Levels, asks: Levels, *, whole: bool, event_ms: int = 0) -> Outcome:
         """Take a snapshot and apply the diffs that waited for it; `GAP` if it is older than the first of them.
 
-        `whole` tells that the snapshot was not cut at its limit, so that no level exists beyond it.
+        `event_ms` is the venue's time of it; `whole` tells that it was not cut at its limit, so that no level exists
+        beyond it.
         """
         waiting = sorted(self._waiting, key=lambda diff: diff.last_id)
         self.clear()
         self.bids = {price: quantity for price, quantity in bids if quantity}
         self.asks = {price: quantity for price, quantity in asks if quantity}
         self.update_id = update_id
+        self.event_ms = event_ms
         self.loaded = self.covered = True
         if not whole:
             self._floor = min(self.bids, default=float("inf"))
@@ -109,7 +121,7 @@ class Book:
     def apply(self, diff: Diff) -> Outcome:
         """Apply one diff where it continues the book."""
         if not self.covered:
-            self._waiting.append(diff)
+            self._wait(diff)
             if not self.loaded:
                 return Outcome.WAITING
         if diff.previous_id != self.update_id or not self._bridged:
@@ -118,6 +130,7 @@ class Book:
                 return refused
             self._bridged = True
         self.update_id = diff.last_id
+        self.event_ms = diff.event_ms
         self._set_bids(diff.bids)
         self._set_asks(diff.asks)
         return Outcome.APPLIED
@@ -133,9 +146,14 @@ class Book:
         if not self._bridged and min(diff.first_id, diff.previous_id) <= self.update_id:
             return None
         if self.covered:
-            self._waiting.append(diff)
+            self._wait(diff)
         self._drop_levels()
         return Outcome.GAP
+
+    def _wait(self, diff: Diff) -> None:
+        self._waiting.append(diff)
+        if not self.expecting and len(self._waiting) > IDLE_WAITING:
+            self._waiting.popleft()
 
     def _set_bids(self, updates: Levels) -> None:
         bids, best = self.bids, self._bid

@@ -1,7 +1,7 @@
 """Which streams are wanted and which control messages lead there.
 
 Owns the leases on symbols, their places on connections and the pace of SUBSCRIBE and UNSUBSCRIBE. Never sends.
-Used by `app.leases` and `app.connection`.
+Used by `app.watching` and `app.session`.
 """
 
 from collections import deque
@@ -149,9 +149,6 @@ class Control:
         """Whether an answer is late: the connection does not do its work."""
         return any(now_ms - request.sent_ms > ANSWER_WITHIN_MS for request in self._unanswered.values())
 
-    def restart(self) -> None:
-        """A new connection: nothing is asked for, nothing is owed."""
-        self.asked.clear()
-        self._unanswered.clear()
-        self._sent_ms.clear()
-        self._refused_ms.clear()
+    def settled(self, wanted: frozenset[str]) -> bool:
+        """Whether all that is wanted has been asked for and answered."""
+        return wanted <= self.asked and not self._unanswered

@@ -1,20 +1,18 @@
 """Recordings: capture files with lines ``<local ns> <json>``, packed with gzip or plain, and Binance Vision zips.
 
-Owns file reading, one line at a time; several files are merged by time. What a line means, ``domain.market.replay``
-knows.
+Owns the order of time among several files. What a line means, ``domain.market.replay`` knows.
 """
 
-import gzip
 import heapq
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import msgspec
 
+from pms_common.captures import read_lines
 from pms_simulator.adapters.vision import open_vision, read_vision
 
-GZIP_MAGIC = b"\x1f\x8b"
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -34,20 +32,11 @@ def _read(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """One file's frames. A snapshot body names no symbol: it gets that of the frames before it."""
     first: int | None = None
     symbol: str | None = None
-    with _open(path) as lines:
-        for line in lines:
-            stamp, _, payload = line.partition(b" ")
-            recorded_ns = int(stamp)
-            first = recorded_ns if first is None else first
-            frame = _decode(payload)
-            if "lastUpdateId" in frame:
-                frame["s"] = symbol
-            else:
-                symbol = frame.get("data", frame).get("s")
-            yield recorded_ns - first, frame
-
-
-def _open(path: str) -> BinaryIO:
-    with Path(path).open("rb") as file:
-        packed = file.read(2) == GZIP_MAGIC
-    return cast(BinaryIO, gzip.open(path, "rb")) if packed else Path(path).open("rb")
+    for recorded_ns, payload in read_lines(Path(path)):
+        first = recorded_ns if first is None else first
+        frame = _decode(payload)
+        if "lastUpdateId" in frame:
+            frame["s"] = symbol
+        else:
+            symbol = frame.get("data", frame).get("s")
+        yield recorded_ns - first, frame

@@ -10,6 +10,22 @@ def tick(symbol, bid):
     return Tick(symbol, bid, 1.0, bid + 1, 1.0, 0, 0, 0, 0, 0)
 
 
+class Newest:
+    """A writer and what it takes: the newest tick of each symbol."""
+
+    def __init__(self, bus, stream):
+        self._ticks = {}
+        self.writer = bus.ticks_writer(stream, self._take)
+
+    def _take(self):
+        taken, self._ticks = list(self._ticks.values()), {}
+        return taken
+
+    def put(self, tick):
+        self._ticks[tick.symbol] = tick
+        self.writer.wake()
+
+
 async def run(*parts):
     return [asyncio.create_task(part.run()) for part in parts]
 
@@ -23,13 +39,14 @@ async def end(tasks):
 async def test_newest_per_symbol_wins_while_a_write_is_in_flight(make_bus, js, names, until):
     bus = await make_bus("feed")
     got = []
-    writer = bus.ticks_writer(names.ticks)
+    newest = Newest(bus, names.ticks)
+    writer = newest.writer
     reader = bus.ticks_reader(names.ticks, "algos", got.extend)
     tasks = await run(writer, reader)
     await until(lambda: writer.connected and reader.reading)
     for i in range(1, 5001):
-        writer.put(tick("BTCUSDT", float(i)))
-        writer.put(tick("ETHUSDT", float(-i)))
+        newest.put(tick("BTCUSDT", float(i)))
+        newest.put(tick("ETHUSDT", float(-i)))
         if i % 10 == 0:
             await asyncio.sleep(0)
     await until(lambda: {t.symbol: t.bid for t in got} == {"BTCUSDT": 5000.0, "ETHUSDT": -5000.0})
@@ -43,15 +60,30 @@ async def test_newest_per_symbol_wins_while_a_write_is_in_flight(make_bus, js, n
 async def test_every_group_gets_the_ticks_and_nothing_stays_pending(make_bus, js, names, until):
     bus = await make_bus("feed")
     got = {"risk": [], "algos": []}
-    writer = bus.ticks_writer(names.ticks)
+    newest = Newest(bus, names.ticks)
+    writer = newest.writer
     readers = [bus.ticks_reader(names.ticks, group, seen.extend) for group, seen in got.items()]
     tasks = await run(writer, *readers)
     await until(lambda: writer.connected and all(reader.reading for reader in readers))
-    writer.put(tick("BTCUSDT", 1.0))
+    newest.put(tick("BTCUSDT", 1.0))
     await until(lambda: all(got.values()))
     assert got["risk"] == got["algos"] == [tick("BTCUSDT", 1.0)]
     for group in got:
         assert (await js.xpending(names.ticks, group))["pending"] == 0
+    await end(tasks)
+
+
+async def test_a_key_goes_with_the_next_write_and_its_last_value_counts(make_bus, js, names, until):
+    bus = await make_bus("feed")
+    newest = Newest(bus, names.ticks)
+    tasks = await run(newest.writer)
+    newest.writer.set(names.price("BTCUSDT"), b"1", 30)
+    newest.writer.set(names.price("BTCUSDT"), b"2", 30)
+    newest.put(tick("BTCUSDT", 1.0))
+    await until(lambda: newest.writer.idle and newest.writer.connected)
+    assert await js.get(names.price("BTCUSDT")) == b"2"
+    assert 0 < await js.ttl(names.price("BTCUSDT")) <= 30
+    assert await js.xlen(names.ticks) == 1
     await end(tasks)
 
 
@@ -114,19 +146,20 @@ async def test_garbage_tick_goes_to_dead(make_bus, js, names, until):
 async def test_writer_and_reader_survive_the_server(make_bus, server, names, until):
     bus = await make_bus("feed", url=server.url)
     got = []
-    writer, reader = bus.ticks_writer(names.ticks), bus.ticks_reader(names.ticks, "algos", got.extend)
+    newest, reader = Newest(bus, names.ticks), bus.ticks_reader(names.ticks, "algos", got.extend)
+    writer = newest.writer
     tasks = await run(writer, reader)
     await until(lambda: writer.connected and reader.reading)
-    writer.put(tick("BTCUSDT", 1.0))
+    newest.put(tick("BTCUSDT", 1.0))
     await until(lambda: bool(got))
     await asyncio.to_thread(server.kill)
-    writer.put(tick("BTCUSDT", 2.0))
-    writer.put(tick("BTCUSDT", 3.0))
+    newest.put(tick("BTCUSDT", 2.0))
+    newest.put(tick("BTCUSDT", 3.0))
     await asyncio.sleep(0.1)
     await asyncio.to_thread(server.start)
     async with server.client() as client:
         await client.flushall()
     await until(lambda: writer.connected and reader.reading)
-    writer.put(tick("BTCUSDT", 4.0))
+    newest.put(tick("BTCUSDT", 4.0))
     await until(lambda: got[-1].bid == 4.0)
     await end(tasks)
