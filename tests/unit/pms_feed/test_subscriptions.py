@@ -126,9 +126,9 @@ def test_a_silent_stream_is_ended_and_asked_for_anew() -> None:
 def test_all_that_is_wanted_is_settled_once_it_is_answered() -> None:
     control = Control()
     control.wanted = frozenset({"a", "b"})
-    request = control.next(0)
+    request = control.next(T)
     assert request is not None
     assert not control.settled(control.wanted)
-    control.answered(request.id, True, 1)
+    control.answered(request.id, True, T + 1)
     assert control.settled(control.wanted)
     assert not control.settled(frozenset({"a", "c"}))

@@ -185,7 +185,10 @@ async def soak(redis_url: str, captures: list[Path], minutes: float, times: floa
             if task.done():
                 task.result()
         for feed in feeds:
-            print(json.dumps(await feed.measure()), flush=True)
+            try:
+                print(json.dumps(await feed.measure()), flush=True)
+            except (aiohttp.ClientError, TimeoutError) as error:  # on a busy machine; the next minute tells of both
+                print(json.dumps({"source": feed.source, "missed": repr(error)}), flush=True)
     for task in playing:
         task.cancel()
     for feed in feeds:

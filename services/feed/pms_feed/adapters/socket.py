@@ -89,5 +89,6 @@ async def connect(url: str, on_text: Callable[[bytes], None], on_pong: Callable[
             )
     except WSError as error:
         raise ConnectionError(f"{url}: {error}") from None
-    assert isinstance(socket, Socket)
+    if not isinstance(socket, Socket):  # the peer has gone between the handshake's end and now
+        raise ConnectionError(f"{url}: closed at the handshake")
     return socket

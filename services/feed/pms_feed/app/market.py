@@ -89,8 +89,8 @@ class Market:
     def on_quote(self, frame: bytes, now_us: int) -> None:
         """A bookTicker frame, not decoded.
 
-        Frames of a stream are alike up to the digits of the update id: the one that sorts first is the older, or of
-        an id with fewer digits. It must not displace the other, so that one is decoded now.
+        Frames of a stream are alike up to the digits of the update id, so the one that sorts first is the older. It
+        must not displace the other, so that one is decoded now.
         """
         if self._quote is not None and frame < self._quote:
             self._settle_quote()
