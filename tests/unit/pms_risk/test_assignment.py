@@ -38,6 +38,23 @@ def test_an_account_gets_the_execution_its_commission_and_the_funding_since() ->
     assert_equal(books, exchange)
 
 
+def test_what_an_assigned_execution_opens_is_never_isolated() -> None:
+    """Its margin would be all of its notional, taken from the account's other positions."""
+    exchange = Exchange()
+    books = opened(exchange)
+    owner = books.accounts["a"]
+    owner.set_margin_mode("isolated")
+    force(books, foreign(exchange, "orphan", "BUY", 50, 100))
+    assign(books, owner, held(quantity=50))
+    position = owner.holding("BTCUSDT", "BOTH").position
+    assert position is not None and position.isolated is None
+    assert owner.cross_cash == owner.cash
+    books.book(*exchange.execute("a", "ETHUSDT", "BUY", D(1), D(100)))
+    assert owner.isolated == D(10)
+    assign(books, owner, Held("ETHUSDT:1:2", "ETHUSDT", "BOTH", D(1), D(100), D(0), 1))
+    assert owner.isolated == D(20), "it joins an isolated one like any other execution"
+
+
 def test_an_assigned_execution_closes_what_the_account_holds() -> None:
     exchange = Exchange()
     books = opened(exchange)

@@ -18,6 +18,7 @@ from pms_risk.domain.cashflows import book_funding
 from pms_risk.domain.evaluation import evaluate
 from pms_risk.domain.funding import Funding
 from pms_risk.domain.house import BAD_DEBT
+from pms_risk.domain.liquidation.screen import Row
 from pms_risk.domain.position import Position
 from pms_risk.domain.reserve import reserve
 from pms_risk.domain.snapshot import risk_snapshot, snapshot
@@ -95,6 +96,47 @@ def test_its_margin_pays_its_funding() -> None:
     bookings = book_funding(books, Funding("BTCUSDT", D("0.01"), D(100), 10**12))
     assert (owner.cash, owner.isolated, owner.cross_cash) == (D(999), D(9), D(990))
     assert bookings[0].margined == [held(owner)]
+
+
+@pytest.mark.parametrize(("price", "cash", "debt"), [(110, 1007, 0), (101, 999, 1), (99, 999, 3)])
+def test_profit_makes_up_for_funding_beyond_its_margin(price: int, cash: int, debt: int) -> None:
+    books, exchange, owner = isolated()
+    books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100), leverage=D(100)))
+    book_funding(books, Funding("BTCUSDT", D("0.03"), D(100), 10**12))
+    assert (owner.cash, owner.isolated) == (D(997), D(-2))
+    books.book(*exchange.execute("a", "BTCUSDT", "SELL", D(1), D(price)))
+    assert (owner.cash, owner.isolated) == (D(cash), ZERO)
+    assert books.house.cash.get((BAD_DEBT, "USDT"), ZERO) == -D(debt)
+
+
+def test_a_part_closed_at_a_profit_makes_up_for_it_too_and_the_rest_stays_owed() -> None:
+    books, exchange, owner = isolated()
+    books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(2), D(100), leverage=D(100)))
+    book_funding(books, Funding("BTCUSDT", D("0.03"), D(100), 10**12))
+    assert owner.isolated == D(-4)
+    books.book(*exchange.execute("a", "BTCUSDT", "SELL", D(1), D(103)))
+    assert (owner.isolated, owner.cross_cash) == (D(-1), D(998))
+    books.book(*exchange.execute("a", "BTCUSDT", "SELL", D(1), D(103)))
+    assert owner.cash == D(1000)
+    assert (BAD_DEBT, "USDT") not in books.house.cash
+
+
+def test_nobody_loses_what_the_account_has_not() -> None:
+    """The application lowers the balance below what is assigned: the positions answer for it in proportion."""
+    books, exchange, owner = isolated()
+    books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(30), D(100)))
+    books.book(*exchange.execute("a", "ETHUSDT", "SELL", D(10), D(100)))
+    marks = {"BTCUSDT": D(100), "ETHUSDT": D(100), "BNBUSDT": D(100)}.get
+    btc, eth = held(owner), held(owner, "ETHUSDT")
+    books.transfer(owner, D(-800), "sub_accounts:0", 1, "admin_set")
+    assert [evaluate(owner, marks, {}, one).equity for one in (btc, eth)] == [D(150), D(50)]
+    books.transfer(owner, D(-300), "sub_accounts:1", 1, "admin_set")
+    assert sum(evaluate(owner, marks, {}, one).equity for one in (btc, eth)) == owner.cash == D(-100)
+    assert Row(owner, {}, 0.8, btc).ratio({"BTCUSDT": 100.0}) == float(evaluate(owner, marks, {}, btc).ratio)
+    owner.set_margin_mode("cross")
+    books.book(*exchange.execute("a", "BNBUSDT", "BUY", D(1), D(100)))
+    assert [evaluate(owner, marks, {}, one).equity for one in (btc, eth)] == [D(300), D(100)], "it goes first"
+    assert evaluate(owner, marks, {}).equity == D(-500)
 
 
 def test_positions_keep_their_mode_to_their_end() -> None:

@@ -361,6 +361,22 @@ async def test_a_position_without_any_price_is_an_alarm_and_not_calm() -> None:
     assert not floor.sent()
 
 
+async def test_a_position_that_has_just_gone_needs_no_bound() -> None:
+    """Between an execution and the next look at changed accounts a tick may find what is not held any more."""
+    floor = Floor()
+    floor.state.specs["ETHUSDT"] = spec("ETHUSDT")
+    floor.open(floor.account, "ETHUSDT", "1")
+    floor.price(100.0, symbol="ETHUSDT")
+    await floor.at(CALM)
+    floor.open(floor.account, "ETHUSDT", "-1")
+    floor.now_ms += 4_000
+    for _ in range(3):
+        floor.price(INSOLVENT)
+        floor.now_ms += 300
+    await floor.settle()
+    assert [placed.symbol for placed in floor.sent()] == ["BTCUSDT"]
+
+
 @pytest.mark.parametrize("market", ["none", "old", "wide"])
 async def test_a_symbol_nobody_can_price_shields_no_account_that_is_over_its_limit_even_so(market: str) -> None:
     floor = Floor()

@@ -282,8 +282,9 @@ class Sentinel:
         """Marks at which the account stands no worse than it can."""
         prices = self._state.prices
         bounds = {}
-        for symbol in unsound:
-            held = [p for p in account.open_positions() if p.symbol == symbol and p.isolated is None]
+        cross = [position for position in account.open_positions() if position.isolated is None]
+        for symbol in unsound.intersection([position.symbol for position in cross]):  # the row may know more of them
+            held = [position for position in cross if position.symbol == symbol]
             quantity = sum([position.quantity for position in held], ZERO)
             entry_price = max([position.entry_price for position in held])
             bounds[symbol] = bound(quantity, entry_price, prices.quote(symbol), prices.fresh(symbol, now_ms))

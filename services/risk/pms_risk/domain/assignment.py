@@ -28,11 +28,15 @@ class Held:
 
 
 def assign(books: Books, account: Account, held: Held) -> Booking:
-    """Move an execution from the house to an account, at the leverage of the position it joins, or 1."""
+    """Move an execution from the house to an account, at the leverage of the position it joins, or 1.
+
+    What it opens is a cross position: nobody has asked whether the account can assign a margin to it, which at this
+    leverage were all of its notional.
+    """
     position = account.holding(held.symbol, held.leg).position
     leverage = position.leverage if position is not None else ONE
     reference = f"assigned:{held.reference}"
-    deal = Deal(reference, held.symbol, held.leg, held.price, leverage, held.at_ms)
+    deal = Deal(reference, held.symbol, held.leg, held.price, leverage, held.at_ms, isolates=False)
     booking = Booking(reference, account.id, held.leg)
     if held.commission:
         books.book_account(booking, deal, account, -held.commission, "commission")

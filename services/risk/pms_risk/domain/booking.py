@@ -29,6 +29,8 @@ class Deal:
     """The exchange has liquidated, and charges its fee apart."""
     releases: bool = True
     """What it closes of an isolated position gives its margin back; not so a liquidation of ours."""
+    isolates: bool = True
+    """What it opens is isolated where the account's mode says so; not so what no rule has approved."""
 
 
 @dataclass(slots=True)

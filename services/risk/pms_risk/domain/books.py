@@ -152,7 +152,8 @@ class Books:
             return ZERO
         holding = account.holding(deal.symbol, deal.leg)
         before = holding.position
-        open_position = partial(self._open, account.id, deal, account.margin_mode)
+        mode: MarginMode = account.margin_mode if deal.isolates else "cross"
+        open_position = partial(self._open, account.id, deal, mode)
         moved = execute(
             *(before, account.id, signed, deal.price, deal.leverage, commission, open_position), releases=deal.releases
         )

@@ -92,9 +92,21 @@ def maintenance_of(account: Account, position: Position, mark: Decimal | None, b
 
 
 def cash_behind(account: Account, position: Position | None) -> Decimal:
-    """The cash that an isolated position may lose, or that the account's cross ones may."""
+    """The cash that an isolated position may lose, or that the account's cross ones may.
+
+    Where an account has less than it has assigned (its balance was lowered, or a liquidation of the cross positions has
+    cost more than stood behind them) and no cross position is left to answer for that, the isolated ones do, each in
+    proportion to its margin: nobody may lose what is not there.
+    """
     isolated = position.isolated if position is not None else None
-    return account.cross_cash if isolated is None else isolated
+    if isolated is None:
+        return account.cross_cash
+    if account.cross_cash >= 0 or isolated <= 0:
+        return isolated
+    margins = [held.isolated for held in account.open_positions()]
+    if None in margins:
+        return isolated
+    return isolated + account.cross_cash * isolated / sum([max(margin, ZERO) for margin in margins if margin], ZERO)
 
 
 def static_price(account: Account, position: Position, brackets: Brackets, balance: Decimal) -> Decimal:

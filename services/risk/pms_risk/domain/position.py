@@ -85,15 +85,16 @@ class Position:
 
         A part of the position releases its part of the margin, less what it has lost, and its profit is the account's.
         Where nothing is released (a liquidation improves what is left), both stay with the position until its end.
+        A margin below zero has paid more funding than it had: profit makes up for that first.
         """
         if self.isolated is None:
             return ZERO
-        held = closed + abs(self.quantity)
-        freed = max(self.isolated, ZERO) * closed / held if releases or not self.quantity else ZERO
-        freed = freed.quantize(WALLET_UNIT, ROUND_DOWN)
-        left = self.isolated - freed + (min(freed + profit, ZERO) if releases or not self.quantity else profit)
-        self.isolated = max(left, ZERO)
-        return max(-left, ZERO)
+        before, left = self.isolated, self.isolated + profit
+        if releases or not self.quantity:
+            share = max(before, ZERO) * closed / (closed + abs(self.quantity))
+            left = min(left, max(before - share.quantize(WALLET_UNIT, ROUND_DOWN), ZERO))
+        self.isolated = max(left, min(before, ZERO) if self.quantity else ZERO)
+        return self.isolated - left
 
 
 def closing_part(held: Decimal, quantity: Decimal) -> Decimal:
