@@ -7,7 +7,7 @@ heartbeat, which reads some.
 import asyncio
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -72,8 +72,18 @@ def counts() -> dict[str, Counts]:
     return dict(found)
 
 
+_looks: list[Callable[[], None]] = []
+
+
+def before_scrape(look: Callable[[], None]) -> None:
+    """Have `look` set gauges each time before they are read by Prometheus, instead of whenever they change."""
+    _looks.append(look)
+
+
 def exposition() -> bytes:
     """All metrics of this process in the text format of Prometheus."""
+    for look in _looks:
+        look()
     return generate_latest(REGISTRY)
 
 

@@ -48,7 +48,9 @@ async def stand_by(life: Lifecycle, names: Names, bus: Bus) -> Exchange:
     life.on_stop(rest.close)
     standby = Standby(life.ready)
     rules = RulesKeeper(await learn(rest, clock, budget, standby.clock), rest, budget)
-    stream = UserStream(rest, settings.binance_ws_url, heard=standby.heard, connected=standby.connected)
+    stream = UserStream(
+        rest, settings.binance_ws_url, heard=standby.heard, connected=standby.connected, venue_ms=clock.told_ms
+    )
     life.on_stop(stream.close)
     keeper = ClockKeeper(clock, rest, standby.clock)
     life.spawn(stream.run(), "user_stream")

@@ -36,6 +36,7 @@ from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
 from pms_orders.app.configuration import Configuration
 from pms_orders.app.dead_man import DeadMan
+from pms_orders.app.figures import Figures
 from pms_orders.app.foreign import ForeignOrders
 from pms_orders.app.fundings import Fundings
 from pms_orders.app.intake import Intake
@@ -56,6 +57,7 @@ from pms_orders.app.startup import known, recover, tombstones
 from pms_orders.app.supervision import Supervision
 from pms_orders.domain.configuration import Wanted
 from pms_orders.domain.gates import Gates
+from pms_orders.domain.rate import Budget
 from pms_orders.domain.resolution import RECV_WINDOW_MS
 from pms_orders.domain.tracker import OrderTracker
 from pms_orders.exchange import lines, stand_by
@@ -197,7 +199,7 @@ async def wire(life: Lifecycle) -> None:
         supervision=Supervision(Store(bus.redis, names.lease("risk")), sender.supervise),
     )
     life.spawn(_tick(manager, socket, journal, readiness, MissingExecutions(bus.outbox, alarms(names))), "tick")
-    _keep(life, bus, names, engine)
+    _keep(life, bus, names, engine, tracker, budget)
     _read(life, session, lease, urgent, work)
 
 
@@ -231,8 +233,9 @@ async def _there(life: Lifecycle, ask: Callable[[], Awaitable[T]]) -> T:
             return found
 
 
-def _keep(life: Lifecycle, bus: Bus, names: Names, engine: AsyncEngine) -> None:
-    """Trim what is ours to trim, and measure what is ours to read."""
+def _keep(life: Lifecycle, bus: Bus, names: Names, engine: AsyncEngine, tracker: OrderTracker, budget: Budget) -> None:
+    """Trim what is ours to trim, and measure what is ours to read, to send and to follow."""
+    Figures(tracker, budget)
     if life.settings.history_days:
         life.spawn(Retention(engine, life.settings.history_days, now_ms).run(), "retention")
     life.spawn(Trimmer(bus.redis, kept_by(names, SERVICE)).run(), "trimmer")

@@ -45,6 +45,7 @@ from pms_risk.app.closes import Closes
 from pms_risk.app.closings import Closings
 from pms_risk.app.events import Events
 from pms_risk.app.exchange import CHECK_S, Exchange
+from pms_risk.app.exposure import Exposure
 from pms_risk.app.fee_values import FeeValues
 from pms_risk.app.first_prices import FirstPrices
 from pms_risk.app.foreign_fills import ForeignFills
@@ -206,6 +207,7 @@ class _Service:
             life.spawn(administration.run(), "administration")
         self.liquidator.resume()
         life.spawn(self.sentinel.run(), "sentinel")
+        life.spawn(Exposure(*self.sentinel.seen).run(), "exposure")
         life.spawn(self.pool.run(), "pool")
         life.spawn(_every(life, sentinel.TEND_S, self.sentinel.tend), "changes")
         life.spawn(_every(life, TEND_S, self.liquidator.tend), "liquidations")

@@ -22,3 +22,9 @@ def test_histograms_are_read_as_cumulative_counts() -> None:
     for seconds in (0.005, 0.05, 5.0):
         took.labels("there").observe(seconds)
     assert metrics.counts()["test_took_seconds there"] == {0.01: 1.0, 0.1: 2.0, inf: 3.0}
+
+
+def test_what_is_looked_up_before_a_scrape_is_new_in_it() -> None:
+    metrics.before_scrape(lambda: plain.set(2.5))
+    plain.set(0)
+    assert b"pms_test_level 2.5" in metrics.exposition()

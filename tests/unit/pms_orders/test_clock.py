@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pms_common import metrics
 from pms_orders.adapters.binance.clock import MAX_AGE_S, VenueClock
 
 START_S = 1_000.0
@@ -99,3 +100,10 @@ async def test_r24_no_request_bears_a_time_that_has_not_come_however_slow_the_wa
     clock = VenueClock(lambda: venue.now_s)
     await clock.measure(venue.tell)
     assert venue.time_ms - 2 * clock.uncertainty_ms - 2 <= clock.stamp_ms() < venue.time_ms + 1
+
+
+async def test_the_offset_is_told_against_the_clock_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    venue = Venue(250, [(0, 0)])
+    monkeypatch.setattr("time.time", lambda: venue.now_s + 1_700_000_000)
+    await VenueClock(lambda: venue.now_s).measure(venue.tell)
+    assert metrics.value("clock_offset_seconds") == pytest.approx(0.25, abs=0.002)

@@ -5,6 +5,7 @@ the hot loop, which runs inside the connection's callback. Used by the consumer.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox
 from pms_common.bus.resp import Connection, Replies, Reply, pack
 from pms_common.logging import get_logger
+from pms_common.metrics import histogram
 
 log = get_logger(__name__)
 
@@ -32,6 +34,13 @@ PAUSE_S = 0.02
 """What nobody waits for gathers this long, unless it comes faster than one read takes it: every stream that tells of an
 order has three readers, and those that need not know at once would wake beside the one that must.
 """
+
+MEASURED = 8
+"""One read of so many is measured: it costs 2 µs, a hop about a hundred."""
+
+_delay = histogram(
+    "stream_delay_seconds", "From the writing of an entry to its handling: the oldest of every eighth read", ["stream"]
+)
 
 
 class Flow(Protocol):
@@ -83,6 +92,8 @@ class Reader:
         self._incarnation = incarnation
         self._count = self._most = count
         self._reads: dict[int, bytes] = {}
+        self._delays = {stream: _delay.labels(stream.decode()) for stream in self._trackers}
+        self._read_count = 0
         self._connection: Connection | None = None
         self._reading = False
         self._pause: asyncio.TimerHandle | None = None
@@ -224,6 +235,9 @@ class Reader:
             self._end(reply)
             return
         if reply is not None:
+            self._read_count += 1
+            if not self._read_count % MEASURED:
+                self._measure(reply)
             coming = 0
             for _, entries in reply:
                 coming += len(entries)
@@ -236,6 +250,10 @@ class Reader:
             self._pause = asyncio.get_running_loop().call_later(PAUSE_S, self._go_on)
         else:
             self._go_on()
+
+    def _measure(self, reply: Reply) -> None:
+        for stream, entries in reply:
+            self._delays[stream].observe(max(0.0, time.time() - id_ms(entries[0][0].decode()) / 1000))
 
     def _end(self, why: Exception | None) -> None:
         if self._ended is not None and not self._ended.done():

@@ -6,6 +6,7 @@ it was not executed; where nothing is proven the order is cleared up first. Used
 
 from collections.abc import Callable
 
+from pms_common import metrics
 from pms_common.clock import monotonic_ms
 from pms_common.contracts.exchange_codes import MEANINGS, Outcome, from_exchange
 from pms_common.logging import get_logger
@@ -26,6 +27,11 @@ RETRY_S = 0.5
 MAX_DOUBLINGS = 3
 """Of the pause between two cancels: the venue may be away for hours, and is asked every 4 s then."""
 _PASSING = frozenset({Outcome.AGAIN, Outcome.RATE, Outcome.CLOCK})
+
+_round_trip = metrics.histogram(
+    "exchange_answer_seconds", "From sending a request to its answer, at most one a millisecond", ["operation"]
+)
+_trips = {operation: _round_trip.labels(operation.name.lower()) for operation in Operation}
 
 
 class Outcomes:
@@ -48,6 +54,7 @@ class Outcomes:
         self._now_ms = now_ms
         self._venue_ms = venue_ms
         self._unclear_ms: int | None = None
+        self._measured_ms = 0
 
     def quiet_for(self, seconds: float) -> bool:
         """Whether for so long no request was left without an outcome, which may still have been executed later."""
@@ -56,6 +63,7 @@ class Outcomes:
     def answered(self, sent: Sent, exchange_order_id: int, error: VenueError | None) -> None:
         """An answer to a request, possibly late."""
         order = sent.order
+        self._measure(sent)
         outcome = None if error is None else self._note(error)
         self._journal.answered(order, sent.operation, sent.flight.sent_ms, exchange_order_id, outcome, error)
         if sent.operation is Operation.PLACE:
@@ -66,6 +74,12 @@ class Outcomes:
             self._cancelled(order, error, outcome)
         else:
             self._amended(order, error, outcome)
+
+    def _measure(self, sent: Sent) -> None:
+        now_ms = self._now_ms()
+        if now_ms != self._measured_ms:
+            self._measured_ms = now_ms
+            _trips[sent.operation].observe(max(0, now_ms - sent.flight.sent_ms) / 1000)
 
     def lost(self, sent: Sent) -> None:
         """Nobody will answer: a cancel may go again, all else is cleared up first."""

@@ -8,6 +8,7 @@ out as events, liquidations to the liquidator.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from itertools import islice
 
 from pms_common.contracts.bus.common import Tick
@@ -67,6 +68,11 @@ class Sentinel:
         self._going_on = False
         liquidator.on_end = self._on_end
         _unpriced.set_function(lambda: len(self._blind))
+
+    @property
+    def seen(self) -> tuple[Mapping[str, Row], Mapping[str, float]]:
+        """The accounts in floats and the mids, as they are at any time; only to look at."""
+        return self._rows, self._mids
 
     @property
     def busy(self) -> bool:

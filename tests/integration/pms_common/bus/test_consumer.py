@@ -1,10 +1,12 @@
 """Consumers on a real server: order, acknowledgement, poison, bounds, a clean stop."""
 
 import asyncio
+import math
 import sys
 
 import pytest
 
+from pms_common import metrics
 from pms_common.bus import GapDetector, Malformed, UpdatesWriter, peek, reader
 from pms_common.contracts.bus.common import SnapshotEnd
 
@@ -476,3 +478,15 @@ async def test_a_backlog_is_read_without_pauses(make_bus, start, js, names, unti
         await js.xadd(stream, {"data": str(n)})
     start(bus.consumer("gateway", {stream: handle}, calm=lambda: True))
     await until(lambda: len(seen) == 3 * reader.COUNT + 1)
+
+
+async def test_the_age_of_what_is_read_is_measured(make_bus, start, js, names, until):
+    bus = await make_bus()
+    stream, seen = names.requests("risk"), []
+    start(bus.consumer("risk", {stream: lambda entry: (seen.append(entry), bus.outbox.ack(entry))}))
+    for i in range(2 * reader.MEASURED):
+        await js.xadd(stream, {"data": str(i)})
+        await until(lambda i=i: len(seen) == i + 1)
+    told = metrics.counts()[f"stream_delay_seconds {stream}"]
+    assert told[math.inf] == 2
+    assert told[10.0] == 2

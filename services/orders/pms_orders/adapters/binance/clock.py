@@ -7,9 +7,14 @@ nothing. Measured at start, every minute, and when the venue complains. Used for
 import time
 from collections.abc import Awaitable, Callable
 
+from pms_common import metrics
+
 SAMPLES = 5
 MAX_AGE_S = 300.0
 """Without a measurement this long the clock is not known: crystals drift up to 100 ppm, 30 ms in this time."""
+
+_offset = metrics.gauge("clock_offset_seconds", "The exchange's clock less this machine's, when last measured")
+_uncertainty = metrics.gauge("clock_uncertainty_seconds", "Half of the round trip in which it was measured")
 
 
 class VenueClock:
@@ -63,3 +68,5 @@ class VenueClock:
         if best is not None:
             self.uncertainty_ms, self._offset_ms = best[0] * 500, best[1]
             self._measured_s = self._now_s()
+            _offset.set(self.now_ms() / 1000 - time.time())
+            _uncertainty.set(self.uncertainty_ms / 1000)

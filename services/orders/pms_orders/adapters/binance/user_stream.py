@@ -39,6 +39,9 @@ events nobody can read do not make a storm of connections."""
 _replaced = metrics.counter("user_stream_replaced", "Connections that another one followed without a gap")
 _repeated = metrics.counter("user_stream_repeated", "Events that two connections told, handed on once")
 _gaps = metrics.counter("user_stream_gaps", "Times when nothing was heard and events may have been missed")
+_delay = metrics.histogram(
+    "user_stream_delay_seconds", "From an order event at the exchange to hearing of it, at most one a millisecond"
+)
 
 
 class UserStream:
@@ -55,6 +58,7 @@ class UserStream:
         *,
         heard: Callable[[Batch], None],
         connected: Callable[[bool, str], None],
+        venue_ms: Callable[[], int | None] = lambda: None,
         keep_alive_s: float = KEEP_ALIVE_S,
         roll_over_s: float = ROLL_OVER_S,
         quiet_s: float = QUIET_S,
@@ -64,6 +68,8 @@ class UserStream:
         self._url = url.rstrip("/")
         self._heard = heard
         self._connected = connected
+        self._venue_ms = venue_ms
+        self._measured_ms = 0
         self._keep_alive_s = keep_alive_s
         self._roll_over_s = roll_over_s
         self._quiet_s = quiet_s
@@ -178,7 +184,17 @@ class UserStream:
         for event in batch:
             if type(event) is wire.ListenKeyExpired:
                 self.restart("the listen key has expired")
+        self._measure(batch)
         self._heard(batch)
+
+    def _measure(self, batch: Batch) -> None:
+        first = batch[0] if batch else None
+        if type(first) is not wire.OrderTradeUpdate:
+            return
+        now_ms = self._venue_ms()
+        if now_ms is not None and now_ms != self._measured_ms:
+            self._measured_ms = now_ms
+            _delay.observe(max(0, now_ms - first.event_ms) / 1000)
 
     async def _keep_alive(self) -> None:
         while True:
