@@ -67,8 +67,7 @@ bench: setup ## the benchmarks beside their references (ARGS="hop --json figures
 up: setup ## all services with embedded servers and the simulated exchange (ARGS="--testnet …")
 	$(BIN)/pms up $(ARGS)
 
-audit: setup ## secrets in what is committed; known weaknesses of what is locked (asks PyPI's advisories, so not in check)
-	git ls-files -z | xargs -0 $(BIN)/uv tool run --from detect-secrets==1.5.0 detect-secrets-hook --baseline .secrets.baseline
+audit: setup ## known weaknesses of what is locked (asks PyPI's advisories: not in check, which needs no network)
 	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.lock --require-hashes --disable-pip --strict
 
 images: ## the image of all services: pms:local
