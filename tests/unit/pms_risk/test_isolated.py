@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.errors import CommandError
 from pms_common.decimals import ZERO
+from pms_risk.app.approvals import Ask
 from pms_risk.domain.account import Account
 from pms_risk.domain.books import Books
 from pms_risk.domain.cashflows import book_funding
@@ -25,8 +26,9 @@ from pms_risk.domain.snapshot import risk_snapshot, snapshot
 from pms_risk.domain.validator.registry import validate
 from pms_risk.domain.validator.trial import Trial, compute
 
+from .desk import Desk
 from .test_books import assert_equal, opened, trade
-from .world import D, Exchange, live
+from .world import D, Exchange, live, spec
 
 
 def isolated(cash: str = "1000") -> tuple[Books, Exchange, Account]:
@@ -248,6 +250,19 @@ def test_a_leverage_that_would_have_it_liquidated_at_once_is_refused(
     given: dict[str, Any] = {"account": owner, "symbol": "BTCUSDT", "side": "BUY", "quantity": D(1)}
     errors = validate(Trial(**given, leverage=D(leverage), mark=D(100), pnl=ZERO)).errors
     assert [error.field for error in errors] == (["leverage"] if refused else [])
+
+
+def test_in_hedge_mode_the_profit_of_a_leg_that_others_close_is_not_available() -> None:
+    desk = Desk(100)
+    desk.state.mode = "hedge"
+    owner = desk.account
+    owner.set_margin_mode("isolated")
+    desk.state.books.book(*Exchange().execute("a", "BTCUSDT", "SELL", D(9), D(100), leg="SHORT"))
+    desk.price(50)
+    ask = Ask(owner, spec(), "BUY", D(1), D(10), "MARKET")
+    assert desk.approvals.judge(ask)[1] == D(550), "it would close the leg"
+    owner.put_order(live("target", "BUY", 9, 10, leg="SHORT", reduce_only=True))
+    assert desk.approvals.judge(ask)[1] == D(100)
 
 
 def test_an_order_that_adds_reserves_what_it_will_be_assigned() -> None:

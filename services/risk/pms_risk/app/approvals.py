@@ -84,7 +84,14 @@ class Approvals:
         now_ms = state.now_ms()
         marks = state.prices.fresh_marks(now_ms)
         pnl, missing = account.pnl(marks)
-        isolated_pnl = account.isolated_pnl(marks, opposite_of(account, symbol, ask.side))
+        opposite = opposite_of(account, symbol, ask.side)
+        if (
+            opposite is not None
+            and opposite.leg != "BOTH"
+            and account.holding(symbol, opposite.leg).unreserved(ask.side) <= 0
+        ):
+            opposite = None  # others close it: this order leaves its profit where it is
+        isolated_pnl = account.isolated_pnl(marks, opposite)
         trial = Trial(
             account=account,
             symbol=symbol,
