@@ -64,7 +64,8 @@ def test_the_gateway_knows_tokens_by_their_hash_only(tmp_path: Path) -> None:
     tokens = load_tokens(tmp_path / "gateway" / "tokens")
     roles = {"operator": Role.OPERATOR, "js": Role.TRADE, "reader": Role.READ}
     for who, role in roles.items():
-        assert tokens.role_of(files[f"{who}/token"].strip()) is role
+        found = tokens.find(files[f"{who}/token"].strip())
+        assert found is not None and found.role is role
         assert files[f"{who}/token"].strip() not in files["gateway/tokens"]
 
 

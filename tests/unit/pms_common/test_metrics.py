@@ -36,6 +36,7 @@ def test_histograms_are_read_as_cumulative_counts() -> None:
 
 
 def test_what_is_looked_up_before_a_scrape_is_new_in_it() -> None:
+    plain = metrics.gauge("test_level", "For this test")
     metrics.before_scrape(lambda: plain.set(2.5))
     plain.set(0)
     assert b"pms_test_level 2.5" in metrics.exposition()
