@@ -150,10 +150,12 @@ class Journal:
         place = order.place
         head = (place.client_order_id, place.account_id, place.symbol, raw.decode(), order.created_ms)
         row = [*head, *transition(order)]
-        batch = self._commits.add(REGISTERED, row)
+        self._begin(self._commits.add(REGISTERED, row))
+        self._fresh[place.client_order_id] = row
+
+    def _begin(self, batch: int) -> None:
         if batch != self._batch:
             self._batch, self._fresh = batch, {}
-        self._fresh[place.client_order_id] = row
 
     def happened(self, order: OrderState, announces: list[Announce]) -> None:
         """What happened to an order, with the order after it."""
@@ -207,8 +209,8 @@ class Journal:
         self._n += 1
         client_order_id, after = order.place.client_order_id, transition(order)
         head = (self._epoch, self._n, client_order_id, cause, key)
-        batch = self._commits.add(HAPPENED, (*head, *after, event_ms, self._clock_ms(), reason))
-        if batch == self._batch and client_order_id in self._fresh:
+        self._begin(self._commits.add(HAPPENED, (*head, *after, event_ms, self._clock_ms(), reason)))
+        if client_order_id in self._fresh:
             self._fresh[client_order_id][len(_ORDER) :] = after
 
     def _fill(self, order: OrderState, fill: Fill) -> None:
