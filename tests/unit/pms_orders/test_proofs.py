@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any, cast
 
+import msgspec
 import pytest
 from tests.unit.pms_orders.floor import Floor, entry
 from tests.unit.pms_orders.orders import NOW, place
@@ -165,6 +166,23 @@ def test_an_amendment_that_waits_for_a_limit_is_refused_when_its_time_is_over(fl
     cause, told = floor.ears.told[NAME][-1]
     assert (cause, told.error_code) == ("amend_failed", "EXPIRED_COMMAND") and asked in floor.ears.acknowledged
     assert order.status == "active" and order.wanted_amend is None
+
+
+def test_an_amendment_refused_while_the_one_before_it_is_unclear_does_not_hide_that_one(floor: Floor) -> None:
+    order = resting(floor)
+    wish = AmendOrder(client_order_id=NAME, account_id="a", symbol="BTCUSDT", price=Decimal(101), quantity=Decimal(10))
+    floor.manager.amendments.amend(order, wish, entry(1, ms=floor.now_ms()))
+    floor.outcomes.lost(floor.door.sent.pop())
+    newer = msgspec.structs.replace(wish, price=Decimal(102))
+    floor.manager.amendments.amend(order, newer, entry(2, ms=floor.now_ms()))
+    floor.pass_time(AMEND_WITHIN_MS + 1)  # the exchange does not answer queries, either
+    assert floor.ears.causes(NAME)[-1] == "amend_failed" and order.wanted_amend is None
+    for _ in range(5):
+        floor.poll()
+        floor.pass_time(5_000)
+    assert order.status == "active" and order.flight is None and not len(floor.manager.amendments)
+    floor.manager.amendments.amend(order, newer, entry(3, ms=floor.now_ms()))
+    assert [sent.operation for sent in floor.door.sent] == [Operation.AMEND]
 
 
 def test_r11_a_successor_asks_about_an_order_that_was_taken_and_of_which_the_feed_was_not_heard(floor: Floor) -> None:

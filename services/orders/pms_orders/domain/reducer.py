@@ -247,7 +247,9 @@ def apply_own(
     cell = TABLE[kind][before]
     if cell.odd:
         actions.append(Odd(kind, before))
-    order.status = cell.state
+    amending = order.flight is not None and order.flight.operation is Operation.AMEND
+    if kind is not Kind.AMEND_REFUSED or not amending:  # a newer one that was refused here says nothing of that one
+        order.status = cell.state
     if kind in (Kind.CANCEL_SENT, Kind.AMEND_SENT):
         return actions
     if kind is Kind.CANCEL_REFUSED or kind is Kind.AMEND_REFUSED:
