@@ -123,6 +123,18 @@ async def test_cash_flows_too_many_for_one_look_go_on_in_the_next(rig: Rig, monk
     assert flows == set(range(1, 10))
 
 
+async def test_r13_a_page_of_cash_flows_of_one_instant_hides_none_that_follow(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "PAGE", 2)
+    rig.wall_ms = NOW + 3_600_000
+    since_ms = rig.reconciler._since_ms(rig.wall_ms)
+    times = (since_ms, since_ms, since_ms + 5)
+    rig.exchange.income = [{**income("BTCUSDT", "FUNDING_FEE", n), "time": ms} for n, ms in enumerate(times, start=1)]
+    await rig.reconciler.run()
+    assert {flow.flow_id for update in told(rig, CashFlows) for flow in update.flows} == {1, 2, 3}
+
+
 async def test_r13_cash_flows_of_an_absence_of_weeks_are_all_told(rig: Rig) -> None:
     """The venue lists them a week at a time."""
     day_ms = 86_400_000

@@ -117,8 +117,8 @@ class Queries:
             asked: dict[str, str | int] = {"startTime": since_ms, "limit": PAGE}
             page = await self._rest.ask("GET", "/fapi/v1/income", INCOME_WEIGHT, _income, asked)
             found.update({(item.income_type, item.tran_id, item.asset, item.symbol): _flow(item) for item in page})
-            if len(page) == PAGE and page[-1].time > since_ms:
-                since_ms = page[-1].time
+            if len(page) == PAGE:
+                since_ms = max(page[-1].time, since_ms + 1)  # more of one instant than a page cannot be had
             elif (since_ms := since_ms + WINDOW_MS) > now_ms:
                 return list(found.values()), None
         log.warning("income_cut", pages=MAX_INCOME_PAGES)
