@@ -42,7 +42,7 @@ def sizes(floor: Floor) -> dict[str, int]:
     found: dict[str, int] = {
         "live": len(tracker),
         "cases": len(manager.cases),
-        "expectations": len(manager._expectations),
+        "expectations": len(manager.expectations),
         "watchers": len(manager.watchers),
         "amendments": len(manager.amendments),
         "resting": len(manager.resting._prices),

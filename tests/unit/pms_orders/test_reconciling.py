@@ -26,6 +26,7 @@ from pms_orders.app.session import Session
 from pms_orders.domain.gates import Gates
 from pms_orders.domain.order import Flight, Operation, OrderState
 from pms_orders.domain.reducer import Announce
+from pms_orders.domain.resolution import SPOKEN_WITHIN_MS
 from pms_orders.domain.slots import Slots
 from pms_orders.domain.tracker import OrderTracker
 
@@ -186,6 +187,17 @@ async def test_r11_an_order_that_is_unclear_and_that_nobody_asks_about_is_asked_
     rig.age_ms += 1_000
     await rig.clear_up()
     assert order.status == "cancelled"
+
+
+async def test_r11_an_order_whose_cancel_was_answered_just_now_is_left_to_the_feed(rig: Rig) -> None:
+    order = rig.resting()
+    order.status = "cancelling"
+    rig.manager.expect(order)
+    await rig.reconciler.look_again()
+    assert not len(rig.manager.cases)
+    assert rig.manager.expectations.take_silent(rig.age_ms + SPOKEN_WITHIN_MS) == [NAME]
+    await rig.reconciler.look_again()
+    assert order in rig.manager.cases
 
 
 async def test_what_has_just_changed_or_is_under_way_is_left_to_the_feed(rig: Rig) -> None:

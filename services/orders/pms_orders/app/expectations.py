@@ -27,6 +27,10 @@ class Expectations:
         """Deadlines that run."""
         return len(self._expecting) + len(self._untold) + len(self._hints)
 
+    def __contains__(self, order: OrderState) -> bool:
+        """Whether the exchange took a request of the order, and has time left to speak of it."""
+        return order.client_order_id in self._expecting
+
     def expect(self, order: OrderState, age_ms: int) -> None:
         """The exchange took a request of this order: its feed is to speak soon."""
         self.heard(order)

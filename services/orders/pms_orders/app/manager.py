@@ -81,7 +81,7 @@ class OrderManager:
         self.told = Told(journal)
         self.watchers = Watchers()
         self.amendments = Amendments(self, gates, specs, publisher)
-        self._expectations = Expectations()
+        self.expectations = Expectations()
 
     # -- requests
 
@@ -237,10 +237,10 @@ class OrderManager:
                 self.explain(report)
             unnamed = order.exchange_order_id is None
             if report.fill is not None:
-                self._expectations.came(report)
+                self.expectations.came(report)
             actions = apply_report(order, report)
             if settled(order):  # else it has spoken of something else, or again of what was known
-                self._expectations.heard(order)
+                self.expectations.heard(order)
             if unnamed:
                 self.tracker.named(order)
             self.follow(order, actions)
@@ -249,7 +249,7 @@ class OrderManager:
         """TRADE_LITE: a fill is on its way. Should it not come, it is fetched."""
         order = self.tracker.find_reported(symbol, exchange_order_id, client_order_id)
         if order is not None and trade_id not in order.trades:
-            self._expectations.hint(order, exchange_order_id, trade_id, self._ages_ms())
+            self.expectations.hint(order, exchange_order_id, trade_id, self._ages_ms())
 
     def acknowledged(self, order: OrderState, actions: list[Action]) -> None:
         """The exchange took the order: its request is answered, and the feed tells the rest within milliseconds.
@@ -262,20 +262,20 @@ class OrderManager:
         if order.status != "placing":
             return
         self._publisher.answer(order)
-        self._expectations.accepted(order, self._ages_ms())
+        self.expectations.accepted(order, self._ages_ms())
         if order.wanted_cancel or order.wanted_amend is not None:
             self.speak(order)
 
     def speak(self, order: OrderState) -> None:
         """Tell of an acknowledged order before it is changed, if the feed has not."""
-        if self._expectations.told(order):
+        if self.expectations.told(order):
             self.follow(order, accepted(order, self.now_ms()))
 
     def expect(self, order: OrderState) -> None:
         """The exchange took a request of this order: its feed is to speak soon."""
         age_ms = self._ages_ms()
         self.cases.taken(order, age_ms)
-        self._expectations.expect(order, age_ms)
+        self.expectations.expect(order, age_ms)
 
     # -- after every transition
 
@@ -335,13 +335,13 @@ class OrderManager:
     def tick(self) -> None:
         """Look for orders about which somebody should have spoken by now. Called a few times a second."""
         now_ms, age_ms = self.now_ms(), self._ages_ms()
-        for order in map(self.tracker.find, self._expectations.take_untold(age_ms)):
+        for order in map(self.tracker.find, self.expectations.take_untold(age_ms)):
             if order is not None:
                 self.follow(order, accepted(order, now_ms))
-        for order in map(self.tracker.find, self._expectations.take_silent(age_ms)):
+        for order in map(self.tracker.find, self.expectations.take_silent(age_ms)):
             if order is not None and not settled(order):
                 self.clear_up(order)
-        for missed in self._expectations.take_missed(age_ms):
+        for missed in self.expectations.take_missed(age_ms):
             self.clear_up(missed, doubted=True)
         for case in self.cases:
             if case.order.status == "unknown" and now_ms > case.order.sent_ms + AMBIGUOUS_AFTER_MS:

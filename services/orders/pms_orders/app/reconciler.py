@@ -238,7 +238,8 @@ class Reconciler:
     def _overlooked(self, order: OrderState) -> bool:
         """Whether the order is unclear and nobody asks about it: a fault, which must not leave it unclear for ever."""
         flying = order.flight is not None and not order.flight.lost
-        if not order.sent_ms or flying or settled(order) or order in self._manager.cases:
+        awaited = order in self._manager.cases or order in self._manager.expectations
+        if not order.sent_ms or flying or settled(order) or awaited:
             return False
         return not self._changed_lately(order)
 
