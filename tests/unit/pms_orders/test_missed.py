@@ -1,7 +1,9 @@
 """R-11, R-12, R-13, R-20: what no event has told is found by positions, cash flows and trades."""
 
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -12,7 +14,8 @@ from tests.unit.pms_orders.venue import Exchange, queried, traded, venue
 
 from pms_common.contracts.bus.exchange import CashFlows, ForeignOrder
 from pms_orders.adapters.binance import queries
-from pms_orders.app.reconciler import FLOWS_S
+from pms_orders.app.account import ExchangeFacts
+from pms_orders.app.reconciler import FLOWS_S, HEARD_S
 
 
 @pytest.fixture
@@ -99,6 +102,15 @@ async def test_r12_a_trade_forth_and_back_that_nothing_shows_is_found_by_its_fee
     assert rig.exchange.asked.count("userTrades") == 1, "what was heard of is not asked for again"
     await rig.reconciler.look_again()
     assert rig.exchange.asked.count("income") == 1 and rig.known == [rig.wall_ms - 60_000, rig.wall_ms]
+
+
+def test_r12_what_was_never_heard_is_unheard_on_a_machine_that_has_just_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: HEARD_S / 2)
+    facts = ExchangeFacts(cast("Any", None), lambda: NOW)
+    facts.executed("ETHUSDT", "BOTH", Decimal(1))
+    assert facts.unheard({"BTCUSDT", "ETHUSDT"}, HEARD_S) == {"BTCUSDT"}
 
 
 async def test_r13_what_the_queries_after_a_gap_did_not_show_yet_shows_in_the_next_look(rig: Rig) -> None:

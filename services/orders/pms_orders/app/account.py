@@ -81,7 +81,7 @@ class ExchangeFacts:
     def unheard(self, symbols: set[str], within_s: float) -> set[str]:
         """Those on which the feed has told no execution within this time."""
         since_s = time.monotonic() - within_s
-        return {symbol for symbol in symbols if self._heard_s.get(symbol, 0.0) < since_s}
+        return {symbol for symbol in symbols if symbol not in self._heard_s or self._heard_s[symbol] < since_s}
 
     def unexplained(self) -> set[str]:
         """The symbols whose position changed, since this was last asked, by something else than was executed.
