@@ -56,6 +56,10 @@ class Accounts:
         known = self._accounts.get(account_id)
         return None if known is None else known.status
 
+    def unknown(self, account_id: str) -> bool:
+        """Whether risk has no such account, as far as it has told. Of more than are remembered nothing is said."""
+        return self.complete and account_id not in self._accounts and len(self._accounts) < MAX_ACCOUNTS
+
     def shown(self, account_id: str) -> AccountSnapshot | None:
         """What events carry."""
         account = self._accounts.get(account_id)

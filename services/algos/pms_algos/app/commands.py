@@ -27,9 +27,11 @@ from pms_common.names import Names
 MAX_ACTIVE = 5_000
 """Algos that may run at once, of all accounts: what the service is measured with (docs/performance.md)."""
 FACTS_WITHIN_S = 2.0
-"""How long a start waits for its symbol's first price, or for the position it names (interfaces, settings)."""
+"""How long a start waits for its symbol's first price, or for the position or account it names (interfaces)."""
 CANCEL_WITHIN_S = 5.0
-_MAY_COME = frozenset({ErrorCode.NO_PRICE, ErrorCode.POSITION_NOT_FOUND, ErrorCode.INFRA_NOT_READY})
+_MAY_COME = frozenset(
+    {ErrorCode.NO_PRICE, ErrorCode.POSITION_NOT_FOUND, ErrorCode.ACCOUNT_NOT_FOUND, ErrorCode.INFRA_NOT_READY}
+)
 
 Verb = Literal["pause", "resume"]
 
@@ -106,6 +108,8 @@ class Commands:
     def _owner(self, kind: Kind, request: Request) -> str:
         """The account of a new algo: the sender's word, or whose position it is."""
         if kind.position is None:
+            if self._engine.accounts.unknown(request.account_id):
+                raise CommandError(ErrorCode.ACCOUNT_NOT_FOUND, field="subAccountId")
             return request.account_id
         found = self._engine.accounts.find(kind.position(request.command))
         if found is None and not self._engine.accounts.complete:
@@ -157,7 +161,7 @@ class Commands:
         self._inlet.acknowledge(request)
         self._engine.answer_again(self._algo_id(kind, request))
 
-    # -- waiting for a price or a position
+    # -- waiting for a price, a position or an account
 
     def _wait(self, kind: Kind, request: Request) -> None:
         if len(self._waiting) >= MAX_ACTIVE:
