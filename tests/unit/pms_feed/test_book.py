@@ -191,3 +191,13 @@ def test_r26_diffs_that_wait_are_bounded_and_few_while_no_snapshot_is_on_its_way
     assert len(book._waiting) == most
     assert book.load(3 * most - 10, [(1.0, 1.0)], [(2.0, 1.0)], whole=True) is Outcome.APPLIED
     assert book.update_id == 3 * most
+
+
+def test_r26_what_waited_for_a_snapshot_that_did_not_come_is_let_go() -> None:
+    book = Book()
+    book.expecting = True
+    for at in range(100):
+        book.apply(Diff(at + 1, at + 1, at))
+    book.expecting = False
+    book.apply(Diff(101, 101, 100))
+    assert len(book._waiting) == book_module.IDLE_WAITING

@@ -152,7 +152,7 @@ class Book:
 
     def _wait(self, diff: Diff) -> None:
         self._waiting.append(diff)
-        if not self.expecting and len(self._waiting) > IDLE_WAITING:
+        while not self.expecting and len(self._waiting) > IDLE_WAITING:
             self._waiting.popleft()
 
     def _set_bids(self, updates: Levels) -> None:
