@@ -88,9 +88,9 @@ class Connection:
         finally:
             self._session = None
             session.close("given up")
-            if self._opening is not None:
-                self._opening.cancel()
-                self._opening = None
+            if self._opening is not None and not self._opening.cancel():
+                self._drop_successor()
+            self._opening = None
             for market in self.markets.values():
                 market.disconnected()
 
