@@ -18,8 +18,8 @@ FORGET_MS = 60_000
 
 # ARGV: our name, the life of a record, what tells our process, how long to remember, whether we had a record, then
 # names known to be dead. A record is "from until process". Who is alone counts at once; not who finds that its record
-# was lost or is over: others may have lost theirs with it, or have its symbols. Answers the time and all records that
-# are not over.
+# was lost or is over: others may have lost theirs with it, or have its symbols. Nobody's begin lies more than a life
+# ahead, also after the clock was set back. Answers the time and all records that are not over.
 _RENEW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -38,7 +38,7 @@ for at = 1, #found, 2 do
   end
 end
 if not others and (from or ARGV[5] == '0') then from = '0' end
-from = from or string.format('%.0f', now + ARGV[2])
+if not from or tonumber(from) > now + ARGV[2] then from = string.format('%.0f', now + ARGV[2]) end
 local ours = from .. ' ' .. string.format('%.0f', now + ARGV[2]) .. ' ' .. ARGV[3]
 redis.call('HSET', KEYS[1], ARGV[1], ours)
 answer[#answer + 1] = ARGV[1]
