@@ -108,6 +108,7 @@ class Watching:
         _watched.set(len(wanted))
 
     def _drop(self, market: Market) -> None:
+        market.told = False  # also if its tick waits to be written
         self._frames.remove(market)
         self._publisher.forget(market.symbol)
         self._resync.forget(market.symbol)
