@@ -2,9 +2,12 @@
 
 import asyncio
 
+import redis.asyncio
 from tests.integration.pms_orders.desk import WAIT_S, Desk
 
 from pms_common.lease.record import NOTHING, Store
+from pms_common.names import Names
+from pms_orders.app.supervision import Supervision
 
 
 async def test_new_risk_waits_while_risk_has_no_leader_and_closes_and_cancels_pass(desk: Desk) -> None:
@@ -26,3 +29,25 @@ async def test_new_risk_waits_while_risk_has_no_leader_and_closes_and_cancels_pa
         while desk.state(waits) != "active":
             await risk.renew()
             await desk._read(200)
+
+
+async def test_a_lease_record_that_redis_has_lost_is_no_leader(redis_url: str, names: Names) -> None:
+    client = redis.asyncio.Redis.from_url(redis_url)
+    key = names.lease("risk")
+    told: list[bool] = []
+    supervision = Supervision(Store(client, key), told.append)
+    await supervision.look()
+    assert told == []  # risk has never led: nobody has approved anything
+    risk = Store(client, key, "risk-1")
+    await risk.take(NOTHING)
+    await supervision.look()
+    await risk.release(idle=True)
+    await supervision.look()
+    assert told == [False]
+    await client.delete(key)
+    await supervision.look()
+    assert told == [False]
+    await risk.take(NOTHING)
+    await supervision.look()
+    assert told == [False, True]
+    await client.aclose()

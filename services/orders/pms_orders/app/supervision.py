@@ -27,6 +27,7 @@ class Supervision:
         self._store = store
         self._changed = changed
         self._contest = Contest(0.0)
+        self._known = False
         self._led = True
 
     async def run(self) -> None:
@@ -42,7 +43,9 @@ class Supervision:
     async def look(self) -> None:
         """Look once. Raises redis-py's errors."""
         look, _ = await self._store.look()
-        led = look.record is None or not self._contest.over(look)
+        self._known = self._known or look.record is not None
+        over = self._known and self._contest.over(look)
+        led = not over and (self._led or look.record is not None)  # a record that Redis has lost is no new leader
         if led is not self._led:
             self._led = led
             log.warning("risk_leads" if led else "risk_has_no_leader")
