@@ -56,6 +56,21 @@ def test_a_replacement_of_one_that_waits_waits_for_the_first(restarts: bool) -> 
     assert (len(world.orders), len(world.live)) == (2, 1)
 
 
+def test_of_two_that_replace_the_same_algo_one_is_refused() -> None:
+    world = World()
+    world.pass_ms(10)
+    world.send("chase", "a", **CHASE)
+    world.pass_ms(10)
+    world.cancels_lost = 1
+    first = sole(world)
+    world.send("chase", "b", replacesId=first, **CHASE)
+    world.send("chase", "c", replacesId=first, **CHASE)
+    assert world.result("c")["errorCode"] == "ALGO_ALREADY_EXISTS"
+    world.pass_ms(8_000)
+    assert world.result("b")["success"] is True
+    assert len(world.live) == 1
+
+
 @pytest.mark.parametrize(("kind", "state"), [("grid", "{}"), ("chase", '{"plan": {}}'), ("chase", "{")])
 def test_an_algo_that_cannot_be_read_holds_up_no_other_and_keeps_its_order(kind: str, state: str) -> None:
     world = World()

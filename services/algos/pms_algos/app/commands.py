@@ -147,6 +147,10 @@ class Commands:
             raise CommandError(ErrorCode.ALGO_NOT_FOUND, text, field="replacesId")
         if replaced.algo.plan.account_id != account_id:
             raise CommandError(ErrorCode.OWNERSHIP_FORBIDDEN, "replacesId belongs to another account")
+        for running in self._engine.algos.of_account(account_id):
+            if running.after == replaces_id:
+                text, details = "Another one replaces it already", {"runningId": running.id}
+                raise CommandError(ErrorCode.ALGO_ALREADY_EXISTS, text, field="replacesId", details=details)
 
     def _check_limits(self, kind: Kind, account_id: str, replaces_id: str | None) -> None:
         algos, instead = self._engine.algos, replaces_id is not None
