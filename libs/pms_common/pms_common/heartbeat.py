@@ -42,7 +42,7 @@ class Heart:
         self._life, self._bus = life, bus
         self._process = f"{socket.gethostname()}:{os.getpid()}"
         self._started_ms = now_ms()
-        self._before: deque[dict[str, Counts]] = deque([metrics.counts()], maxlen=WINDOW)
+        self._before: deque[dict[str, Counts]] = deque([{}], maxlen=WINDOW)
 
     async def run(self) -> None:
         """Beat until cancelled. A beat that Redis does not take is left out: the next one says all of it again."""
@@ -50,11 +50,11 @@ class Heart:
         while True:
             await asyncio.sleep(PERIOD_S)
             try:
-                await self._bus.redis.hset(self._bus.names.heartbeats, field, encode(self.beat()))
+                await self._bus.redis.hset(self._bus.names.heartbeats, field, encode(await self.beat()))
             except (RedisError, OSError) as error:
                 log.warning("heartbeat_failed", error=str(error))
 
-    def beat(self) -> Heartbeat:
+    async def beat(self) -> Heartbeat:
         """What is true now."""
         life, lease = self._life, self._life.parts.get("lease")
         whys = [f"{name}: {part.why}" for name, part in life.parts.items() if not part.ok]
@@ -68,13 +68,17 @@ class Heart:
             why="; ".join(whys),
             resident_bytes=metrics.resident_bytes(),
             loop_lag_s=metrics.value("loop_lag_seconds") or 0.0,
-            latencies=self._latencies(),
+            latencies=await self._latencies(),
             backlogs=_backlogs(),
             figures={name: value for name in FIGURES if (value := metrics.value(name)) is not None},
         )
 
-    def _latencies(self) -> dict[str, Latency]:
-        now, before = metrics.counts(), self._before[0]
+    async def _latencies(self) -> dict[str, Latency]:
+        now: dict[str, Counts] = {}
+        for histogram in metrics.histograms():  # all of them at once would hold up trading for milliseconds
+            now |= metrics.counts(histogram)
+            await asyncio.sleep(0)
+        before = self._before[0]
         self._before.append(now)
         return {name: told for name, counts in now.items() if (told := _latency(counts, before.get(name)))}
 

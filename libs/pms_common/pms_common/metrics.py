@@ -59,16 +59,18 @@ def values(name: str) -> dict[tuple[str, ...], float]:
     return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name == full}
 
 
-def counts() -> dict[str, Counts]:
-    """The histograms of this process, by name with the values of its labels: upper bound → count up to it."""
+def histograms() -> list[str]:
+    """The names of this process's histograms."""
+    return [name for name, made in _made.items() if isinstance(made, Histogram)]
+
+
+def counts(histogram: str) -> dict[str, Counts]:
+    """A histogram by its name with the values of its labels: upper bound → count up to it."""
     found: dict[str, dict[float, float]] = {}
-    for name, made in _made.items():
-        if not isinstance(made, Histogram):
-            continue
-        for sample in (sample for metric in made.collect() for sample in metric.samples):
-            if sample.name.endswith("_bucket"):
-                labels = [word for label, word in sample.labels.items() if label != "le"]
-                found.setdefault(" ".join([name, *labels]), {})[float(sample.labels["le"])] = sample.value
+    for sample in (sample for metric in _made[histogram].collect() for sample in metric.samples):
+        if sample.name.endswith("_bucket"):
+            labels = [word for label, word in sample.labels.items() if label != "le"]
+            found.setdefault(" ".join([histogram, *labels]), {})[float(sample.labels["le"])] = sample.value
     return dict(found)
 
 

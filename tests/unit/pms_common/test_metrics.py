@@ -32,7 +32,7 @@ def test_histograms_are_read_as_cumulative_counts() -> None:
     took = metrics.histogram("test_took_seconds", "For this test", ["way"], buckets=(0.01, 0.1))
     for seconds in (0.005, 0.05, 5.0):
         took.labels("there").observe(seconds)
-    assert metrics.counts()["test_took_seconds there"] == {0.01: 1.0, 0.1: 2.0, inf: 3.0}
+    assert metrics.counts("test_took_seconds")["test_took_seconds there"] == {0.01: 1.0, 0.1: 2.0, inf: 3.0}
 
 
 def test_what_is_looked_up_before_a_scrape_is_new_in_it() -> None:

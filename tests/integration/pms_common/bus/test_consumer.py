@@ -487,6 +487,6 @@ async def test_the_age_of_what_is_read_is_measured(make_bus, start, js, names, u
     for i in range(2 * reader.MEASURED):
         await js.xadd(stream, {"data": str(i)})
         await until(lambda i=i: len(seen) == i + 1)
-    told = metrics.counts()[f"stream_delay_seconds {stream}"]
+    told = metrics.counts("stream_delay_seconds")[f"stream_delay_seconds {stream}"]
     assert told[math.inf] == 2
     assert told[10.0] == 2
