@@ -5,17 +5,17 @@ export interface TradeCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   quantity: number | string;
-  leverage: number | string;
+  leverage: number;
   /** Default false. */
   reduceOnly?: boolean | null;
-  maxSlippagePct?: number | string | null;
+  maxSlippagePct?: number | null;
 }
 
 /** A limit order. `postOnly` is the same as time in force GTX; GTD needs `goodTillDate`. */
@@ -23,15 +23,15 @@ export interface LimitCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   quantity: number | string;
   price: number | string;
-  leverage: number | string;
+  leverage: number;
   /** Default false. */
   reduceOnly?: boolean | null;
   /** Default "GTC". */
@@ -39,7 +39,7 @@ export interface LimitCommand {
   /** Default false. */
   postOnly?: boolean | null;
   /** UTC epoch milliseconds */
-  goodTillDate?: number | string | null;
+  goodTillDate?: number | null;
 }
 
 /** 2 to 30 limit orders on one side, at prices of their own. */
@@ -47,13 +47,13 @@ export interface ScaleCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
-  leverage: number | string;
+  leverage: number;
   /** Also as levels. */
   orders: Array<ScaleLevel>;
 }
@@ -63,9 +63,9 @@ export interface BasketCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   /** Also as items. */
   legs: Array<BasketLeg>;
@@ -78,13 +78,13 @@ export interface CloseCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   positionId: string;
   quantity?: number | string | null;
-  fraction?: number | string | null;
+  fraction?: number | null;
 }
 
 /** Stop the account's algos, cancel its orders and close its positions (on one symbol). */
@@ -92,9 +92,9 @@ export interface CloseAllCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   symbol?: string | null;
 }
@@ -104,9 +104,9 @@ export interface LimitCloseCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   positionId: string;
   price: number | string;
@@ -117,17 +117,17 @@ export interface ValidateCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   quantity: number | string;
-  leverage: number | string;
+  leverage: number;
   /** Default false. */
   reduceOnly?: boolean | null;
-  maxSlippagePct?: number | string | null;
+  maxSlippagePct?: number | null;
 }
 
 /** Change price, quantity (the order's total, not the rest) or both of a resting order. */
@@ -135,9 +135,9 @@ export interface AmendCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   /** Also as orderId. */
   clientOrderId: string;
@@ -150,9 +150,9 @@ export interface CancelCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   /** Also as orderId. */
   clientOrderId: string;
@@ -163,9 +163,9 @@ export interface CancelAllCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   symbol?: string | null;
   /** Default false. */
@@ -181,23 +181,23 @@ export interface ChaseCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   quantity: number | string;
-  leverage: number | string;
+  leverage: number;
   /** Also as stalkOffset. Default 0. */
-  stalkOffsetPct?: number | string | null;
-  stalkOffsetTicks?: number | string | null;
+  stalkOffsetPct?: number | null;
+  stalkOffsetTicks?: number | null;
   /** Default "none". */
   stalkMode?: "none" | "maintain" | "trail" | null;
   /** Also as maxDistance. Default 0. */
-  maxDistancePct?: number | string | null;
+  maxDistancePct?: number | null;
   /** Default 100. */
-  minIntervalMs?: number | string | null;
+  minIntervalMs?: number | null;
   /** Default false. */
   reduceOnly?: boolean | null;
   /** Default false. */
@@ -210,9 +210,9 @@ export interface ChaseCancelCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   chaseId: string;
 }
@@ -222,9 +222,9 @@ export interface ChasePauseCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   chaseId: string;
 }
@@ -234,9 +234,9 @@ export interface ChaseResumeCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   chaseId: string;
 }
@@ -250,28 +250,28 @@ export interface ScalperCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   symbol: string;
   /** Also as side. */
   startSide: "LONG" | "SHORT" | "BUY" | "SELL";
-  leverage: number | string;
+  leverage: number;
   /** Also as layers. Default 1. */
-  childCount?: number | string | null;
-  baseOffsetPct?: number | string | null;
+  childCount?: number | null;
+  baseOffsetPct?: number | null;
   /** Default 0. */
-  longOffsetPct?: number | string | null;
+  longOffsetPct?: number | null;
   /** Default 0. */
-  shortOffsetPct?: number | string | null;
+  shortOffsetPct?: number | null;
   /** Default 0. */
   longSizeUsd?: number | string | null;
   /** Default 0. */
   shortSizeUsd?: number | string | null;
   quantity?: number | string | null;
   /** Default 0. */
-  skew?: number | string | null;
+  skew?: number | null;
   /** Default false. */
   neutralMode?: boolean | null;
   longMaxPrice?: number | string | null;
@@ -281,17 +281,17 @@ export interface ScalperCommand {
   /** Default false. */
   pinShortToEntry?: boolean | null;
   /** Default 0. */
-  minFillSpreadPct?: number | string | null;
+  minFillSpreadPct?: number | null;
   /** Default 30000. */
-  fillDecayHalfLifeMs?: number | string | null;
+  fillDecayHalfLifeMs?: number | null;
   /** Default 0. */
-  minRefillDelayMs?: number | string | null;
+  minRefillDelayMs?: number | null;
   /** Default true. */
   allowLoss?: boolean | null;
   /** Default 0. */
-  maxLossPerCloseBps?: number | string | null;
+  maxLossPerCloseBps?: number | null;
   /** Default 0. */
-  maxFillsPerMinute?: number | string | null;
+  maxFillsPerMinute?: number | null;
   /** Default "off". */
   pnlFeedbackMode?: "off" | "soft" | "full" | null;
   replacesId?: string | null;
@@ -302,9 +302,9 @@ export interface ScalperCancelCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   scalperId: string;
   /** Default false. */
@@ -316,9 +316,9 @@ export interface ScalperPauseCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   scalperId: string;
 }
@@ -328,9 +328,9 @@ export interface ScalperResumeCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   scalperId: string;
 }
@@ -344,18 +344,18 @@ export interface TwapCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   totalSize?: number | string | null;
   quantity?: number | string | null;
-  lots: number | string;
+  lots: number;
   /** Also as duration. */
-  durationMinutes: number | string;
-  leverage: number | string;
+  durationMinutes: number;
+  leverage: number;
   /** Default false. */
   jitter?: boolean | null;
   /** Default false. */
@@ -369,9 +369,9 @@ export interface TwapCancelCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   twapId: string;
 }
@@ -381,9 +381,9 @@ export interface TwapPauseCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   twapId: string;
 }
@@ -393,9 +393,9 @@ export interface TwapResumeCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   twapId: string;
 }
@@ -405,14 +405,14 @@ export interface TwapBasketCommand {
   requestId?: string;
   subAccountId: string;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   legs: Array<TwapBasketLeg>;
-  lots: number | string;
+  lots: number;
   /** Also as duration. */
-  durationMinutes: number | string;
+  durationMinutes: number;
   /** Default "Unnamed Index". */
   basketName?: string | null;
   /** Default false. */
@@ -426,9 +426,9 @@ export interface TwapBasketCancelCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   twapBasketId: string;
 }
@@ -438,9 +438,9 @@ export interface TwapBasketPauseCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   twapBasketId: string;
 }
@@ -450,9 +450,9 @@ export interface TwapBasketResumeCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   twapBasketId: string;
 }
@@ -466,12 +466,12 @@ export interface TrailStopCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   positionId: string;
-  callbackPct: number | string;
+  callbackPct: number;
   activationPrice?: number | string | null;
   replacesId?: string | null;
 }
@@ -481,9 +481,9 @@ export interface TrailStopCancelCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   trailStopId: string;
 }
@@ -493,9 +493,9 @@ export interface TrailStopPauseCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   trailStopId: string;
 }
@@ -505,9 +505,9 @@ export interface TrailStopResumeCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   trailStopId: string;
 }
@@ -521,9 +521,9 @@ export interface AccountCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   action: "create" | "deposit" | "withdraw" | "freeze" | "unfreeze" | "set_rules" | "set_mode" | "takeover" | "assign";
   name?: string | null;
@@ -531,21 +531,21 @@ export interface AccountCommand {
   amount?: number | string | null;
   /** Default false. */
   allowUnfunded?: boolean | null;
-  maxLeverage?: number | string | null;
+  maxLeverage?: number | null;
   maxNotionalPerTrade?: number | string | null;
   maxTotalExposure?: number | string | null;
-  liquidationThreshold?: number | string | null;
+  liquidationThreshold?: number | null;
   allowedSymbols?: Array<string> | null;
-  maxOpenOrders?: number | string | null;
+  maxOpenOrders?: number | null;
   maxDailyLoss?: number | string | null;
-  maxOrdersPerMinute?: number | string | null;
+  maxOrdersPerMinute?: number | null;
   liquidationMode?: "ADL_30" | "INSTANT_CLOSE" | "TAKEOVER" | null;
   maintenanceMode?: "flat" | "brackets" | null;
-  maintenanceRate?: number | string | null;
+  maintenanceRate?: number | null;
   marginMode?: "cross" | "isolated" | null;
   positionId?: string | null;
   symbol?: string | null;
-  exchangeOrderId?: number | string | null;
+  exchangeOrderId?: number | null;
 }
 
 /**
@@ -557,9 +557,9 @@ export interface TradingStateCommand {
   requestId?: string;
   subAccountId?: string | null;
   /** UTC epoch milliseconds */
-  createdAt?: number | string | null;
+  createdAt?: number | null;
   /** UTC epoch milliseconds */
-  expiresAt?: number | string | null;
+  expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
   state: "active" | "reducing" | "halted";
   symbol?: string | null;
@@ -578,7 +578,7 @@ export interface BasketLeg {
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   quantity: number | string;
-  leverage: number | string;
+  leverage: number;
 }
 
 /** One symbol of a basket TWAP; `sizeUsdt` is its whole notional. */
@@ -586,7 +586,7 @@ export interface TwapBasketLeg {
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   sizeUsdt: number | string;
-  leverage: number | string;
+  leverage: number;
 }
 
 export type ErrorCode =

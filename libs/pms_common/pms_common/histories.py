@@ -89,7 +89,7 @@ def place(before: str) -> tuple[int, str]:
     if not before:
         return 2**62, ""
     at_ms, _, key = before.partition("~")
-    if not at_ms.isdigit() or len(at_ms) > 18:
+    if not (at_ms.isascii() and at_ms.isdigit()) or len(at_ms) > 18:
         raise CommandError(ErrorCode.VALIDATION_FAILED, f"{before[:128]} is no cursor", field="before")
     return int(at_ms), key
 

@@ -60,9 +60,9 @@ class Service:
         payload = b'{"type":"%s","subAccountId":"%s","timestamp":1}' % (type_.encode(), account_id.encode())
         await self.tell(PublicEvent, key=key, account_id=account_id, type=type_, payload=msgspec.Raw(payload))
 
-    async def done(self, request_id: str, account_id: str, body: bytes) -> None:
+    async def done(self, request_id: str, account_id: str, command: str, body: bytes) -> None:
         await self.tell(
-            RequestDone, account_id=account_id, request_id=request_id, command="trade", body=msgspec.Raw(body)
+            RequestDone, account_id=account_id, request_id=request_id, command=command, body=msgspec.Raw(body)
         )
 
     async def answer_snapshots(self) -> None:

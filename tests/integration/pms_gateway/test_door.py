@@ -66,7 +66,7 @@ async def test_a_command_reaches_its_owner_and_its_result_comes_back(
     command = await next_entry(client, names.cmd("trade"))
     assert {name: command[name] for name in TRADE} == TRADE
     body = b'{"success":true,"requestId":"%s","state":"active"}' % str(command["requestId"]).encode()
-    await services["orders"].done(str(command["requestId"]), "acc", body)
+    await services["orders"].done(str(command["requestId"]), "acc", "trade", body)
     answer = await asking
     assert (answer.status, await answer.read()) == (200, body)
 
@@ -74,12 +74,12 @@ async def test_a_command_reaches_its_owner_and_its_result_comes_back(
         http.post(f"{gateway.url}/v1/commands/close", json={"positionId": "p", "requestId": "r9"})
     )
     await next_entry(client, names.cmd("close"))
-    await services["risk"].done("r9", "acc", b'{"success":false,"errorCode":"POSITION_NOT_FOUND"}')
+    await services["risk"].done("r9", "acc", "close", b'{"success":false,"errorCode":"POSITION_NOT_FOUND"}')
     assert (await asking).status == 404
 
     asking = asyncio.create_task(http.post(f"{gateway.url}/v1/trading-state", json={"state": "halted"}))
     halt = await next_entry(client, names.op("trading_state"))
-    await services["risk"].done(str(halt["requestId"]), "", b'{"success":true}')
+    await services["risk"].done(str(halt["requestId"]), "", "trading_state", b'{"success":true}')
     assert (await asking).status == 200
 
 

@@ -170,7 +170,9 @@ async def test_halting_is_asked_first_and_what_came_of_it_is_said(
             await asyncio.sleep(0.05)
     command = json.loads(entries[0][1][b"data"])
     assert (command["state"], "subAccountId" in command) == ("halted", False)
-    await services["risk"].done(command["requestId"], "", b'{"success":false,"error":"Not today.","errorCode":"X"}')
+    await services["risk"].done(
+        command["requestId"], "", "trading_state", b'{"success":false,"error":"Not today.","errorCode":"X"}'
+    )
     await seen(page, "#said", "Not today.")
 
 

@@ -97,15 +97,17 @@ def test_a_request_id_is_added_where_there_is_none() -> None:
     assert with_request_id(b"nonsense") == b"nonsense"
 
 
-async def test_waiters_tell_accounts_apart_and_are_bounded() -> None:
+async def test_waiters_tell_accounts_and_commands_apart_and_are_bounded() -> None:
     waiters = Waiters(max_waiting=2)
-    with waiters.expect("r", "a") as first, waiters.expect("r", "b") as second:
-        with pytest.raises(TooManyWaiting), waiters.expect("r", "c"):
+    with waiters.expect("r", "a", "chase") as first, waiters.expect("r", "b", "chase") as second:
+        with pytest.raises(TooManyWaiting), waiters.expect("r", "c", "chase"):
             pass
-        waiters.done("r", "b", b"B")
+        waiters.done("r", "b", "chase", b"B")
         assert not first.done()
         assert await second == b"B"
-        waiters.done("r", "", b"A")  # the owner could not tell the account
+        waiters.done("r", "a", "cancel_all", b"another owner's, who cannot know that the id is used twice")
+        assert not first.done()
+        waiters.done("r", "", "chase", b"A")  # the owner could not tell the account
         assert await first == b"A"
     assert len(waiters) == 0
 

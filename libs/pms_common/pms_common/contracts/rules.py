@@ -24,7 +24,7 @@ MAX_NUMBER_CHARS = 48
 _EXACT = Context(prec=28, Emax=40, Emin=-40, traps=[Inexact, InvalidOperation, Overflow, Subnormal])
 _to_decimal = _EXACT.create_decimal
 _is_number = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?").fullmatch
-_MOST = Decimal(10) ** 15
+MOST = Decimal(10) ** 15
 _NUMERIC = (Decimal, int)
 _FLAGS: dict[object, bool] = {"true": True, "false": False, "1": True, "0": False}
 
@@ -73,7 +73,7 @@ class Number(Rule):
 
     gt: Decimal | int | None = None
     ge: Decimal | int | None = None
-    le: Decimal | int = _MOST
+    le: Decimal | int = MOST
 
     def read(self, value: object, path: str, report: Report) -> Any:
         number = self._exact(value)

@@ -95,10 +95,10 @@ class Updates:
             self._snapshots.ended(service, update)
 
     def _request_done(self, done: RequestDone) -> None:
-        self._waiters.done(done.request_id, done.account_id, bytes(msgspec.Raw(done.body)))
+        self._waiters.done(done.request_id, done.account_id, done.command, bytes(msgspec.Raw(done.body)))
 
     def _history_page(self, page: HistoryPage) -> None:
-        self._waiters.done(page.token, "", bytes(msgspec.Raw(page.body)))
+        self._waiters.done(page.token, "", "", bytes(msgspec.Raw(page.body)))
 
     def _on_gap(self, service: str, epoch: int, first: int, last: int) -> None:
         log.warning("updates_gap", service=service, epoch=epoch, first=first, last=last)

@@ -15,10 +15,10 @@ class TooManyWaiting(Exception):
 
 
 class Waiters:
-    """Futures by request id; two accounts may use the same id."""
+    """Futures by request id; two accounts may use the same id, and commands of two owners."""
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
-        self._waiting: dict[str, list[tuple[str, asyncio.Future[bytes]]]] = {}
+        self._waiting: dict[str, list[tuple[str, str, asyncio.Future[bytes]]]] = {}
         self._count = 0
         self._max = max_waiting
         self.on_waiting: Callable[[], None] = lambda: None
@@ -29,12 +29,15 @@ class Waiters:
         return self._count
 
     @contextmanager
-    def expect(self, request_id: str, account_id: str) -> Iterator[asyncio.Future[bytes]]:
-        """A future of the result of `request_id`; `account_id` is what the caller gave, or empty."""
+    def expect(self, request_id: str, account_id: str = "", command: str = "") -> Iterator[asyncio.Future[bytes]]:
+        """A future of the result of `request_id`; `account_id` is what the caller gave, or empty.
+
+        Raises TooManyWaiting.
+        """
         if self._count >= self._max:
             raise TooManyWaiting
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        waiter = (account_id, future)
+        waiter = (account_id, command, future)
         self._waiting.setdefault(request_id, []).append(waiter)
         self._count += 1
         self.on_waiting()
@@ -46,8 +49,9 @@ class Waiters:
             if not self._waiting[request_id]:
                 del self._waiting[request_id]
 
-    def done(self, request_id: str, account_id: str, body: bytes) -> None:
+    def done(self, request_id: str, account_id: str, command: str, body: bytes) -> None:
         """A request has ended: hand the result to those who wait for it."""
-        for wanted, future in self._waiting.get(request_id, ()):
-            if (not wanted or not account_id or wanted == account_id) and not future.done():
+        for wanted, asked, future in self._waiting.get(request_id, ()):
+            of_account = not wanted or not account_id or wanted == account_id
+            if of_account and asked == command and not future.done():
                 future.set_result(body)

@@ -4,6 +4,7 @@ Owns the numbers between two writes; what is durable lies in Redis beside the lo
 Never talks to Redis and never sees a payload. Used by `app.event_log`.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ MAX_KEYS = 200_000
 """Repeats come from a producer's replay of what it had not acknowledged: 60 s of 3,000 events a second, and some more.
 About 34 MB."""
 
+EVENT_ID = r"^[0-9]{1,18}-[0-9]{1,18}$"
 LogId = tuple[int, int]
 
 
@@ -25,9 +27,11 @@ class Stamp:
 
 
 def parse_id(text: str) -> LogId:
-    """`ms-seq` as a pair that compares."""
+    """`ms-seq` as a pair that compares. Raises ValueError."""
+    if not re.fullmatch(EVENT_ID, text):
+        raise ValueError(text)
     ms, _, seq = text.partition("-")
-    return int(ms), int(seq or 0)
+    return int(ms), int(seq)
 
 
 class Sequencer:

@@ -71,6 +71,8 @@ def guard(tokens: Callable[[], Tokens]) -> Middleware:
         refused = None if request.path in OPEN else turned_away(request)
         if refused is not None:
             return refused
+        if len(request.query) > len(set(request.query)):
+            return refusal(CommandError(ErrorCode.VALIDATION_FAILED, f"given twice: {_given_twice(request)}"))
         try:
             return await handler(request)
         except Forbidden as why:
@@ -102,6 +104,10 @@ async def add_headers(_request: web.Request, response: web.StreamResponse) -> No
     """Security headers on every response."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+
+
+def _given_twice(request: web.Request) -> str:
+    return next(name for name in request.query if len(request.query.getall(name)) > 1)
 
 
 def _presented(request: web.Request) -> str:

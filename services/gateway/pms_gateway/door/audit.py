@@ -15,10 +15,10 @@ from pms_common.contracts.base import encode
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.logging import get_logger
 from pms_common.names import Names
-from pms_gateway.domain.sequencer import parse_id
+from pms_gateway.domain.sequencer import EVENT_ID
 from pms_gateway.door.access import TOKEN, allow
 from pms_gateway.door.answers import json_response, refusal
-from pms_gateway.door.history import limit_of
+from pms_gateway.door.history import before_of, limit_of
 from pms_gateway.door.tokens import Role
 
 log = get_logger(__name__)
@@ -53,14 +53,11 @@ class Audit:
 
     async def _get(self, request: web.Request) -> web.Response:
         allow(request, Role.OPERATOR)
-        before = request.query.get("before", "")
         try:
-            limit = limit_of(request)
-            newest = f"({'-'.join(map(str, parse_id(before)))}" if before else "+"
+            limit, before = limit_of(request), before_of(request, EVENT_ID)
         except CommandError as error:
             return refusal(error)
-        except ValueError:
-            return refusal(CommandError(ErrorCode.VALIDATION_FAILED, "before is no cursor", field="before"))
+        newest = f"({before}" if before else "+"
         try:
             found = cast("Page", await self._redis.xrevrange(self._stream, max=newest, count=limit))
         except RedisError:

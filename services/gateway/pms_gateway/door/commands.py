@@ -73,17 +73,18 @@ class Commands:
             return refusal(error)
         request_id, account_id = parsed.request_id, parsed.command.sub_account_id or ""
         if command.STREAM != "op":
-            return await self._ask(request_id, account_id, self._redis.xadd(self._names.cmd(type_), {"data": body}))
+            sending = self._redis.xadd(self._names.cmd(type_), {"data": body})
+            return await self._ask(request_id, account_id, type_, sending)
         pipe = self._redis.pipeline(transaction=True)
         self._audit.asked(pipe, request, type_, request_id, body)
         pipe.xadd(self._names.op(type_), {"data": body})
-        answer = await self._ask(request_id, account_id, pipe.execute())
+        answer = await self._ask(request_id, account_id, type_, pipe.execute())
         await self._audit.ended(request, request_id, outcome_of(answer))
         return answer
 
-    async def _ask(self, request_id: str, account_id: str, sending: Awaitable[object]) -> web.Response:
+    async def _ask(self, request_id: str, account_id: str, type_: str, sending: Awaitable[object]) -> web.Response:
         try:
-            with self._waiters.expect(request_id, account_id) as result:
+            with self._waiters.expect(request_id, account_id, type_) as result:
                 await sending
                 async with asyncio.timeout(self._wait_s):
                     return result_response(await result)

@@ -4,6 +4,7 @@ Owns the question and the wait. Holds nothing, so that an account's whole past i
 """
 
 import asyncio
+import re
 import uuid
 
 import redis.asyncio
@@ -21,6 +22,8 @@ WAIT_S = 5.0
 MAX_ITEMS = 200
 ITEMS = 50
 """Of a page that asks for no number."""
+CURSOR = r"^[0-9]{1,18}~[^\x00-\x1f]{0,160}$"
+"""What `next` looks like: a time and the key of a row."""
 _OWNERS: dict[HistoryKind, str] = {"ledger": "risk", "trades": "risk", "statement": "risk", "orders": "orders"}
 
 
@@ -51,18 +54,13 @@ class History:
     async def read(self, request: web.Request, what: HistoryKind) -> web.Response:
         """One page: `?before=` is the `next` of the page before it, `?limit=` how many items it may have."""
         try:
-            limit = limit_of(request)
+            limit, before = limit_of(request), before_of(request, CURSOR)
+            account_id = account_of(request)
         except CommandError as error:
             return refusal(error)
-        asked = HistoryRequest(
-            token=uuid.uuid4().hex,
-            account_id=request.match_info["account"],
-            what=what,
-            before=request.query.get("before", ""),
-            limit=limit,
-        )
+        asked = HistoryRequest(token=uuid.uuid4().hex, account_id=account_id, what=what, before=before, limit=limit)
         try:
-            with self._waiters.expect(asked.token, "") as page:
+            with self._waiters.expect(asked.token) as page:
                 await self._redis.xadd(self._names.queries(_OWNERS[what]), {"data": encode(asked)})
                 async with asyncio.timeout(WAIT_S):
                     body = await page
@@ -76,9 +74,27 @@ class History:
         return json_response(body) if body.startswith(b'{"items"') else result_response(body)
 
 
+def account_of(request: web.Request) -> str:
+    """The account in the path; a database takes no control characters."""
+    account_id = request.match_info["account"]
+    if not account_id.isprintable():
+        raise CommandError(ErrorCode.ACCOUNT_NOT_FOUND)
+    return account_id
+
+
 def limit_of(request: web.Request) -> int:
     """How many items a page may have."""
     given = request.query.get("limit", str(ITEMS))
     if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MAX_ITEMS):
         raise CommandError(ErrorCode.VALIDATION_FAILED, f"limit is a number from 1 to {MAX_ITEMS}", field="limit")
     return int(given)
+
+
+def before_of(request: web.Request, form: str) -> str:
+    """Where the page ends, empty for the newest: a `next` of the given form."""
+    before = request.query.get("before", "")
+    if before and not re.fullmatch(form, before):
+        raise CommandError(
+            ErrorCode.VALIDATION_FAILED, "before is no cursor: expected `next` of a page", field="before"
+        )
+    return before

@@ -16,8 +16,9 @@ from pms_common.contracts.commands import COMMANDS
 from pms_common.contracts.results import Failure
 from pms_common.contracts.results_algos import RESULTS
 from pms_common.contracts.schema import Schema, command_name, contract, explained
+from pms_gateway.domain.sequencer import EVENT_ID
 from pms_gateway.door import forms
-from pms_gateway.door.history import ITEMS, MAX_ITEMS
+from pms_gateway.door.history import CURSOR, ITEMS, MAX_ITEMS
 from pms_gateway.door.page import FILES
 
 _REF = "#/components/schemas/"
@@ -28,14 +29,11 @@ _OF: Schema = {
     "schema": {"type": "string"},
     "description": "only this account's",
 }
-_PAGE: list[Schema] = [
-    {"name": "before", "in": "query", "schema": {"type": "string"}, "description": "`next` of the page before it"},
-    {
-        "name": "limit",
-        "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_ITEMS, "default": ITEMS},
-    },
-]
+_LIMIT: Schema = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_ITEMS, "default": ITEMS},
+}
 _STATE: Schema = {
     "name": "state",
     "in": "query",
@@ -49,6 +47,14 @@ _SYMBOLS: Schema = {
     "schema": {"type": "string", "pattern": r"^[A-Z0-9_]{1,64}(,[A-Z0-9_]{1,64})*$"},
     "example": "BTCUSDT,ETHUSDT",
 }
+
+
+def _pages(cursor: str) -> tuple[Schema, Schema]:
+    schema = {"type": "string", "pattern": cursor}
+    return {"name": "before", "in": "query", "schema": schema, "description": "`next` of the page before it"}, _LIMIT
+
+
+_PAGE = _pages(CURSOR)
 _ANSWERS: tuple[type[msgspec.Struct], ...] = (
     *(forms.AccountList, forms.AccountItem, forms.OrderList, forms.PositionList, forms.AlgoList, forms.ServiceList),
     *(forms.LedgerPage, forms.TradePage, forms.StatementPage, forms.OrderPage, forms.AuditPage),
@@ -110,7 +116,7 @@ def _reads() -> dict[str, Schema]:
         "/v1/algos": _get("algos", forms.AlgoList, _OF),
         "/v1/services": _get("services", forms.ServiceList),
         "/v1/prices": _prices(),
-        "/v1/audit": _get("audit", forms.AuditPage, *_PAGE),
+        "/v1/audit": _get("audit", forms.AuditPage, *_pages(EVENT_ID)),
         "/v1/events": _events(),
     }
 
@@ -136,7 +142,12 @@ def _prices() -> Schema:
 
 
 def _events() -> Schema:
-    after = {"name": "after", "in": "query", "schema": {"type": "string"}, "description": "the eventId to read on from"}
+    after = {
+        "name": "after",
+        "in": "query",
+        "schema": {"type": "string", "pattern": EVENT_ID},
+        "description": "the eventId to read on from",
+    }
     compress = {"name": "compress", "in": "query", "schema": {"type": "string"}, "description": "given: compressed"}
     about = {"operationId": "events", "tags": ["reads"], "summary": "A WebSocket: each message is an event"}
     answers = {"101": {"description": "The WebSocket"}, "default": {"$ref": "#/components/responses/Failure"}}

@@ -1,7 +1,8 @@
 """Schemas of what JS may send: each command's fields as their rules take them.
 
 Says what to send, and less than what is understood: other names of a field stand in `x-also`, words are taken in any
-case, and what two fields may not say together is told by the refusal. A field that is not required may be null.
+case, every number also as text (told only of amounts and prices, which text keeps exact), and what two fields may not
+say together is told by the refusal. A field that is not required may be null.
 """
 
 from decimal import Decimal
@@ -11,12 +12,14 @@ from typing import Any
 import msgspec
 
 from pms_common.contracts.commands import Command
-from pms_common.contracts.rules import MAX_TEXT_CHARS, Flag, Integer, Number, OneOf, Rule, SymbolName, Text
+from pms_common.contracts.rules import MAX_TEXT_CHARS, MOST, Flag, Integer, Number, OneOf, Rule, SymbolName, Text
 from pms_common.contracts.schema.messages import Schema, explained, is_time
 from pms_common.contracts.shapes import FieldRule, Items, ListOf, shape_of
 
-NUMBER_TEXT = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
-WHOLE_TEXT = r"^\+?[0-9]{1,19}$"
+AMOUNT_TEXT = r"^[0-9]{1,15}(\.[0-9]{1,12})?$"
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+SYMBOL = r"^([A-Z0-9_]|[^\x00-\x7f]){1,32}(/USDT(:USDT)?)?$"
+POSITIVE_TEXT = r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,12})?$"
 
 
 def command_schema(cls: type[Command], ref: str) -> Schema:
@@ -81,17 +84,19 @@ def rule_schema(rule: Rule, ref: str) -> Schema:
 def _number(rule: Number, ref: str) -> Schema:
     bounds = {"exclusiveMinimum": rule.gt, "minimum": rule.ge, "maximum": rule.le}
     told = {name: _json(bound) for name, bound in bounds.items() if bound is not None}
-    return {"type": ["number", "string"], "pattern": NUMBER_TEXT, **told}
+    if rule.le != MOST or (rule.gt is None and rule.ge is None):  # a pattern cannot tell the bound
+        return {"type": "number", **told}
+    return {"type": ["number", "string"], "pattern": AMOUNT_TEXT if rule.gt is None else POSITIVE_TEXT, **told}
 
 
 @rule_schema.register
 def _integer(rule: Integer, ref: str) -> Schema:
-    return {"type": ["integer", "string"], "pattern": WHOLE_TEXT, "minimum": rule.ge, "maximum": rule.le}
+    return {"type": "integer", "minimum": rule.ge, "maximum": rule.le}
 
 
 @rule_schema.register
 def _text(_: Text, ref: str) -> Schema:
-    return {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS}
+    return {"type": "string", "pattern": PRINTABLE, "minLength": 1, "maxLength": MAX_TEXT_CHARS}
 
 
 @rule_schema.register
@@ -106,7 +111,7 @@ def _one_of(rule: OneOf, ref: str) -> Schema:
 
 @rule_schema.register
 def _symbol(_: SymbolName, ref: str) -> Schema:
-    return {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS, "examples": ["BTCUSDT", "BTC/USDT:USDT"]}
+    return {"type": "string", "pattern": SYMBOL, "examples": ["BTCUSDT", "BTC/USDT:USDT"]}
 
 
 @rule_schema.register
