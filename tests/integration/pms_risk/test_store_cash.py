@@ -2,6 +2,7 @@
 
 from itertools import count
 
+import msgspec
 from tests.integration.pms_risk.test_store import committed, tools
 from tests.unit.pms_risk.test_forced import foreign
 from tests.unit.pms_risk.world import D, Exchange, account, position_id
@@ -13,6 +14,7 @@ from pms_risk.domain.assignment import assign
 from pms_risk.domain.books import Books
 from pms_risk.domain.cashflows import book_flow, book_funding, flow_key
 from pms_risk.domain.fills import Seen
+from pms_risk.domain.first_look import Unseen
 from pms_risk.domain.forced import book_foreign, foreign_key
 from pms_risk.domain.funding import Funding
 from pms_risk.domain.takeover import take_over
@@ -55,6 +57,32 @@ async def test_forced_closes_takeovers_and_cash_flows_come_back(tools: tuple[Jou
     assert not again.fundings.settle(funding), "once"
     assert again.flows.look(flow_key(paid), paid.time_ms) is Seen.BOOKED and await store.is_flow_booked(paid)
     assert again.fills.look(foreign_key(told, closed), closed.trade_ms) is Seen.BOOKED
+
+
+async def test_a_payment_that_the_first_look_has_not_seen_is_known_over_a_start_until_its_line_is_booked(
+    tools: tuple[Journal, Store],
+) -> None:
+    journal, store = tools
+    exchange, books = Exchange(), Books(position_id)
+    opening = msgspec.structs.replace(exchange.facts(), as_of_ms=70_000, event_ms=70_900)
+    for entry in books.open_house(opening)[0]:
+        journal.house(entry)
+    first = CashFlow(flow_id=900, kind="TRANSFER", amount=D(5), asset="USDT", symbol="", time_ms=69_990)
+    second = msgspec.structs.replace(first, flow_id=901, amount=D(6))
+    for paid in (first, second):
+        noted = books.note_unseen(Unseen("USDT", paid.amount, 70_001, funding=False))
+        assert noted is not None
+        journal.house(noted)
+    journal.flow(first)
+    for booking in book_flow(books, first):
+        journal.booking(booking, first.time_ms)
+    await committed(journal)
+
+    again = Books(position_id)
+    await store.load_books(again)
+    assert again.house.opened_ms == 70_000
+    assert again.unseen.explain([first, second]) == {1}, "the other one's line is booked"
+    assert again.note_unseen(Unseen("USDT", D(6), 70_001, funding=False)) is None, "told again"
 
 
 async def test_r17_what_the_house_holds_of_an_order_is_found_until_it_is_assigned(tools: tuple[Journal, Store]) -> None:

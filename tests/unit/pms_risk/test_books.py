@@ -190,6 +190,17 @@ def test_first_look_at_the_exchange() -> None:
     assert_equal(books, exchange)
 
 
+def test_a_position_found_at_the_first_look_is_closed_to_the_wallets_unit_whatever_its_average_price() -> None:
+    exchange = Exchange()
+    exchange.execute("-", "BTCUSDT", "BUY", D(1), D(100))
+    exchange.execute("-", "BTCUSDT", "BUY", D(2), D(101))
+    books = Books(position_id)
+    books.open_house(exchange.facts())
+    books.book(*exchange.execute("-", "BTCUSDT", "SELL", D(3), D(90)))
+    assert books.house.cash[EXTERNAL, "USDT"] == D(-32)
+    assert_equal(books, exchange)
+
+
 def test_transfer_is_two_entries_with_one_key() -> None:
     books = opened(Exchange())
     credit, debit = books.transfer(books.accounts["a"], D("12.5"), "r1", 7)

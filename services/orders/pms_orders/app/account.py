@@ -36,6 +36,8 @@ class ExchangeFacts:
         """Whether that was a wallet."""
         self.paid_ms = 0
         """When the feed last told a change of a wallet that no execution carries."""
+        self._asked_ms = 0
+        """Until when, in the exchange's time, the last queries knew everything."""
         self._executed: dict[Key, Decimal] = {}
         self._heard_s: dict[str, float] = {}
         self._explained: dict[Key, Decimal] = {}
@@ -50,12 +52,16 @@ class ExchangeFacts:
 
     def change(self, event: wire.AccountUpdate) -> None:
         """An ACCOUNT_UPDATE: only what changed."""
-        balances = [AssetBalance(asset=item.asset, wallet=item.wallet) for item in event.account.balances]
+        paid = event.account.cause != "ORDER"
+        balances = [
+            AssetBalance(asset=item.asset, wallet=item.wallet, change=item.change if paid and item.change else None)
+            for item in event.account.balances
+        ]
         positions = [_position(item) for item in event.account.positions]
         balances = [item for item in balances if self._is_newest(_wallet(item), event.event_ms)]
         positions = [item for item in positions if self._is_newest(_leg(item), event.event_ms)]
         now_s, self.stirred = time.monotonic(), True
-        if event.account.cause != "ORDER":
+        if paid:
             self.paid_ms = event.event_ms
         self._changed_s.update(dict.fromkeys((*map(_wallet, balances), *map(_leg, positions)), now_s))
         self._keep(balances, positions)
@@ -63,8 +69,9 @@ class ExchangeFacts:
             ExchangeAccount(
                 epoch=0,
                 n=0,
-                trade_ms=event.event_ms if event.account.cause == "ORDER" else None,
+                trade_ms=None if paid else event.event_ms,
                 cause=event.account.cause,
+                symbol=event.account.symbol,
                 balances=balances,
                 positions=positions,
                 event_ms=event.event_ms,
@@ -110,16 +117,32 @@ class ExchangeFacts:
         return list(self._positions.values())
 
     def replace(
-        self, assets: list[wire.Asset], positions: list[wire.PositionRisk], asked_s: float, since_ms: int = 0
+        self,
+        assets: list[wire.Asset],
+        positions: list[wire.PositionRisk],
+        asked_s: float,
+        since_ms: int = 0,
+        *,
+        of_one_moment: bool = False,
     ) -> set[str]:
         """The whole truth, from queries asked at `asked_s` (monotonic); the symbols whose position was another one.
 
-        What the feed has told since then, or so shortly before that the queries may not have seen it, stays as told. A
-        leg that has not changed since `since_ms` counts as known, whatever became of the symbol's other one.
+        What the feed has told since then, or so shortly before that the queries may not have seen it, stays as told
+        unless they know a later change: of the same, or of anything where they are `of_one_moment` (a position that has
+        become flat is not in them). A leg that has not changed since `since_ms` counts as known, whatever became of the
+        symbol's other one.
         """
         known = self._balances, self._positions
+        changed_ms: dict[Key, int] = {(item.asset, ""): item.update_time for item in assets}
+        changed_ms |= {(p.symbol, p.position_side): p.update_time for p in positions}
+        newest_ms = max(changed_ms.values(), default=0)
+        self._asked_ms = max(self._now_ms() - int((time.monotonic() - asked_s + LAG_S) * 1_000), newest_ms)
         since_s = asked_s - LAG_S
-        self._changed_s = {key: at_s for key, at_s in self._changed_s.items() if at_s >= since_s}
+        self._changed_s = {
+            key: at_s
+            for key, at_s in self._changed_s.items()
+            if at_s >= since_s and self._told_ms[key] >= (newest_ms if of_one_moment else changed_ms.get(key, 0))
+        }
         self._balances = {key: item for key, item in self._balances.items() if key in self._changed_s}
         self._positions = {key: item for key, item in self._positions.items() if key in self._changed_s}
         balances = [AssetBalance(asset=item.asset, wallet=item.balance) for item in assets if item.balance]
@@ -140,16 +163,22 @@ class ExchangeFacts:
         return {leg[0] for leg in legs if known[1].get(leg) != self._positions.get(leg)}
 
     def tell_all(self, cause: str) -> None:
-        """Publish everything, as of now, or of the newest change where this machine's clock is behind."""
+        """Publish everything, as of now, or of the newest change where this machine's clock is behind.
+
+        It holds what changed until the newest change that the feed has told or the queries have seen: they answer as of
+        some moment before they are asked, which no answer names.
+        """
+        told_ms = max(self._told_ms.values(), default=0)
         self._updates.publish(
             ExchangeAccount(
                 epoch=0,
                 n=0,
                 complete=True,
+                as_of_ms=max(told_ms, self._asked_ms),
                 cause=cause,
                 balances=list(self._balances.values()),
                 positions=list(self._positions.values()),
-                event_ms=max(self._now_ms(), *self._told_ms.values(), 0),
+                event_ms=max(self._now_ms(), told_ms),
             )
         )
 

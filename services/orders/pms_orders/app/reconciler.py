@@ -53,6 +53,8 @@ FLOWS_S = 60.0
 payment, or a trade forth and back on a connection that was dead, where no position shows it."""
 MAX_FLOW_LOOKS = 10
 """How often that list is asked at once for a payment that the feed has told; later it comes with the others."""
+MAX_FIRST_LOOKS = 20
+"""At the very first look, until the account was still while it was asked for: an execution a second leaves room."""
 HEARD_S = 300.0
 """Longer than that list reaches back."""
 LAG_MS = 1_500
@@ -289,10 +291,25 @@ class Reconciler:
 
     async def _ask_facts(self, since_ms: int) -> set[str]:
         """Learn balances and positions; the symbols whose position is another one than was known, changed since."""
-        asked_s = time.monotonic()
-        balances, positions = await asyncio.gather(self._rest.balances(), self._rest.positions())
+        asked_s, first = time.monotonic(), self.known_ms is None
+        if first:
+            balances, positions = await self._ask_first()
+        else:
+            balances, positions = await asyncio.gather(self._rest.balances(), self._rest.positions())
         self._facts_s = asked_s
-        return self._facts.replace(balances, positions, asked_s, since_ms)
+        return self._facts.replace(balances, positions, asked_s, since_ms, of_one_moment=first)
+
+    async def _ask_first(self) -> tuple[list[wire.Asset], list[wire.PositionRisk]]:
+        """Balances and positions of one moment, for books that begin with them: no wallet changed between both."""
+        balances = await self._rest.balances()
+        for _ in range(MAX_FIRST_LOOKS):
+            positions, before = await self._rest.positions(), balances
+            balances = await self._rest.balances()
+            if balances == before:
+                break
+        else:
+            log.error("account_not_still", looks=MAX_FIRST_LOOKS)
+        return balances, positions
 
     def _judge_positions(self) -> Tally:
         tally, strange = judge_positions(self._facts.positions(), self._specs)

@@ -56,11 +56,13 @@ class CashBook:
 
     def on_flows(self, told: CashFlows, entry: Entry) -> None:
         """Lines of the income list, new or again. What was paid before the first look is in that."""
+        books, old = self._state.books, []
         acknowledge = partial(self._journal.then, partial(self._outbox.ack, entry))
-        old = []
-        for flow in told.flows:
-            seen = self._state.books.flows.look(flow_key(flow), flow.time_ms)
-            if not self._counts(flow.time_ms) or seen is Seen.BOOKED:
+        looked = [(flow, books.flows.look(flow_key(flow), flow.time_ms)) for flow in told.flows]
+        missing = [(flow, seen) for flow, seen in looked if seen is not Seen.BOOKED]
+        unseen = books.unseen.explain([flow for flow, _ in missing])
+        for place, (flow, seen) in enumerate(missing):
+            if place not in unseen and not self._counts(flow.time_ms):
                 continue
             if seen is Seen.OLD:
                 old.append(flow)

@@ -19,6 +19,7 @@ from pms_common.metrics import counter, gauge
 from pms_risk.adapters.postgres.journal import Journal
 from pms_risk.app.events import Events
 from pms_risk.app.state import RiskState
+from pms_risk.domain.first_look import Unseen, unseen
 from pms_risk.domain.house import HOUSE
 from pms_risk.domain.reconciliation import Drift
 
@@ -67,20 +68,26 @@ class Exchange:
 
     def on_facts(self, facts: ExchangeAccount, entry: Entry) -> None:
         """What changed at the exchange, or everything. The first look is taken once, whatever crashes."""
-        known = self._state.reconciliation.knows(facts)
         self._state.reconciliation.take(facts, self._state.now_ms())
-        house = self._state.books.house
-        if facts.complete and house.opened_ms is None:
+        opened_ms = self._state.books.house.opened_ms
+        changes = unseen(facts, opened_ms) if opened_ms is not None else []
+        if facts.complete and opened_ms is None:
             self._opening = True
             self._open_house(facts)
             self._journal.then(self._opened)
-        elif not known and (noted := self._state.books.not_seen(facts)) is not None:
-            self._journal.house(noted)
-            log.warning("not_in_the_first_look", cause=facts.cause, event_ms=facts.event_ms, opened_ms=house.opened_ms)
+        elif changes:
+            self._note(changes)
         elif not self._opening:
             self._outbox.ack(entry)
             return
         self._journal.then(partial(self._outbox.ack, entry))  # after a kill all of it is seen again
+
+    def _note(self, changes: list[Unseen]) -> None:
+        for change in changes:
+            noted = self._state.books.note_unseen(change)
+            if noted is not None:
+                self._journal.house(noted)
+                log.warning("not_in_the_first_look", change=str(change.change), at_ms=change.at_ms)
 
     def _opened(self) -> None:
         self._opening = False

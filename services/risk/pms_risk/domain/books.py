@@ -10,6 +10,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 
+import msgspec
+
 from pms_common.contracts.base import MarginMode
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.contracts.bus.orders import ExchangeAccount, Fill, OrderView
@@ -19,12 +21,13 @@ from pms_risk.domain.booking import Booking, Deal
 from pms_risk.domain.execution import execute
 from pms_risk.domain.fees import FeeValue, at_rate
 from pms_risk.domain.fills import FillKey, FillMemory, KeyMemory, Seen
+from pms_risk.domain.first_look import Unseen, UnseenPayments
 from pms_risk.domain.funding import Funding, Fundings
 from pms_risk.domain.holding import CLOSING
 from pms_risk.domain.house import BAD_DEBT, CAPITAL, COMMISSION, EXTERNAL, HOUSE, ROUNDING, House, netting
 from pms_risk.domain.ledger import Cause, Entry
 from pms_risk.domain.moves import Holder, Move, Moves
-from pms_risk.domain.position import Position, closing_part
+from pms_risk.domain.position import WALLET_UNIT, Position, closing_part
 
 PositionId = Callable[[str, str, str], str]
 """(owner, leg, fill reference) → id of the position that the fill opens."""
@@ -32,8 +35,6 @@ PositionId = Callable[[str, str, str], str]
 ONE = Decimal(1)
 MAX_CLOSED = 10_000
 """Ids of closed positions that are remembered, so that who closes one again learns that it was."""
-FLOW_EARLIER_MS = 1_000
-"""How much earlier than the change of the wallet a line of the income list may be dated: some are cut to the second."""
 UNSURE_MS = 60_000
 """How much older than the newest booked execution a missing one may be: executions of different symbols and orders
 reach risk within seconds of each other, and Redis loses at most its last second."""
@@ -59,6 +60,7 @@ class Books:
         self.traded_ms: dict[str, int] = {}
         """The newest trade time among the booked executions, by symbol."""
         self.flows: KeyMemory[str] = KeyMemory()
+        self.unseen = UnseenPayments()
         self.fundings = Fundings()
         self.moves = Moves()
         self._position_id = position_id
@@ -289,8 +291,11 @@ class Books:
 
     def open_house(self, exchange: ExchangeAccount) -> tuple[list[Entry], list[Position]]:
         """Take the exchange account as it is found at the very first look: cash beyond what is booked becomes capital,
-        positions beyond what is booked become external ones."""
-        self.house.opened_ms = exchange.event_ms
+        positions beyond what is booked become external ones.
+
+        It is as of the newest change that it holds: what was made before that and is heard of later is in it.
+        """
+        opened_ms = self.house.opened_ms = exchange.event_ms if exchange.as_of_ms is None else exchange.as_of_ms
         entries = []
         wallets = {SETTLEMENT_ASSET: ZERO} | {balance.asset: balance.wallet for balance in exchange.balances}
         for asset, wallet in wallets.items():
@@ -303,25 +308,25 @@ class Books:
                         key=f"opening_wallet:{asset}",
                         cause="opening_wallet",
                         reference="exchange",
-                        at_ms=exchange.event_ms,
+                        at_ms=opened_ms,
                         asset=asset,
                     )
                 )
         return entries, self._open_external(exchange)
 
-    def not_seen(self, facts: ExchangeAccount) -> Entry | None:
-        """A change of the account that is told after the first look, and was made before that: the look has not seen
-        it, so what it pays or executes is still to be booked. The entry that notes it; None: it is no such change.
-
-        An execution bears the time of its change, a line of the income list may be somewhat earlier.
-        """
-        opened_ms = self.house.opened_ms
-        if facts.complete or opened_ms is None or facts.event_ms > opened_ms:
+    def note_unseen(self, change: Unseen) -> Entry | None:
+        """A payment after the first look, of which the income list may say that it was before it; the entry that keeps
+        that in mind over a start, unless there is one."""
+        if not self.unseen.add(change):
             return None
-        self.house.opened_ms = facts.event_ms - 1 - (0 if facts.cause == "ORDER" else FLOW_EARLIER_MS)
-        key = f"opening_wallet:{facts.cause}:{facts.event_ms}"
         return self.house.book(
-            CAPITAL, ZERO, key=key, cause="opening_wallet", reference="exchange", at_ms=self.house.opened_ms
+            CAPITAL,
+            ZERO,
+            key=f"unseen:{change.at_ms}:{change.asset}:{change.symbol}:{change.change}",
+            cause="unseen_payment",
+            reference=msgspec.json.encode(change).decode(),
+            at_ms=change.at_ms,
+            asset=change.asset,
         )
 
     def _open_external(self, exchange: ExchangeAccount) -> list[Position]:
@@ -335,6 +340,7 @@ class Books:
             position_id = self._position_id(HOUSE, found.position_side, f"opening:{found.symbol}")
             position = Position(position_id, found.symbol, found.position_side, Decimal(1), exchange.event_ms)
             position.add(rest, found.entry_price, Decimal(1))
+            position.cost = position.cost.quantize(WALLET_UNIT)  # an average price has any number of digits
             self.house.positions[key] = position
             opened.append(position)
         return opened

@@ -10,12 +10,13 @@ from pms_common.decimals import ZERO
 from pms_risk.domain.account import SETTLEMENT_ASSET
 from pms_risk.domain.booking import Booking, Deal
 from pms_risk.domain.books import ONE, Books
+from pms_risk.domain.first_look import FUNDING_FEE
 from pms_risk.domain.funding import Funding
 from pms_risk.domain.house import CAPITAL, EXTERNAL, HOUSE, INCOME, INSURANCE, ROUNDING
 from pms_risk.domain.position import WALLET_UNIT
 from pms_risk.domain.shares import divide
 
-FUNDING_FEE, INSURANCE_CLEAR = "FUNDING_FEE", "INSURANCE_CLEAR"
+INSURANCE_CLEAR = "INSURANCE_CLEAR"
 BOOKS = {
     FUNDING_FEE: ROUNDING,
     INSURANCE_CLEAR: INSURANCE,
@@ -54,10 +55,15 @@ def book_flow(books: Books, flow: CashFlow) -> list[Booking]:
             bookings.append(booking)
             rest -= part
     if rest:
-        book = EXTERNAL if bookings else BOOKS.get(flow.kind, INCOME)
+        book = EXTERNAL if bookings or _of_external(books, flow) else BOOKS.get(flow.kind, INCOME)
         books.book_house(house, _deal(reference, flow), book, rest, flow.kind.lower(), flow.asset)
     books.flows.remember(flow_key(flow), flow.time_ms)
     return [*bookings, house]
+
+
+def _of_external(books: Books, flow: CashFlow) -> bool:
+    """Whether it is a funding from before the first look, which is settled with nobody: the external book held all."""
+    return flow.kind == FUNDING_FEE and flow.time_ms <= (books.house.opened_ms or 0)
 
 
 def _deal(reference: str, flow: CashFlow) -> Deal:

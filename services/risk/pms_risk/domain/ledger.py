@@ -16,6 +16,7 @@ Cause = Literal[
     "admin_set",  # house → account: the JS application has set the balance
     "account_closed",  # account → house: what a deleted account still had
     "opening_wallet",  # the exchange's wallet when it was first seen
+    "unseen_payment",  # of nothing: a payment after that whose line may be dated before it
     "bad_debt",  # an account without a position owed more than it had: the house bears it
     "funding",  # paid or got for a position at a funding instant, by its rate
     "insurance_clear",  # the exchange's fee of a liquidation

@@ -84,12 +84,6 @@ class Reconciliation:
         if facts.trade_ms is None and not facts.complete:
             self._paid_until_ms = now_ms + PAYMENT_WAIT_MS
 
-    def knows(self, facts: ExchangeAccount) -> bool:
-        """Whether the exchange has said all of this before."""
-        return all(self.wallets.get(told.asset, ZERO) == told.wallet for told in facts.balances) and all(
-            self.positions.get((told.symbol, told.position_side), ZERO) == told.quantity for told in facts.positions
-        )
-
     def compare(self, books: Books) -> frozenset[Drift]:
         """All present differences."""
         if not self.known:

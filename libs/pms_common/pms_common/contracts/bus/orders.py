@@ -170,10 +170,11 @@ class OrderUpdate(Update, frozen=True, kw_only=True, tag="order"):
 
 
 class AssetBalance(msgspec.Struct, frozen=True, kw_only=True):
-    """Wallet balance of one asset at the exchange."""
+    """Wallet balance of one asset at the exchange; where a payment changed it, by how much."""
 
     asset: str
     wallet: Decimal
+    change: Decimal | None = None
 
 
 class ExchangePosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,12 +189,15 @@ class ExchangePosition(msgspec.Struct, frozen=True, kw_only=True):
 class ExchangeAccount(Update, frozen=True, kw_only=True, tag="exchange_account"):
     """Facts about the pooled exchange account: only what changed, or all when `complete`.
 
-    `trade_ms` is the trade time of the last execution they include, where an execution was the cause.
+    `trade_ms` is the trade time of the last execution they include, where an execution was the cause; `symbol` is named
+    by a funding payment. When complete they include exactly what changed until `as_of_ms`, in the exchange's time.
     """
 
     complete: bool = False
     trade_ms: int | None = None
+    as_of_ms: int | None = None
     cause: str = ""
+    symbol: str = ""
     balances: list[AssetBalance] = []
     positions: list[ExchangePosition] = []
     event_ms: int

@@ -83,11 +83,12 @@ class TradeLite(
     trade_id: int
 
 
-class FeedBalance(msgspec.Struct, rename={"asset": "a", "wallet": "wb"}):
-    """One asset of ACCOUNT_UPDATE."""
+class FeedBalance(msgspec.Struct, rename={"asset": "a", "wallet": "wb", "change": "bc"}):
+    """One asset of ACCOUNT_UPDATE; `change` leaves out what executions earned and cost."""
 
     asset: str
     wallet: Decimal
+    change: Decimal = ZERO
 
 
 class FeedPosition(
@@ -101,12 +102,13 @@ class FeedPosition(
     position_side: PositionSide = "BOTH"
 
 
-class FeedAccount(msgspec.Struct, rename={"cause": "m", "balances": "B", "positions": "P"}):
-    """The `a` of ACCOUNT_UPDATE."""
+class FeedAccount(msgspec.Struct, rename={"cause": "m", "balances": "B", "positions": "P", "symbol": "S"}):
+    """The `a` of ACCOUNT_UPDATE; only a funding names its symbol, since August 2026."""
 
     cause: str = ""
     balances: list[FeedBalance] = []
     positions: list[FeedPosition] = []
+    symbol: str = ""
 
 
 class AccountUpdate(msgspec.Struct, tag_field="e", tag="ACCOUNT_UPDATE", rename={"account": "a", "event_ms": "T"}):
@@ -301,6 +303,7 @@ class Asset(msgspec.Struct, rename="camel"):
 
     asset: str
     balance: Decimal
+    update_time: int = 0
 
 
 class PositionRisk(msgspec.Struct, rename="camel"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,6 +20,7 @@ from pms_risk.domain.activity import TRANSFERS
 from pms_risk.domain.assignment import Held
 from pms_risk.domain.books import MAX_CLOSED, Books
 from pms_risk.domain.fills import MAX_KEYS, FillKey
+from pms_risk.domain.first_look import Unseen
 from pms_risk.domain.funding import MAX_SETTLED
 from pms_risk.domain.gates import Gates
 
@@ -33,8 +35,14 @@ HOUSE_CASH = (
     "  WHERE h.book = books.book AND h.asset = books.asset ORDER BY n DESC LIMIT 1) AS cash FROM books"
 )
 """The last balance of each book, each found by the index: a start takes no longer for a longer ledger."""
-OPENING = "SELECT min(at_ms) AS at_ms FROM pms_risk.house_ledger WHERE cause = 'opening_wallet'"
-"""Later entries are of what the first look turned out not to have seen."""
+_CAPITAL = "FROM pms_risk.house_ledger WHERE book = 'capital'"
+"""Found by the index: the other books grow with each execution."""
+OPENING = f"SELECT min(at_ms) AS at_ms {_CAPITAL} AND cause = 'opening_wallet'"
+"""There are several, one an asset."""
+UNSEEN = f"SELECT reference {_CAPITAL} AND cause = 'unseen_payment'"
+UNSEEN_FLOWS = (
+    "SELECT kind, flow_id, asset, symbol, amount, info, at_ms FROM pms_risk.flows WHERE at_ms BETWEEN :since AND :until"
+)
 RESULTS = (
     "SELECT account_id, sum(amount) AS amount, max(at_ms) AS at_ms FROM pms_risk.ledger"
     " WHERE at_ms >= :since AND asset = :asset AND cause <> ALL(:transfers) GROUP BY account_id"
@@ -84,6 +92,18 @@ class Store:
             fundings=await self._newest("* FROM pms_risk.fundings", "at_ms DESC", MAX_SETTLED),
         )
         restore(books, rows)
+        await self._load_unseen(books)
+
+    async def _load_unseen(self, books: Books) -> None:
+        """Payments that the first look has not seen, without those whose lines are booked."""
+        changes = [msgspec.json.decode(row["reference"], type=Unseen) for row in await self._rows(UNSEEN)]
+        if not changes:
+            return
+        for change in changes:
+            books.unseen.add(change)
+        since, until = min(change.earliest_ms for change in changes), max(change.at_ms for change in changes)
+        rows = await self._rows(UNSEEN_FLOWS, since=since, until=until)
+        books.unseen.explain([CashFlow(time_ms=row.pop("at_ms"), **row) for row in rows])
 
     async def _newest(self, what: str, order: str, most: int) -> Sequence[Mapping[str, Any]]:
         """The newest rows, oldest first."""
@@ -183,7 +203,7 @@ class Store:
         rows = await self._rows("SELECT stream, entry FROM pms_risk.cursors WHERE reader = :reader", reader=reader)
         return {row["stream"]: row["entry"] for row in rows}
 
-    async def _rows(self, query: str, **values: Any) -> Sequence[Mapping[str, Any]]:
+    async def _rows(self, query: str, **values: Any) -> Sequence[dict[str, Any]]:
         async with self._engine.connect() as connection:
             return [dict(row._mapping) for row in await connection.execute(text(query), values)]
 
