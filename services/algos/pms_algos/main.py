@@ -72,7 +72,11 @@ async def wire(life: Lifecycle) -> None:
     children = Children(engine, outputs, bus.outbox, now_ms)
     handlers = Updates(engine, children, controls, bus.outbox, updates, snapshots, commands.told).handlers(names)
     cursors = PgCursorStore(database, "algos")
-    told = bus.consumer("algos", handlers, cursors=cursors, calm=lambda: not len(engine.algos))
+
+    def idle() -> bool:
+        return not len(engine.algos)
+
+    told = bus.consumer("algos", handlers, cursors=cursors, calm=idle)
     routes = commands.routes()
     asked = bus.consumer("algos", routes, cursors=cursors, public=routes.keys(), dead=inlet.bury, room=journal)
 
@@ -87,7 +91,7 @@ async def wire(life: Lifecycle) -> None:
 
     for close in (journal.close, told.stop, asked.stop):
         life.on_stop(close)
-    ticks = bus.ticks_reader(names.ticks, "algos", on_ticks)
+    ticks = bus.ticks_reader(names.ticks, "algos", on_ticks, calm=idle)
     running = {"updates": told.run(), "commands": take_commands(), "ticks": ticks.run(), "snapshots": snapshots.run()}
     for name, part in (*running.items(), ("watch", watch.run())):
         life.spawn(part, name)

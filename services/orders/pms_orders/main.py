@@ -69,9 +69,9 @@ FENCE_S = RECV_WINDOW_MS / 1000 + 0.2
 """From when on the exchange refuses the last request of a predecessor, for a clock that is 0.2 s ahead."""
 TICK_S = 0.2
 RETRY_S = 1.0
-GATHER_S = 0.05
+GATHER_S = 0.1
 """At 200 orders a second a transaction of 10 ms has two orders, and costs as much as they do. Nobody waits for it: what
-a crash leaves unacknowledged is asked about, at most 10 orders instead of 2."""
+a crash leaves unacknowledged is asked about, at most 20 orders instead of 2."""
 MAX_JOURNAL_LAG_S = 5.0
 """Past it no new risk is sent, so that what a crash would have to recover stays small."""
 

@@ -73,9 +73,9 @@ from pms_risk.domain.liquidation.watch import Guards
 SERVICE = "risk"
 TEND_S = 0.05
 """Between two looks at what waits for a price or an end: well under the limits of 2 s and 5 s."""
-GATHER_S = 0.05
+GATHER_S = 0.25
 """A transaction of risk is a dozen statements, however few executions it has, and each answer to one of them holds up
-what trades. Only operators' commands wait for it; what a crash leaves unacknowledged is recognised when it comes again.
+what trades. Who waits for it hurries it; what a crash leaves unacknowledged is recognised when it comes again.
 """
 
 _accounts = gauge("risk_accounts", "Virtual accounts")

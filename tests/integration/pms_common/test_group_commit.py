@@ -95,6 +95,17 @@ async def test_what_is_added_while_a_transaction_runs_is_committed_in_one(databa
     assert await _rows(database, "SELECT batch FROM pms_meta.epochs WHERE service = 'orders'") == [(1,)]
 
 
+async def test_who_waits_is_not_kept_waiting_by_what_gathers(database: str) -> None:
+    async with _running(database, gather_s=600.0) as (journal, _):
+        journal.add(FILLS, (1, None))
+        committed = asyncio.Event()
+        journal.then(committed.set)
+        await asyncio.sleep(0.2)
+        assert not committed.is_set()
+        journal.hurry()
+        await asyncio.wait_for(committed.wait(), 60)
+
+
 async def test_a_callback_alone_is_called_without_a_transaction(database: str) -> None:
     async with _running(database) as (journal, _):
         await journal.flush()

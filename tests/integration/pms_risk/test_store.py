@@ -30,7 +30,7 @@ async def tools(names: Names, redis_url: str, database: str) -> AsyncIterator[tu
     await empty(database)
     engine = create_engine(database, "risk")
     bus = await Bus.connect(redis_url, "risk", names)
-    commit = GroupCommit(database, "risk", await take_epoch(engine, "risk"), ALL)
+    commit = GroupCommit(database, "risk", await take_epoch(engine, "risk"), ALL, gather_s=3_600.0)
     journal = Journal(commit, bus.outbox)
     tasks = [asyncio.create_task(commit.run()), asyncio.create_task(journal.run())]
     yield journal, Store(engine)
@@ -44,7 +44,7 @@ async def tools(names: Names, redis_url: str, database: str) -> AsyncIterator[tu
 
 async def committed(journal: Journal) -> None:
     done = asyncio.Event()
-    journal.then(done.set)
+    journal.then(done.set, hurry=True)
     async with asyncio.timeout(60):
         await done.wait()
 

@@ -130,10 +130,13 @@ class Bus:
         """A writer of newest-only ticks; spawn its `run`."""
         return TicksWriter(self._dial, stream, take, self._ready)
 
-    def ticks_reader(self, stream: str, group: str, handler: TicksHandler) -> TicksReader:
+    def ticks_reader(
+        self, stream: str, group: str, handler: TicksHandler, calm: Callable[[], bool] = _never
+    ) -> TicksReader:
         """A reader of newest-only ticks as a group of this process; spawn its `run`.
 
-        Cells that share a feed have each a group of their own.
+        Cells that share a feed have each a group of their own. While `calm` says that nobody waits for ticks, they
+        gather for a moment before they are read.
         """
         shared = self.names.feed != self.names.namespace
         return TicksReader(
@@ -144,6 +147,7 @@ class Bus:
             outbox=self.outbox,
             dead_stream=self.names.dead,
             ready=self._ready,
+            calm=calm,
         )
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from pms_common.bus.errors import Malformed, RespError, is_infrastructure
 from pms_common.bus.handling import dead_letter
 from pms_common.bus.ids import ZERO, id_ms
 from pms_common.bus.outbox import Outbox, Ready
-from pms_common.bus.reader import BLOCK_MS
+from pms_common.bus.reader import BLOCK_MS, PAUSE_S
 from pms_common.bus.resp import Connection, Replies, Reply, pack
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import Tick, ticks
@@ -145,7 +145,9 @@ class TicksReader:
         outbox: Outbox,
         dead_stream: str,
         ready: Ready,
+        calm: Callable[[], bool],
     ) -> None:
+        self._calm = calm
         self._dial = dial
         self._stream = stream
         self._group = group
@@ -217,11 +219,18 @@ class TicksReader:
             self._ended.set_exception(error)
             return
         if len(entries) < COUNT:
-            self._connection.request(self._read_new, 1, self._answered)
+            if self._calm():
+                asyncio.get_running_loop().call_later(PAUSE_S, self._go_on, self._connection)
+            else:
+                self._go_on(self._connection)
         else:
             last = entries[-1][0]
             newest = pack(("XREVRANGE", self._stream, "+", "-", "COUNT", 1))
             self._connection.request(newest, 1, lambda got: self._compare(last, got))
+
+    def _go_on(self, connection: Connection) -> None:
+        if connection is self._connection:
+            connection.request(self._read_new, 1, self._answered)
 
     def _compare(self, last: bytes, replies: Replies | ConnectionError) -> None:
         """After a full batch: go on where it ended, or skip if that is too long ago by the clock of Redis."""

@@ -212,13 +212,17 @@ class GroupCommit:
         """Call `callback` once all that was added before is committed, after the callbacks before it."""
         self._open().callbacks.append(callback)
 
+    def hurry(self) -> None:
+        """Let what was added gather no longer: somebody waits for it."""
+        self._hurry.set()
+
     async def flush(self) -> None:
         """Return when all added so far is committed. Raises `JournalStoppedError` if the writer ends before."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._flushing.add(done)
         done.add_done_callback(self._flushing.discard)
         self.then(lambda: None if done.done() else done.set_result(None))
-        self._hurry.set()
+        self.hurry()
         await done
 
     async def close(self) -> None:

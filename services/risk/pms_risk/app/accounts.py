@@ -79,7 +79,7 @@ class Accounts:
 
     def _finish(self, request: Request, command: AccountCommand, account: Account) -> None:
         self._journal.account(account)
-        self._journal.then(partial(self._answer, request, command, account))
+        self._journal.then(partial(self._answer, request, command, account), hurry=True)
 
     def _assign(self, request: Request, command: AccountCommand) -> Taken:
         account = self._state.account(command.sub_account_id)

@@ -322,7 +322,7 @@ class Closings:
             account, position, taken, price, closing.seed, closing.take_ms
         ).profit
         self._keep(closing)  # a successor takes the same at the same price, so that what is told is what is booked
-        self._journal.then(partial(self._taken, closing))
+        self._journal.then(partial(self._taken, closing), hurry=True)
 
     def _taken(self, closing: Closing) -> None:
         """The takeover is in the database."""

@@ -322,7 +322,7 @@ class Liquidator:
             )
             target.moved(position)
         self._store(course)
-        self._journal.then(partial(self._taken, account, course, target, key))
+        self._journal.then(partial(self._taken, account, course, target, key), hurry=True)
 
     def _taken(self, account: Account, course: Course, target: Target, key: str) -> None:
         """The database has it."""

@@ -56,7 +56,7 @@ class TradingStates:
             reason="operator",
         )
         self._events.tell(f"trading_state:{request.request_id}:{request.entry.id}", event)
-        self._journal.then(partial(self._answer, request, command))
+        self._journal.then(partial(self._answer, request, command), hurry=True)
         return Taken.LATER
 
     def _answer(self, request: Request, command: SetTradingState) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from pms_common.bus.reader import PAUSE_S
+from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import Tick
 
 
@@ -162,4 +164,18 @@ async def test_writer_and_reader_survive_the_server(make_bus, server, names, unt
     await until(lambda: writer.connected and reader.reading)
     newest.put(tick("BTCUSDT", 4.0))
     await until(lambda: got[-1].bid == 4.0)
+    await end(tasks)
+
+
+async def test_ticks_that_nobody_waits_for_gather_before_they_are_read(make_bus, js, names, until):
+    bus, got = await make_bus("algos"), []
+    reader = bus.ticks_reader(names.ticks, "algos", got.extend, calm=lambda: True)
+    tasks = await run(reader)
+    await until(lambda: reader.reading)
+    begin, reads = time.monotonic(), (await js.info("commandstats"))["cmdstat_xreadgroup"]["calls"]
+    for i in range(200):
+        await js.xadd(names.ticks, {"data": encode([tick("BTCUSDT", float(i))])})
+    await until(lambda: len(got) == 200)
+    reads = (await js.info("commandstats"))["cmdstat_xreadgroup"]["calls"] - reads
+    assert reads <= (time.monotonic() - begin) / PAUSE_S + 3
     await end(tasks)

@@ -41,6 +41,7 @@ class Journal:
         self._waiting: list[tuple[Statement, tuple[Any, ...]] | Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._since = 0.0
+        self._hurried = False
         self._closing = False
 
     @property
@@ -171,12 +172,13 @@ class Journal:
     async def committed(self) -> None:
         """Return when all that was added before is committed."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.then(lambda: None if done.done() else done.set_result(None))
+        self.then(lambda: None if done.done() else done.set_result(None), hurry=True)
         await done
 
-    def then(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when all that was added before is committed."""
+    def then(self, callback: Callable[[], None], *, hurry: bool = False) -> None:
+        """Call `callback` when all that was added before is committed; `hurry` where somebody waits for it."""
         self._waiting.append(callback)
+        self._hurried |= hurry
         self._wake.set()
 
     def _add(self, statement: Statement, row: tuple[Any, ...]) -> None:
@@ -194,6 +196,7 @@ class Journal:
     async def _pass_on(self) -> None:
         self._wake.clear()
         waiting, self._waiting = self._waiting, []
+        hurried, self._hurried = self._hurried, False
         since = self._since
         await self._outbox.flush(late=False)
         together: list[tuple[Statement, tuple[Any, ...]]] = []
@@ -206,6 +209,8 @@ class Journal:
             together = []
         if together:
             self._commit.add_together(together)
+        if hurried:
+            self._commit.hurry()
         if self._since == since:
             self._since = time.monotonic() if self._waiting else 0.0
 
