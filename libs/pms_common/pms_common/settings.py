@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     liquidation_hold_ms: int = Field(default=250, ge=0)
     liquidation_cooldown_s: float = Field(default=5.0, ge=0)
     liquidation_max_spread_pct: Decimal = Field(default=Decimal(1), gt=0)
+    liquidation_max_mark_gap_pct: Decimal = Field(default=Decimal(0), ge=0)
 
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8888

@@ -17,6 +17,7 @@ keys or secrets, and never calls a price good that nothing has confirmed.
     app/sharing           this feed's place among the feeds, renewed
     app/connection        one connection kept alive: reconnect, and replace its socket before the venue ends it
     app/session           one socket: subscribe, ping
+    app/marks             the exchange's mark prices, where somebody compares prices with them
     app/resync, probe     snapshots for lost books; REST quotes against silence, halted symbols
     app/pulse             the heartbeat that starts all that does not happen per frame
     adapters/socket, rest the venue: market-data sockets, public REST

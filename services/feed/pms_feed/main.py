@@ -12,9 +12,10 @@ from pms_common.service import Lifecycle, run
 from pms_common.topology import kept_by
 from pms_feed.adapters.members import Members
 from pms_feed.adapters.rest import PublicRest
-from pms_feed.adapters.socket import STREAMS_ROUTE, connect
+from pms_feed.adapters.socket import MARKS_ROUTE, STREAMS_ROUTE, connect
 from pms_feed.adapters.watch_stream import WatchStream
 from pms_feed.app.frames import Frames
+from pms_feed.app.marks import Marks
 from pms_feed.app.probe import Probe
 from pms_feed.app.publisher import Publisher
 from pms_feed.app.pulse import Pulse
@@ -46,6 +47,7 @@ async def wire(life: Lifecycle) -> None:
     resync = Resync(rest)
     life.on_stop(resync.close)
     frames = Frames()
+    url = settings.binance_ws_url.rstrip("/")
     watching = Watching(
         Leases(settings.feed_symbols),
         shares,
@@ -53,7 +55,7 @@ async def wire(life: Lifecycle) -> None:
         frames,
         publisher,
         resync,
-        functools.partial(connect, settings.binance_ws_url.rstrip("/") + STREAMS_ROUTE),
+        functools.partial(connect, url + STREAMS_ROUTE),
         lambda connection: life.spawn(connection.run(), "connection"),
     )
     probe = Probe(rest)
@@ -68,6 +70,8 @@ async def wire(life: Lifecycle) -> None:
     life.spawn(publisher.cache_prices(), "prices")
     life.spawn(leases.run(), "leases")
     life.spawn(pulse.run(), "pulse")
+    if settings.liquidation_max_mark_gap_pct:
+        life.spawn(Marks(functools.partial(connect, url + MARKS_ROUTE), watching.markets).run(), "marks")
     kept = kept_by(names, "feed")
     life.spawn(Trimmer(bus.redis, kept).run(), "trimmer")
     life.spawn(LagSampler(bus.redis, kept).run(), "lag")

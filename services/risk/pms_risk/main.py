@@ -283,7 +283,8 @@ class _Service:
 def _limits(settings: Settings) -> tuple[Tiers, Guards]:
     tiers = Tiers(settings.liquidation_warning, settings.liquidation_escalation, settings.liquidation_fraction)
     cooldown_ms = int(settings.liquidation_cooldown_s * 1_000)
-    return tiers, Guards(settings.liquidation_hold_ms, cooldown_ms, settings.liquidation_max_spread_pct / 100)
+    spread, gap = settings.liquidation_max_spread_pct / 100, settings.liquidation_max_mark_gap_pct / 100
+    return tiers, Guards(settings.liquidation_hold_ms, cooldown_ms, spread, gap)
 
 
 def _journal(life: Lifecycle, bus: Bus, epoch: int, shared: SharedWrites) -> Journal:

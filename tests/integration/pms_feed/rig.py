@@ -59,9 +59,9 @@ class Rig:
         self.entries = 0
         self.feed: ServiceProcess | None = None
 
-    async def start(self, symbols: str = "BTCUSDT", source: str = "both") -> None:
+    async def start(self, symbols: str = "BTCUSDT", source: str = "both", **more: str) -> None:
         """Start the feed and wait until it is ready."""
-        settings = self._settings(symbols, source)
+        settings = self._settings(symbols, source) | more
         settings["PMS_FEED_METRICS_PORT"] = self._probe.rpartition(":")[2]
         self.feed = ServiceProcess("feed", settings, self._log)
         self.feed.start()

@@ -31,6 +31,12 @@ async def test_every_source_gives_the_first_price_of_a_quiet_market_and_follows_
     assert abs(now_ms() - moved.ts_ms) < 3_000
 
 
+async def test_the_exchanges_mark_goes_out_with_each_price_where_it_is_asked_for(rig: Rig) -> None:
+    await rig.start(PMS_LIQUIDATION_MAX_MARK_GAP_PCT="1")
+    marked = await rig.tick(lambda tick: tick.symbol == "BTCUSDT" and tick.mark > 0)
+    assert abs(marked.mark / marked.mid - 1) < 0.05
+
+
 async def test_quiet_symbol_is_repeated_every_second_with_a_fresh_alive_time(rig: Rig) -> None:
     """Even beside a symbol that the venue does not list."""
     await rig.start()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pms_common.contracts.errors import ErrorCode
 from pms_risk.domain.liquidation.course import FINAL_REFUSALS, Target, least, target_of
 from pms_risk.domain.liquidation.decision import Decision, Facts, Held, Tiers, decide
-from pms_risk.domain.liquidation.marks import bound
+from pms_risk.domain.liquidation.marks import bound, near
 from pms_risk.domain.liquidation.watch import Guards, Watch
 from pms_risk.domain.math import Leg
 from pms_risk.domain.position import Position
@@ -91,8 +91,16 @@ def test_a_bound_is_never_worse_for_the_account_than_what_the_price_can_be(
     wide = bound(quantity, D(100), quote, fresh=True)
     inside = quote.bid + (quote.ask - quote.bid) * share
     assert quantity * wide >= quantity * inside
+    assert quantity * bound(quantity, D(100), quote, True, 100 * share) >= quantity * 100 * share
+    assert quantity * bound(quantity, D(100), quote, True, 100 * share) >= quantity * inside
     assert quantity * bound(quantity, D(100), quote, fresh=False) >= quantity * 2 * share * quote.ask
     assert bound(quantity, D(100), None, fresh=False) == (200 if quantity > 0 else 0)
+
+
+@given(quotes, st.decimals("40", "200", places=2), st.decimals("0.001", "0.1", places=3))
+def test_a_mid_is_near_the_exchanges_mark_within_a_share_of_it(quote: Quote, mark: Decimal, gap: Decimal) -> None:
+    assert near(quote, mark, gap) == (mark - mark * gap <= quote.mid <= mark + mark * gap)
+    assert near(quote, None, D(0)) and not near(quote, None, gap)
 
 
 def test_a_recorded_decision_can_be_made_again_from_what_was_recorded() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pms_common.contracts.bus.algos import AlgosControlled, algos_work
 from pms_common.contracts.bus.base import encode
-from pms_common.contracts.bus.common import PublicEvent
+from pms_common.contracts.bus.common import PublicEvent, Tick
 from pms_common.contracts.bus.exchange import LeverageBracket
 from pms_common.contracts.bus.orders import CancelOrder, OrderUpdate, PlaceOrder
 from pms_common.contracts.bus.risk import ChildRefused
@@ -349,6 +349,46 @@ async def test_no_stale_and_no_wide_price_liquidates_and_both_are_an_alarm() -> 
     await liquidated_to(floor, INSOLVENT)
     assert floor.sent()
     assert not floor.sentinel._blind
+
+
+@pytest.mark.parametrize(("venue_mark", "liquidates"), [(INSOLVENT * 1.02, False), (0.0, False), (INSOLVENT, True)])
+async def test_where_it_is_asked_for_no_mid_far_from_the_exchanges_mark_liquidates(
+    venue_mark: float, liquidates: bool
+) -> None:
+    floor = Floor()
+    floor.sentinel._guards = replace(floor.sentinel._guards, max_mark_gap=D("0.01"))
+    await floor.at(CALM)
+    tick = floor.state.prices._ticks["BTCUSDT"]
+    for _ in range(4):
+        floor.now_ms += 300
+        told = msgspec.structs.replace(
+            tick, bid=INSOLVENT - 0.1, ask=INSOLVENT + 0.1, ts_ms=floor.now_ms, mark=venue_mark
+        )
+        floor.watching.on_ticks([told])
+        floor.sentinel.on_ticks([told])
+        await floor.settle()
+    assert bool(floor.sent()) is liquidates
+    assert floor.sentinel._blind == (set() if liquidates else {"a"}), "an alarm"
+
+
+@pytest.mark.parametrize(("venue_mark", "liquidates"), [(140.0, False), (102.0, True), (0.0, False)])
+async def test_a_mid_far_from_the_exchanges_mark_counts_as_the_better_of_both(
+    venue_mark: float, liquidates: bool
+) -> None:
+    floor = Floor()
+    floor.sentinel._guards = replace(floor.sentinel._guards, max_mark_gap=D("0.01"))
+    floor.state.specs["NEWUSDT"] = spec("NEWUSDT")
+    floor.open(floor.account, "NEWUSDT", "1")
+    for mid in (CALM, 90.35, 90.35, 90.35):
+        floor.now_ms += 300
+        told = [
+            Tick(symbol, at - 0.1, 1.0, at + 0.1, 1.0, floor.now_ms, 0, 0, floor.now_ms, floor.now_ms, "live", mark)
+            for symbol, at, mark in (("NEWUSDT", 100.0, venue_mark), ("BTCUSDT", mid, mid))
+        ]
+        floor.watching.on_ticks(told)
+        floor.sentinel.on_ticks(told)
+        await floor.settle()
+    assert bool(floor.sent()) is liquidates, "the account has 36 of equity, and 50 of maintenance"
 
 
 async def test_a_position_without_any_price_is_an_alarm_and_not_calm() -> None:

@@ -48,6 +48,8 @@ MEANINGS = {
     "liquidation_hold_ms": "a margin ratio must ask for a liquidation in two price updates so far apart",
     "liquidation_cooldown_s": "between two reductions of an account that stays just over its threshold",
     "liquidation_max_spread_pct": "nobody is liquidated on the mid of a wider market, in percent of it",
+    "liquidation_max_mark_gap_pct": "nor on one farther from the exchange's mark price, in percent of that, or without"
+    " one; 0: no matter; set it for the feed, too, which reads the mark prices then",
     "gateway_host": "the address the gateway listens on; beyond this machine only with a token file",
     "gateway_port": "0: a free one, told in the ready file",
     "gateway_token_file": "lines of `<name> <read, trade or operator> <sha256:hex or token>`; read again on a change",

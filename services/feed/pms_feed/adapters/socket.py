@@ -12,6 +12,8 @@ from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_conn
 
 STREAMS_ROUTE = "/public/stream"
 """Since 2026-04-23 depth and bookTicker are served on this route only."""
+MARKS_ROUTE = "/market/stream"
+"""And mark prices on this one."""
 CONNECT_WITHIN_S = 5.0
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 READ_BUFFER_BYTES = 256 * 1024

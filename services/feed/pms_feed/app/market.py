@@ -20,6 +20,8 @@ from pms_feed.domain.merge import L1, Source
 
 SNAPSHOT_LEVELS = 1_000
 """The most the venue gives; weight 20."""
+MARK_LIFE_MS = 3_000
+"""As long as a price counts that nothing confirms; the venue tells mark prices once a second."""
 
 
 class Market:
@@ -41,6 +43,8 @@ class Market:
         "halted",
         "l1",
         "liveness",
+        "mark",
+        "mark_ms",
         "moved",
         "opened_ms",
         "publish",
@@ -72,6 +76,7 @@ class Market:
         self.published_ms = 0
         self.gaps = self.garbage = 0
         self.halted = False
+        self.mark, self.mark_ms = 0.0, 0
         self.moved = False  # L1 is not what the last tick told
         self.told = True  # by this feed, and not by another that shares the symbols
         self._quote: bytes | None = None  # the newest bookTicker, not decoded yet
@@ -246,4 +251,5 @@ class Market:
             alive_ms,
             l1.changed_ms,
             self.state,
+            self.mark if sent_us // 1000 - self.mark_ms <= MARK_LIFE_MS else 0.0,
         )

@@ -49,6 +49,22 @@ class Frame(msgspec.Struct):
     code: int | None = None
 
 
+class MarkPrice(msgspec.Struct):
+    """One symbol in `!markPrice@arr`."""
+
+    symbol: str = msgspec.field(name="s")
+    mark: Number = msgspec.field(name="p")
+
+
+class MarkFrame(msgspec.Struct):
+    """A frame of the stream of all mark prices, or the answer `id` to a control message."""
+
+    data: list[MarkPrice] = []
+    id: int | None = None
+    error: object = None
+    code: int | None = None
+
+
 class Snapshot(msgspec.Struct):
     """`GET /fapi/v1/depth`."""
 
@@ -83,6 +99,7 @@ class ExchangeInfo(msgspec.Struct):
 
 
 decode_frame = msgspec.json.Decoder(Frame, strict=False).decode
+decode_marks = msgspec.json.Decoder(MarkFrame, strict=False).decode
 decode_snapshot = msgspec.json.Decoder(Snapshot, strict=False).decode
 decode_quotes = msgspec.json.Decoder(list[RestQuote] | RestQuote, strict=False).decode
 decode_exchange_info = msgspec.json.Decoder(ExchangeInfo).decode

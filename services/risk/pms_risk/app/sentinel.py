@@ -2,7 +2,8 @@
 
 Owns who is looked at and when: a tick marks the accounts within its reach, which are looked at in slices of half
 a millisecond; changed accounts within 20 ms; all of them once a second. Decides by exact decimals, on prices that are
-fresh and tight; a symbol without one counts as the best it can be for the account. Never sends anything: warnings go
+fresh, tight and, where that is asked for, near the exchange's mark; a symbol without one counts as the best it can be
+for the account. Never sends anything: warnings go
 out as events, liquidations to the liquidator.
 """
 
@@ -22,7 +23,7 @@ from pms_risk.domain.account import Account, Marks
 from pms_risk.domain.evaluation import evaluate
 from pms_risk.domain.liquidation.course import Course, name_of
 from pms_risk.domain.liquidation.decision import INSOLVENCY, Tiers, facts_of
-from pms_risk.domain.liquidation.marks import bound, tight
+from pms_risk.domain.liquidation.marks import bound, near, tight
 from pms_risk.domain.liquidation.screen import CUSHION, Row, Screen
 from pms_risk.domain.liquidation.watch import Guards, Watch
 from pms_risk.domain.pauses import lasts
@@ -281,8 +282,14 @@ class Sentinel:
             self._liquidator.begin(account, decision, facts)
 
     def _sound(self, symbol: str, now_ms: int) -> bool:
-        quote = self._state.prices.quote(symbol)
-        return quote is not None and self._state.prices.fresh(symbol, now_ms) and tight(quote, self._guards.max_spread)
+        prices, guards = self._state.prices, self._guards
+        quote = prices.quote(symbol)
+        return (
+            quote is not None
+            and prices.fresh(symbol, now_ms)
+            and tight(quote, guards.max_spread)
+            and near(quote, prices.venue_mark(symbol) if guards.max_mark_gap else None, guards.max_mark_gap)
+        )
 
     def _bounded(self, account: Account, unsound: set[str], now_ms: int) -> Marks:
         """Marks at which the account stands no worse than it can."""
@@ -293,7 +300,10 @@ class Sentinel:
             held = [position for position in cross if position.symbol == symbol]
             quantity = sum([position.quantity for position in held], ZERO)
             entry_price = max([position.entry_price for position in held])
-            bounds[symbol] = bound(quantity, entry_price, prices.quote(symbol), prices.fresh(symbol, now_ms))
+            fresh, venue_mark = prices.fresh(symbol, now_ms), prices.venue_mark(symbol)
+            if self._guards.max_mark_gap:
+                fresh = fresh and venue_mark is not None
+            bounds[symbol] = bound(quantity, entry_price, prices.quote(symbol), fresh, venue_mark)
         return lambda symbol: bounds[symbol] if symbol in bounds else prices.mark(symbol)
 
     def _see(self, row: Row, unsound: set[str]) -> None:

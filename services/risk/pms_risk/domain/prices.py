@@ -59,6 +59,11 @@ class Prices:
             mark = self._marks[symbol] = quote.mid
         return mark
 
+    def venue_mark(self, symbol: str) -> Decimal | None:
+        """The exchange's mark price of the newest tick; None where the feed does not tell it, or it is old."""
+        tick = self._ticks.get(symbol)
+        return from_float(tick.mark) if tick is not None and tick.mark else None
+
     def fresh(self, symbol: str, now_ms: int) -> bool:
         """Whether new risk may rely on the price."""
         tick = self._ticks.get(symbol)

@@ -104,7 +104,8 @@ class Tick(msgspec.Struct, frozen=True, array_like=True):
     """L1 of one symbol. Prices are floats: exact for display and decisions, put on the tick grid before any order.
 
     `ts_ms` is when the feed last knew the stream to be alive, `changed_ms` when a price last changed,
-    `event_ms` the exchange's own time and `received_us` / `sent_us` the feed's clock around its work.
+    `event_ms` the exchange's own time and `received_us` / `sent_us` the feed's clock around its work. `mark` is the
+    exchange's mark price where the feed reads it and it is fresh, else 0: nothing is priced by it.
     """
 
     symbol: str
@@ -118,6 +119,7 @@ class Tick(msgspec.Struct, frozen=True, array_like=True):
     ts_ms: int
     changed_ms: int
     state: TickState = "live"
+    mark: float = 0.0
 
     @property
     def mid(self) -> float:

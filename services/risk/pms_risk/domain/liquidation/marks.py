@@ -20,12 +20,26 @@ def tight(quote: Quote, max_spread: Decimal) -> bool:
     return quote.ask - quote.bid <= max_spread * quote.mid
 
 
-def bound(quantity: Decimal, entry_price: Decimal, quote: Quote | None, fresh: bool) -> Decimal:
+def near(quote: Quote, venue_mark: Decimal | None, max_gap: Decimal) -> bool:
+    """Whether the mid is near enough to the exchange's mark price; `max_gap` is a share of that, 0: it does not matter.
+
+    A mid that nothing can be compared with is not.
+    """
+    if not max_gap:
+        return True
+    return venue_mark is not None and abs(quote.mid - venue_mark) <= max_gap * venue_mark
+
+
+def bound(
+    quantity: Decimal, entry_price: Decimal, quote: Quote | None, fresh: bool, venue_mark: Decimal | None = None
+) -> Decimal:
     """The mark at which a symbol without a sound price is worth most to who holds `quantity` of it, signed.
 
-    A fresh, wide market bounds it by its own sides; an old price, or before any price the entry, by what it can have
-    become unseen.
+    A fresh market bounds it by its own sides, and by the exchange's mark price where that is farther; an old price, or
+    before any price the entry, by what it can have become unseen.
     """
     if quote is not None and fresh:
-        return quote.ask if quantity > 0 else quote.bid
+        if quantity > 0:
+            return quote.ask if venue_mark is None else max(quote.ask, venue_mark)
+        return quote.bid if venue_mark is None else min(quote.bid, venue_mark)
     return MAX_RISE * (quote.ask if quote is not None else entry_price) if quantity > 0 else ZERO

@@ -25,6 +25,8 @@ class Guards:
     """After a reduction of the second tier."""
     max_spread: Decimal = Decimal("0.01")
     """Of the mid; a wider market says nothing."""
+    max_mark_gap: Decimal = Decimal(0)
+    """Of the exchange's mark price; a mid farther from it says nothing. 0: it is not compared."""
 
 
 @dataclass(slots=True)
