@@ -16,11 +16,11 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from redis import Redis
+from tests.deployed import deployed_system
 from tests.node import ROOT, run
 
 from pms_cli.commands.send import request
 from pms_cli.system.place import Place
-from pms_cli.system.running import running_system
 from pms_common.contracts.events import EVENTS
 from pms_common.contracts.results_algos import RESULTS
 from pms_common.contracts.schema import contract
@@ -32,13 +32,25 @@ DEFS = contract("#/$defs/")
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Everything, with room for all that the table sends."""
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, str]]:
+    """Everything as it is deployed, each service with only its own rights, and room for all that the table sends.
+
+    Where it is, for an operator, and the URL of its Redis for who may do everything.
+    """
     limits = ("ORDERS_PER_MINUTE", "ORDERS_PER_TEN_SECONDS", "WEIGHT_PER_MINUTE")
     env = {"PMS_SIM_SYMBOLS": "BTCUSDT,ETHUSDT", "PMS_SIM_VOLATILITY": "0.0001", "PMS_SIM_BALANCE": "100000000"}
     env |= dict.fromkeys((f"PMS_SIM_LIMIT_{name}" for name in limits), "100000")
-    with running_system(tmp_path_factory.mktemp("js"), env) as (place, _):
-        yield place
+    with deployed_system(tmp_path_factory.mktemp("js"), env) as (place, admin):
+        yield place, admin
+        with Redis.from_url(admin, decode_responses=True) as redis:
+            denied = [(entry["username"], entry["reason"], entry["object"]) for entry in redis.acl_log()]
+    assert not denied, "what services need, and what the client does, deploy/redis/users.acl allows"
+
+
+@pytest.fixture(scope="module")
+def system(deployed: tuple[Place, str]) -> Place:
+    """Where it is, for an operator."""
+    return deployed[0]
 
 
 def _env(system: Place) -> dict[str, str]:
@@ -50,8 +62,9 @@ def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_the_client(node_folder: Path, system: Place, library: str) -> None:
-    env = {**_env(system), "PMS_TEST_REDIS": library}
+def test_the_client(node_folder: Path, deployed: tuple[Place, str], library: str) -> None:
+    system, admin = deployed
+    env = {**_env(system), "PMS_TEST_REDIS": library, "PMS_TEST_ADMIN_URL": admin}
     run("node", "--test", "client.test.mjs", cwd=node_folder, within_s=120, **env)
 
 

@@ -65,12 +65,11 @@ def write(folder: Path, servers: Servers) -> None:
 
 def _files(made: Passwords, servers: Servers) -> Iterator[tuple[str, str]]:
     acl = [line for path in servers.acls for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    users = {line.split()[1] for line in acl}
     yield "redis/users.acl", "\n".join(_user(made, line) for line in acl)
     yield "redis/replication.conf", f"masteruser replica\nmasterauth {made.of(_redis('replica'))}"
     yield "redis/sentinel.conf", _sentinel(made)
     for service in SERVICES:
-        yield f"{service}/redis_url", _redis_url(made, servers.redis, service if service in users else "pms")
+        yield f"{service}/redis_url", _redis_url(made, servers.redis, service)
     for person in ("js", "operator"):
         yield f"{person}/redis_url", _redis_url(made, servers.redis, person)
         yield f"{person}/token", made.of(f"token-{person}")

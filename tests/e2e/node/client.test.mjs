@@ -2,17 +2,21 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { MissedEvents, PmsError } from "pms-client";
-import { call, close, newAccount, open, until } from "./redis.mjs";
+import { adminClient, call, close, end, newAccount, open, until } from "./redis.mjs";
 
-let at, pms, redis, subAccountId, trade;
+let admin, at, pms, redis, subAccountId, trade;
 
 before(async () => {
   at = await open();
+  admin = await adminClient();
   ({ pms, redis } = at);
   subAccountId = await newAccount(pms);
   trade = { subAccountId, symbol: "BTCUSDT", side: "BUY", quantity: 0.002, leverage: 10 };
 });
-after(() => close(at));
+after(async () => {
+  await close(at);
+  end(admin);
+});
 
 test("a command resolves with its result, and the same requestId with the same", async () => {
   const requestId = `twice-${Date.now()}`;
@@ -38,7 +42,7 @@ test("without an answer it says how to ask", async () => {
 
 test("a result that was told while nobody could listen is found under its key", async () => {
   const requestId = `late-${Date.now()}`;
-  await call(redis, "SET", `${at.namespace}:result:${requestId}`, JSON.stringify({ success: true, requestId }), "EX", "30");
+  await call(admin, "SET", `${at.namespace}:result:${requestId}`, JSON.stringify({ success: true, requestId }), "EX", "30");
   assert.deepEqual(await pms.send("no_such_type", { requestId }), { success: true, requestId });
 });
 
@@ -65,8 +69,8 @@ test("events go on from an id and after lost connections, and miss nothing", asy
   })();
   for (let n = 0; n < 6; n++) {
     sent.push((await surely("trade", { ...trade, side: n % 2 ? "SELL" : "BUY" })).clientOrderId);
-    if (n === 2) await call(redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").catch(() => {});
-    if (n === 4) await call(redis, "CLIENT", "KILL", "TYPE", "pubsub").catch(() => {});
+    if (n === 2) await call(admin, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    if (n === 4) await call(admin, "CLIENT", "KILL", "TYPE", "pubsub");
   }
   const last = await until(pms.events({ after: start }), (e) => e.type === "order_filled" && e.clientOrderId === sent.at(-1));
   for (let n = 0; n < 200 && seen.at(-1)?.eventId < last.eventId; n++) await new Promise((done) => setTimeout(done, 50));

@@ -4,14 +4,16 @@ import { connect } from "pms-client";
 import { createClient } from "redis";
 
 export const LIBRARY = process.env.PMS_TEST_REDIS ?? "ioredis";
-const url = process.env.PMS_REDIS_URL;
 const namespace = process.env.PMS_NAMESPACE ?? "pms";
 
 /** An open client of the library. */
-export async function redisClient() {
+export async function redisClient(url = process.env.PMS_REDIS_URL) {
   if (LIBRARY === "ioredis") return new Redis(url);
   return createClient({ url }).on("error", () => {}).connect();
 }
+
+/** A client that may do everything: to break what others use. */
+export const adminClient = () => redisClient(process.env.PMS_TEST_ADMIN_URL);
 
 /** Any command, in either library. */
 export const call = (client, ...words) =>
@@ -24,9 +26,10 @@ export async function open() {
 
 export async function close({ redis, pms }) {
   await pms.close();
-  if (LIBRARY === "ioredis") redis.disconnect();
-  else redis.destroy();
+  end(redis);
 }
+
+export const end = (client) => (LIBRARY === "ioredis" ? client.disconnect() : client.destroy());
 
 /** A new account with rules wide enough, unless others are given. */
 export async function newAccount(pms, { balance = 100_000, ...rules } = {}) {

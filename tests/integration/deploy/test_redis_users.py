@@ -1,24 +1,21 @@
-"""The users of deploy/redis/users.acl on a real server: each can do its work, and is refused what it must not do."""
+"""The users of deploy/redis/users.acl on a real server: each is refused what it must not do.
 
-import asyncio
+That each can do its work, tests/e2e/test_js_client.py shows: a whole system runs there with these users.
+"""
+
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
+from tests.deployed import ACL, set_users
 
 from pms_cli.embedded import start_valkey
-from pms_common.bus import Bus, Entry, LagSampler, Trimmer
-from pms_common.lease import Lease
+from pms_cli.reference.redis_users import OWN
 from pms_common.names import Names
-from pms_common.rate.shared import SharedRate
-from pms_common.rate.window import Window
-from pms_common.topology import topology
-from pms_orders.domain.rate import Budget
+from pms_common.topology import kept_by, topology
 
-USERS = Path(__file__).parents[3] / "deploy" / "redis" / "users.acl"
 PASSWORD = "secret"
 
 
@@ -27,11 +24,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with these users (its default user stays on, for the test to set them)."""
     valkey = start_valkey(tmp_path_factory.mktemp("acl"))
     digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
+    set_users(valkey.url, ACL.read_text().replace("REPLACE_WITH_SHA256_OF_ITS_PASSWORD", digest))
     with Redis.from_url(valkey.url) as admin:
-        for line in USERS.read_text().replace("REPLACE_WITH_SHA256_OF_ITS_PASSWORD", digest).splitlines():
-            _, name, *rules = line.split()
-            if name != "default":
-                admin.execute_command("ACL", "SETUSER", name, *rules)
         admin.set("pms:result:r1", "{}")
         admin.xadd("pms:events", {"type": "x", "data": "{}"})
     yield valkey.url
@@ -88,31 +82,48 @@ def test_operator_may_operate_and_not_touch_the_bus(server: str) -> None:
                 operator.xadd(stream, {"data": "{}"})
 
 
-async def test_the_services_user_can_run_the_whole_bus(server: str) -> None:
-    names = Names()
-    bus = await Bus.connect(server.replace("redis://", f"redis://pms:{PASSWORD}@"), "risk", names)
-    seen = asyncio.Event()
+FORBIDDEN_TO_SERVICES = [
+    ("feed", "an order", ("XADD", "pms:bus:orders:requests", "*", "data", "{}")),
+    ("feed", "a command", ("XADD", "pms:cmd:trade", "*", "data", "{}")),
+    ("feed", "accounts", ("GET", "pms:risk:a")),
+    ("orders", "a price", ("SET", "pms:price:BTCUSDT", "{}")),
+    ("orders", "a tick", ("XADD", "pms:bus:ticks", "*", "data", "{}")),
+    ("orders", "the lease of risk", ("HSET", "pms:lease:risk", "holder", "x")),
+    ("risk", "a fill", ("XADD", "pms:bus:orders:updates", "*", "data", "{}")),
+    ("risk", "taking back what it asked for", ("XDEL", "pms:bus:orders:requests", "1-1")),
+    ("risk", "a cancel of its own", ("XADD", "pms:bus:orders:changes", "*", "data", "{}")),
+    ("risk", "the rate budget", ("DEL", "pms:rate:{127.0.0.1}:ban")),
+    ("algos", "an order past risk", ("XADD", "pms:bus:orders:requests", "*", "data", "{}")),
+    ("algos", "an urgent one", ("XADD", "pms:bus:orders:urgent", "*", "data", "{}")),
+    ("algos", "a position", ("XADD", "pms:bus:risk:updates", "*", "data", "{}")),
+    ("algos", "trimming what others have to read", ("XTRIM", "pms:bus:risk:updates", "MAXLEN", "0")),
+    ("gateway", "an order past risk", ("XADD", "pms:bus:orders:requests", "*", "data", "{}")),
+    ("gateway", "a fill", ("XADD", "pms:bus:orders:updates", "*", "data", "{}")),
+    ("gateway", "a result", ("SET", "pms:result:r1", "{}")),
+    ("gateway", "the lease of orders", ("HSET", "pms:lease:orders", "holder", "x")),
+    *((name, "flushing", ("FLUSHALL",)) for name in OWN),
+    *((name, "configuration", ("CONFIG", "GET", "*")) for name in OWN),
+    *((name, "other users", ("ACL", "LIST")) for name in OWN),
+    *((name, "looking around", ("KEYS", "*")) for name in OWN),
+    *((name, "another's namespace", ("XADD", f"other:bus:{name}:updates", "*", "data", "{}")) for name in OWN),
+    *((name, "another's private keys", ("SET", "pms:own:other:x", "1")) for name in OWN),
+]
 
-    def handle(entry: Entry) -> None:
-        bus.outbox.ack(entry)
-        seen.set()
 
-    consumer = bus.consumer("risk", {names.requests("risk"): handle})
-    running = asyncio.create_task(consumer.run())
-    bus.outbox.add(names.requests("risk"), b"{}")
-    bus.outbox.set(names.result("r"), b"{}", 30)
-    bus.outbox.publish(names.result("r"), b"{}")
-    await asyncio.wait_for(seen.wait(), 5)
-    streams = [stream for stream in topology(names) if stream.name == names.requests("risk")]
-    await LagSampler(bus.redis, streams).sample()
-    await Trimmer(bus.redis, streams, aged={names.dead: 1000}).trim()
-    lease = Lease(bus.redis, names.lease("risk"), "risk")
-    await asyncio.wait_for(lease.acquire(lambda why: None), 5)
-    assert lease.held()
-    budget = Budget((), Window(60_000, 2_400, shared=True))
-    budget.weight.take(0)
-    windows = {names.rate("x", "weight"): budget.weight}
-    assert await SharedRate(bus.redis, names.rate("x", "ban"), windows, budget, 0.4).sync()
-    await consumer.stop()
-    await running
-    await bus.close()
+@pytest.mark.parametrize(("name", "what", "words"), FORBIDDEN_TO_SERVICES)
+def test_a_service_is_refused(server: str, name: str, what: str, words: tuple[str, ...]) -> None:
+    with as_user(server, name) as service, pytest.raises(NoPermissionError):
+        service.execute_command(*words)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_service_recovers_a_group_that_was_lost(server: str, name: str) -> None:
+    with as_user(server, name) as service:
+        for stream in topology(Names()):
+            if name in stream.groups:
+                service.execute_command("XGROUP", "CREATE", stream.name, name, "0", "MKSTREAM")
+                service.execute_command("XSETID", stream.name, f"{2**50}-5")
+                service.execute_command("XREADGROUP", "GROUP", name, name, "STREAMS", stream.name, ">")
+                service.execute_command("XACK", stream.name, name, "1-1")
+        for stream in kept_by(Names(), name):
+            service.execute_command("XTRIM", stream.name, "MINID", "0")

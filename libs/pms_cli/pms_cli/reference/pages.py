@@ -3,7 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pms_cli.reference import commands, documents, errors, events, metrics, results, settings, streams, typescript
+from pms_cli.reference import (
+    commands,
+    documents,
+    errors,
+    events,
+    metrics,
+    redis_users,
+    results,
+    settings,
+    streams,
+    typescript,
+)
 
 REFERENCE = "docs/reference"
 NOTICE = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
@@ -22,6 +33,7 @@ DOCUMENTS: dict[str, Callable[[], str]] = {
     f"{REFERENCE}/asyncapi.json": documents.asyncapi,
     f"{REFERENCE}/openapi.json": documents.openapi,
     "clients/js/types.d.ts": typescript.types,
+    "deploy/redis/users.acl": redis_users.users,
 }
 """For machines."""
 

@@ -75,7 +75,8 @@ class Store:
 
     async def look(self) -> tuple[Look, Seen]:
         """The record now."""
-        now_ms, server, holder, until, redis, process = await self._run(_LOOK)
+        looked: Any = await self._redis.eval_ro(_LOOK, 1, self._key)  # who only looks may not write
+        now_ms, server, holder, until, redis, process = looked
         answered_s = time.monotonic()
         if holder is None:
             return Look(None, int(now_ms), server.decode(), answered_s), NOTHING
