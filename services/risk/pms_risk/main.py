@@ -25,6 +25,7 @@ from pms_common.settings import Settings
 from pms_common.topology import RISK_COMMANDS, kept_by, topology
 from pms_risk.adapters.postgres import history
 from pms_risk.adapters.postgres.journal import Journal
+from pms_risk.adapters.postgres.left_out import LeftOut
 from pms_risk.adapters.postgres.shared_accounts import SharedAccounts
 from pms_risk.adapters.postgres.shared_writes import SharedWrites, adopt
 from pms_risk.adapters.postgres.statements import ALL
@@ -106,6 +107,7 @@ async def wire(life: Lifecycle) -> None:
     _accounts.set_function(lambda: len(state.books.accounts))
     service = _Service(life, bus, names, state, journal, engine, epoch)
     await service.start(SharedAccounts(engine) if shared.enrolment is not None else None)
+    life.spawn(LeftOut(engine, shared.again).run(), "left_out")
 
 
 class _Service:

@@ -49,7 +49,7 @@ WAIT_S = 40.0
 D = Decimal
 TABLES = (
     *("accounts", "rules", "administered", "positions", "liquidations", "fills", "moves", "flows", "fundings"),
-    *("ledger", "house_ledger", "gates", "cursors"),
+    *("ledger", "house_ledger", "gates", "cursors", "left_out"),
 )
 
 

@@ -165,8 +165,29 @@ async def test_a_table_that_takes_no_row_does_not_hold_up_the_books(rig: Rig) ->
         assert await rig.rows("SELECT FROM trade_executions") == []
         assert len(await rig.rows("SELECT FROM virtual_positions")) == 1
         assert (await one(rig, "SELECT current_balance FROM sub_accounts"))["current_balance"] == 9_999.7
+        kept = await one(rig, "SELECT * FROM pms_risk.left_out")
+        assert (kept["name"], "none" in kept["reason"]) == ("trade_executions", True)
+        await soon(rig, "SELECT FROM pms_risk.left_out WHERE tries > 1")
     finally:
         await send(rig, "ALTER TABLE trade_executions DROP CONSTRAINT none")
+    await soon(rig, "SELECT WHERE NOT EXISTS (SELECT FROM pms_risk.left_out)")
+    trade = await one(rig, "SELECT * FROM trade_executions")
+    assert (trade["action"], trade["price"], trade["quantity"], trade["fee"]) == ("OPEN", 60_000, 0.01, 0.3)
+
+
+async def test_logs_that_the_table_did_not_take_are_written_as_soon_as_it_does_and_once(rig: Rig) -> None:
+    await send(rig, "ALTER TABLE balance_logs ADD CONSTRAINT none CHECK (change_amount < 0) NOT VALID")
+    try:
+        await rig.create("one")
+        await soon(rig, "SELECT FROM pms_risk.left_out")
+        assert await rig.rows("SELECT FROM balance_logs") == []
+        await rig.kill()
+    finally:
+        await send(rig, "ALTER TABLE balance_logs DROP CONSTRAINT none")
+    await rig.start()
+    await soon(rig, "SELECT WHERE NOT EXISTS (SELECT FROM pms_risk.left_out)")
+    log = await one(rig, "SELECT * FROM balance_logs")
+    assert (log["reason"], log["change_amount"]) == ("DEPOSIT", 10_000)
 
 
 async def test_positions_that_the_table_did_not_take_are_written_at_the_next_start(rig: Rig) -> None:

@@ -85,6 +85,7 @@ class Statement:
     `optional` is for a table that others may change at any time: rows that the database refuses, or makes wait for
     another's lock, are left out, loudly, and the others are committed. Optional ones run last.
     `rows_of` names the statement whose rows this one reads as well: a projection of them, at no cost to who adds them.
+    `kept` takes what of an optional one is left out, for another try: its `name`, the row as JSON, and the reason.
     """
 
     sql: str
@@ -92,6 +93,8 @@ class Statement:
     latest_by: tuple[str, ...] = ()
     optional: bool = False
     rows_of: "Statement | None" = None
+    name: str = ""
+    kept: "Statement | None" = None
     bulk: str = field(init=False)
     _key: tuple[int, ...] = field(init=False)
 
@@ -356,6 +359,9 @@ class GroupCommit:
                 continue
             _left_out.inc(len(rows))
             log.error("journal_rows_left_out", rows=len(rows), statement=statement.sql[:200], error=str(error))
+            if statement.kept is not None:
+                kept = [(statement.name, statement.payload([row]), str(error)) for row in rows]
+                await connection.execute(statement.kept.bulk, statement.kept.payload(kept))
 
     async def _try(self, connection: Any, writes: list[_Write], wait: str) -> asyncpg.PostgresError | None:
         """Write rows of tables whose form is another's business, in a savepoint; what kept the database from it."""

@@ -185,6 +185,12 @@ class SharedWrites:
         first = [self.enrolment] if self.enrolment else []
         return (*first, *self.projections)
 
+    @property
+    def again(self) -> dict[str, Statement]:
+        """Those whose rows are kept where their table does not take them, by name: history, which nothing else tells
+        again."""
+        return {statement.name: statement for statement in self.projections if statement.kept is not None}
+
     async def positions_left_behind(self, engine: AsyncEngine) -> list[Row]:
         """Rows of `POSITION` of which the table tells something else or nothing, because it did not take them."""
         if not self.left_behind:
@@ -244,10 +250,19 @@ def _statements(found: Mapping[str, set[str]], ccxt: bool) -> SharedWrites:
         left_behind = _left_behind(found["virtual_positions"])
         projections.append(_of(sql.POSITION, _positions(found["virtual_positions"], ccxt)))
     if {"trade_executions", "virtual_positions"} <= found.keys():
-        trade = Statement(_trades(found["trade_executions"]), _TRADE, optional=True)
+        trade = Statement(
+            _trades(found["trade_executions"]), _TRADE, optional=True, name="trade_executions", kept=sql.LEFT_OUT
+        )
         projections.append(trade)
         if "balance_logs" in found:
-            projections.append(_of(sql.LEDGER, _logs(found["balance_logs"])))
+            logs = Statement(
+                *(_logs(found["balance_logs"]), sql.LEDGER.columns),
+                optional=True,
+                rows_of=sql.LEDGER,
+                name="balance_logs",
+                kept=sql.LEFT_OUT,
+            )
+            projections.append(logs)
     projections.append(_of(sql.ACCOUNT, _BALANCE, ("id",)))
     enrolment = Statement(_enrolment(found), _ENROLMENT, latest_by=("account_id",), optional=True)
     return SharedWrites(enrolment, trade, projections, ccxt, left_behind)

@@ -160,6 +160,12 @@ CURSOR = Statement(
     {"reader": "text", "stream": "text", "entry": "text"},
     latest_by=("reader", "stream"),
 )
+LEFT_OUT = Statement(
+    "INSERT INTO pms_risk.left_out (id, name, row, reason) SELECT md5(name || row), name, row::jsonb, reason FROM :rows"
+    " ON CONFLICT (id) DO NOTHING",
+    {"name": "text", "row": "text", "reason": "text"},
+)
+"""Rows that a table of the JS application did not take: written within its statement, never added."""
 LIQUIDATION = Statement(
     "INSERT INTO pms_risk.liquidations (id, account_id, at_ms, kind, decision, facts)"
     " SELECT id, account_id, at_ms, kind, decision::jsonb, facts::jsonb FROM :rows"
