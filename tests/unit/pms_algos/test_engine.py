@@ -8,6 +8,8 @@ from tests.unit.pms_algos.build import D, spec
 from tests.unit.pms_algos.scenarios import sole
 from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
 
+from pms_common.ids import object_id
+
 CHASE = {"symbol": "BTCUSDT", "side": "BUY", "quantity": 1, "leverage": 5}
 TWAP = {**CHASE, "lots": 4, "durationMinutes": 1}
 SCALPER = {"symbol": "BTCUSDT", "startSide": "LONG", "childCount": 2, "longSizeUsd": 100, "leverage": 5}
@@ -118,6 +120,41 @@ def test_a_start_that_waits_for_its_first_price_is_ended_with_the_other_algos(ha
     world.pass_ms(3_000)
     assert (world.result("a")["errorCode"], world.result("b")["success"]) == ("CANCELLED_BEFORE_SEND", True)
     assert [order.asked.symbol for order in world.orders.values()] == ["ETHUSDT"]
+
+
+@pytest.mark.parametrize("whose", [ACCOUNT, "somebody"])
+def test_a_start_that_waits_for_its_first_price_is_cancelled_by_its_id(whose: str) -> None:
+    world = World()
+    world.life.markets._prices.clear()
+    quotes, world.quotes = world.quotes, {}
+    world.send("chase", "a", **CHASE)
+    algo_id = object_id("chase", NAMES.namespace, ACCOUNT, "a")
+    world.send("chase_cancel", "c", account=whose, chaseId=algo_id)
+    world.quotes = quotes
+    world.pass_ms(3_000)
+    assert world.result("c")["errorCode"] == "ALGO_NOT_FOUND"
+    if whose == "somebody":
+        assert (world.result("a")["success"], len(world.orders)) == (True, 1)
+    else:
+        assert (world.result("a")["errorCode"], world.orders) == ("CANCELLED_BEFORE_SEND", {})
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_a_repeated_pause_or_resume_is_answered_when_the_first_is_durable(verb: str) -> None:
+    world = World()
+    world.pass_ms(10)
+    world.send("chase", **CHASE)
+    chase_id = sole(world)
+    if verb == "resume":
+        world.send("chase_pause", "before", chaseId=chase_id)
+    world.database_stands = True
+    for request_id in ("p1", "p2"):
+        world.send(f"chase_{verb}", request_id, chaseId=chase_id)
+        assert request_id not in world.results
+    world.database_stands = False
+    world.pass_ms(10)
+    status = "paused" if verb == "pause" else "active"
+    assert [world.result(name)["status"] for name in ("p1", "p2")] == [status, status]
 
 
 def test_a_running_chase_refused_as_its_account_freezes_waits_and_goes_on_when_it_is_let() -> None:

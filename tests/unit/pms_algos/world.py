@@ -232,6 +232,8 @@ class World:
         self.controlled: list[AlgosControlled] = []
         self.hash: dict[str, dict[str, bytes]] = {}
         self.silent_account = False
+        self.database_stands = False
+        """Whether nothing is committed for now."""
         self._n = self._flips = 0
         self.life = self._born()
         with self.mortal():
@@ -361,7 +363,7 @@ class World:
         """Until nobody has anything to do at this instant."""
         for _ in range(500):
             self._flush()
-            if self.life.journal.rows or self.life.journal.callbacks:
+            if (self.life.journal.rows or self.life.journal.callbacks) and not self.database_stands:
                 self._commit()
             elif self.requests:
                 self._risk(self.requests.pop(0))

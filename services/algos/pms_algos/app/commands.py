@@ -170,48 +170,61 @@ class Commands:
     def _wait(self, kind: Kind, request: Request) -> None:
         if len(self._waiting) >= MAX_ACTIVE:
             raise CommandError(ErrorCode.INFRA_OVERLOADED)
-        self._waiting[request.entry.id + kind.name] = kind, request
+        algo_id = self._algo_id(kind, request)
+        self._waiting[algo_id] = kind, request
         self.on_symbols()
-        asyncio.get_running_loop().call_later(FACTS_WITHIN_S, self._try_again, request.entry.id + kind.name, True)
+        asyncio.get_running_loop().call_later(FACTS_WITHIN_S, self._last_try, algo_id, request)
 
     def told(self) -> None:
         """A price or an account was told: begin what waited for it."""
-        for name in list(self._waiting):
-            self._try_again(name, False)
+        for algo_id in list(self._waiting):
+            self._try_again(algo_id, last=False)
 
     def _stop_waiting(self, account_id: str, symbol: str) -> None:
         """All algos of a scope end: what waits to begin there does not begin."""
-        for name, (kind, request) in list(self._waiting.items()):
+        for algo_id, (kind, request) in list(self._waiting.items()):
             if account_id in ("", self._whose(kind, request)) and (not symbol or symbol in self._wants(kind, request)):
-                self._give_up(name, CommandError(ErrorCode.CANCELLED_BEFORE_SEND))
+                self._give_up(algo_id, CommandError(ErrorCode.CANCELLED_BEFORE_SEND))
+
+    def _stop_waiting_for(self, kind: Kind, request: Request) -> None:
+        """A cancel by its id of what waits to begin: it does not begin, and there is no algo to answer with."""
+        algo_id = _named(kind, request)
+        waits = self._waiting.get(algo_id)
+        if waits is None or waits[0] is not kind or request.account_id not in ("", self._whose(*waits)):
+            return
+        self._give_up(algo_id, CommandError(ErrorCode.CANCELLED_BEFORE_SEND))
+        text = f"{algo_id} waited for a price, a position or its account, and does not begin any more"
+        raise CommandError(ErrorCode.ALGO_NOT_FOUND, text)
 
     def _whose(self, kind: Kind, request: Request) -> str:
         found = None if kind.position is None else self._engine.accounts.find(kind.position(request.command))
         return request.account_id if found is None else found[0]
 
-    def _try_again(self, name: str, last: bool) -> None:
-        if name not in self._waiting:
-            return
-        kind, request = self._waiting[name]
+    def _last_try(self, algo_id: str, request: Request) -> None:
+        if algo_id in self._waiting and self._waiting[algo_id][1] is request:
+            self._try_again(algo_id, last=True)
+
+    def _try_again(self, algo_id: str, *, last: bool) -> None:
+        kind, request = self._waiting[algo_id]
         try:
             if request.expires_at_ms is not None and self._now_ms() > request.expires_at_ms:
                 raise CommandError(ErrorCode.EXPIRED_COMMAND)
             self._begin(kind, request)
         except CommandError as error:
             if last or error.code not in _MAY_COME:
-                self._give_up(name, error)
+                self._give_up(algo_id, error)
             return
-        del self._waiting[name]
+        del self._waiting[algo_id]
 
-    def _give_up(self, name: str, error: CommandError) -> None:
-        _, request = self._waiting.pop(name)
+    def _give_up(self, algo_id: str, error: CommandError) -> None:
+        _, request = self._waiting.pop(algo_id)
         self._inlet.acknowledge(request)
         self._answers.fail(request.request_id, request.account_id, request.type, error)
 
     # -- cancel, pause, resume
 
     def _find(self, kind: Kind, request: Request) -> Algo:
-        algo_id: str = getattr(request.command, f"{kind.name}_id")
+        algo_id = _named(kind, request)
         found = self._engine.algos.find(algo_id)
         if found is None or found[0] is not kind:
             text = f"There is no {kind.name.replace('_', ' ')} {algo_id}"
@@ -221,6 +234,7 @@ class Commands:
         return found[1]
 
     def _cancel(self, kind: Kind, request: Request) -> Taken:
+        self._stop_waiting_for(kind, request)
         algo = self._find(kind, request)
         algo_id = algo.plan.algo_id
         loop = asyncio.get_running_loop()
@@ -266,6 +280,12 @@ class Commands:
             )
             error = CommandError(ErrorCode.AMBIGUOUS_RESULT, text)
             self._answers.refuse(request.request_id, request.account_id, request.type, error)
+
+
+def _named(kind: Kind, request: Request) -> str:
+    """The algo that a cancel, a pause or a resume names."""
+    algo_id: str = getattr(request.command, f"{kind.name}_id")
+    return algo_id
 
 
 def _field(request: Request, attribute: str) -> str:

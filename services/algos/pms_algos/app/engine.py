@@ -31,7 +31,7 @@ from pms_algos.domain.actions import (
 )
 from pms_algos.domain.chase_state import Chase, ChasePlan
 from pms_algos.domain.events import Cancelled, Event, LookedUp, Quoted, Restarted, Saved, Scene, Woken
-from pms_algos.domain.parts import PartChanged, PlanAction, Within
+from pms_algos.domain.parts import PartChanged, PlanAction, Within, cut_off
 from pms_common.bus import Outbox
 from pms_common.contracts.bus.common import Tick
 from pms_common.db import GroupCommit
@@ -102,7 +102,7 @@ class Engine:
                 continue
             answered = algo.answered or self._outputs.was_answered(algo)
             state, _ = kind.step(algo, Restarted(answered), scene)
-            self._add(kind, state, scene, ())
+            self._add(kind, state, scene, ()).durable = algo.version
         self.on_symbols()
 
     def lookup_done(self) -> None:
@@ -241,7 +241,10 @@ class Engine:
         self._apply(running, self._decide(running, event), cause, done, child_id)
 
     def _decide(self, running: Running, event: Event) -> Decision:
-        """What the plan makes of an event. Where it fails, that is the end of this algo, and of no other."""
+        """What the plan makes of an event. Where it fails, that is the end of this algo, and of no other.
+
+        One that cannot even end is cut off: it would be there again after a restart, without the event.
+        """
         try:
             return running.kind.step(running.algo, event, running.scene)
         except Exception:
@@ -249,7 +252,7 @@ class Engine:
             if not (running.failed and isinstance(event, Quoted)):
                 log.exception("algo_failed", algo_id=running.id, happened=type(event).__name__)
         if running.failed:
-            return running.algo, ()
+            return cut_off(running.algo, running.kind.chases(running.algo))
         running.failed = True
         return self._decide(running, Cancelled("error"))
 
@@ -271,6 +274,8 @@ class Engine:
                 self._act(running, action, cause, child_id)
         if saving:
             self._save(running, done)
+        elif done is not None and running.durable < algo.version:
+            self._journal.then(done)
         elif done is not None:
             done()
 
@@ -312,6 +317,7 @@ class Engine:
         self._journal.then(lambda: self._saved(running, version, done))
 
     def _saved(self, running: Running, version: int, done: Done | None) -> None:
+        running.durable = version
         if done is not None:
             done()
         algo = running.algo

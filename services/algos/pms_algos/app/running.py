@@ -31,7 +31,8 @@ class Running:
     """An algo in memory: its state, what it sees, and what spares looking at it again.
 
     `after` is the algo that this one replaces, while that has not ended; `failed`: an event could not be carried
-    out; `ended_by`: the child whose word ended it; `names`: its children under way, and of those before the newest.
+    out; `ended_by`: the child whose word ended it; `names`: its children under way, and of those before the newest;
+    `durable`: the version that is in the journal.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class Running:
     warnings: tuple[str, ...] = ()
     after: str = ""
     failed: bool = False
+    durable: int = 0
     ended_by: str | None = None
     on_end: list[OnEnd] = field(default_factory=list)
     names: dict[Child, str] = field(default_factory=dict)

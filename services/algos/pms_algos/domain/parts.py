@@ -22,7 +22,7 @@ from pms_algos.domain.actions import (
     Save,
     Started,
 )
-from pms_algos.domain.chase_child import ASK_LIFE_MS, passes
+from pms_algos.domain.chase_child import ASK_LIFE_MS, never_asked, passes
 from pms_algos.domain.chase_state import Chase, ChasePlan
 from pms_algos.domain.events import (
     AccountChanged,
@@ -147,6 +147,15 @@ def heard(whole: W, event: Event, gathered: Gathered) -> tuple[W, Event | None]:
         case Cancelled() | Paused() | Resumed() | AccountChanged():
             return whole, None
     return whole, event
+
+
+def cut_off(whole: W, parts: Iterable[Chase]) -> tuple[W, Actions]:
+    """End at once what cannot be stepped to its end; what its orders execute until they are cancelled is not counted."""
+    if whole.outcome is not None:
+        return whole, ()
+    asked = (part for part in parts if not part.ended and not never_asked(part.child))
+    cancels = (Within(part.plan, CancelChild(part.child.number, part.child.attempt)) for part in asked)
+    return replace(whole, outcome="error", wake_ms=0, version=whole.version + 1), (Save(), *cancels, Ended())
 
 
 def pause_ms(tries: int) -> int:
