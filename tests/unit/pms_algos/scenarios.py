@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tests.unit.pms_algos.build import D
-from tests.unit.pms_algos.world import World
+from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
 
 Step = Callable[[World], None]
 
@@ -242,6 +242,7 @@ def _scalper(world: World) -> None:
     assert scalper.fill_count >= 4
     (end,) = world.told("scalper_cancelled")
     assert end["closedPositions"] is True
+    assert world.hash[NAMES.algos(ACCOUNT)] == {}, "no layer is shown any more"
 
 
 def cancelling_scalper(world: World) -> None:

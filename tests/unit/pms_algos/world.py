@@ -334,8 +334,11 @@ class World:
             known = self.events.setdefault(update.key, update)
             assert known.type == update.type
             algo_id, *part, cause = update.key.split(":")
-            if (part, cause) == ([], "end"):
-                assert self.state(algo_id).outcome is not None, "told before it is durable"
+            if cause == "end":
+                saved = self.state(algo_id)
+                assert part or saved.outcome is not None, "told before it is durable"
+                alive = {chase.plan.algo_id for chase in KINDS[self.table[algo_id][1]].chases(saved)} if part else ()
+                assert ":".join((algo_id, *part)) not in alive, "told before it is durable"
                 assert _facts(known) == _facts(update), "told twice differently"
         elif isinstance(update, AlgosControlled):
             self.controlled.append(update)

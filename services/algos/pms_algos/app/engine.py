@@ -13,6 +13,7 @@ from pms_algos.adapters import store
 from pms_algos.app.accounts import Accounts
 from pms_algos.app.kinds import KINDS
 from pms_algos.app.kinds.base import Algo, Decision, Kind
+from pms_algos.app.kinds.chase import KIND as CHASE
 from pms_algos.app.markets import Markets
 from pms_algos.app.outputs import Outputs
 from pms_algos.app.running import Algos, OnEnd, Running
@@ -31,7 +32,7 @@ from pms_algos.domain.actions import (
 )
 from pms_algos.domain.chase_state import Chase, ChasePlan
 from pms_algos.domain.events import Cancelled, Event, LookedUp, Quoted, Restarted, Saved, Scene, Woken
-from pms_algos.domain.parts import PartChanged, PlanAction, Within, cut_off
+from pms_algos.domain.parts import PartChanged, PartEnded, PlanAction, Within, cut_off, shown
 from pms_common.bus import Outbox
 from pms_common.contracts.bus.common import Tick
 from pms_common.db import GroupCommit
@@ -288,7 +289,9 @@ class Engine:
             case Within():
                 self._act_on_child(running, action.plan, action.action)
             case PartChanged():
-                self._outputs.part(action.part, cause, child_id, self._now_ms())
+                self._outputs.progress(CHASE, action.part, cause, child_id, self._now_ms())
+            case PartEnded():
+                self._tell_part(running, action)
             case Progress():
                 self._outputs.progress(kind, algo, cause, child_id, self._now_ms())
             case Notice():
@@ -297,6 +300,15 @@ class Engine:
                 self._outputs.started(kind, algo, running.warnings)
             case Ended():
                 running.ended_by = child_id
+
+    def _tell_part(self, running: Running, over: PartEnded) -> None:
+        part, now = over.part, self._now_ms()
+        child = part.child
+        child_id = self.algos.name(running, part.plan, child.number, child.attempt) if child.seen else None
+        if over.notice is not None:
+            self._outputs.notice(running.kind, running.algo, over.notice, child_id, now)
+        if shown(part):
+            self._outputs.ended(CHASE, part, child_id, now)
 
     def _act_on_child(self, running: Running, plan: ChasePlan, action: ChildAction) -> None:
         name = self.algos.name(running, plan, action.number, action.attempt)

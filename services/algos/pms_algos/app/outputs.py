@@ -12,7 +12,7 @@ from pms_algos.app.kinds.base import Algo, Kind, telling
 from pms_algos.app.kinds.chase import KIND as CHASE
 from pms_algos.app.markets import Markets
 from pms_algos.domain.actions import Amend, Ask, Notice
-from pms_algos.domain.chase_state import Chase, ChasePlan
+from pms_algos.domain.chase_state import ChasePlan
 from pms_algos.domain.parts import shown
 from pms_common.answers import Answers
 from pms_common.bus import Outbox, UpdatesWriter
@@ -135,13 +135,6 @@ class Outputs:
             self._event(algo, "end", telling(message, item, self._head(algo, child_id, now_ms) | more))
         self._outbox.command("HDEL", self._names.algos(algo.plan.account_id), algo.plan.algo_id)
         self._state(kind, algo, encode_public(item))
-
-    def part(self, part: Chase, cause: str, child_id: str | None, now_ms: int) -> None:
-        """Tell where a part's order stands, or how it ended, as of a chase of its own."""
-        if part.ended:
-            self.ended(CHASE, part, child_id, now_ms)
-        else:
-            self.progress(CHASE, part, cause, child_id, now_ms)
 
     def show(self, kind: Kind, algo: Algo) -> None:
         """Put an algo's line into the account's list, and those of its parts, and tell how it stands now."""

@@ -18,6 +18,7 @@ from pms_algos.domain.actions import (
     CancelChild,
     ChildAction,
     Ended,
+    Notice,
     Progress,
     Save,
     Started,
@@ -57,12 +58,20 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class PartChanged:
-    """Tell readers of a part as of an algo of its own: where its order is now, or how it ended."""
+    """Tell readers of a part as of an algo of its own: where its order is now."""
 
     part: Chase
 
 
-PlanAction = Action | Within | PartChanged
+@dataclass(frozen=True, slots=True)
+class PartEnded:
+    """The end of a part is durable: tell how it ended, where it was shown, and what the whole tells of it."""
+
+    part: Chase
+    notice: Notice | None
+
+
+PlanAction = Action | Within | PartChanged | PartEnded
 Actions = tuple[PlanAction, ...]
 
 
@@ -101,7 +110,7 @@ class Gathered:
         self._take(part.plan, actions)
         if after.refusal is not None:
             self.refusal, self.passes = after.refusal.message, passes(ErrorCode[after.refusal.code])
-        if self.shows and shown(after) and any(action in _SHOWN for action in actions):
+        if self.shows and shown(after) and not after.ended and _CHANGED in actions:
             self.actions.append(PartChanged(after))
         return after
 
@@ -116,7 +125,7 @@ class Gathered:
                     self.changed |= action.changed
 
 
-_SHOWN = (Progress(changed=True), Ended())
+_CHANGED = Progress(changed=True)
 
 
 def shown(part: Chase) -> bool:

@@ -16,10 +16,10 @@ from pms_algos.domain.actions import Ended, Progress, Save
 from pms_algos.domain.chase import resumed
 from pms_algos.domain.chase_child import shut
 from pms_algos.domain.chase_state import Chase, ChasePlan
-from pms_algos.domain.events import Cancelled, Event, PositionSide, Restarted, Scene, Woken
+from pms_algos.domain.events import Cancelled, Event, LookedUp, PositionSide, Restarted, Saved, Scene, Woken
 from pms_algos.domain.parts import Actions, Gathered, earliest, heard
 from pms_algos.domain.scalper_close import close_what_it_opened
-from pms_algos.domain.scalper_fills import MIN_INTERVAL_MS, ended
+from pms_algos.domain.scalper_fills import MIN_INTERVAL_MS, ended, tell
 from pms_algos.domain.scalper_geometry import armed
 from pms_algos.domain.scalper_guards import Hold, Sight, judge, judge_live, overclaimed
 from pms_algos.domain.scalper_state import Leg, Scalper, ScalperPlan, Slot
@@ -47,7 +47,7 @@ def step(scalper: Scalper, event: Event, scene: Scene) -> Decision:
     gathered = Gathered(shows=True)
     after = _hear(scalper, event, gathered, scene)
     after = _tend(after, gathered, scene)
-    if after is scalper and not isinstance(event, Woken):
+    if after is scalper and not gathered.saves and not isinstance(event, Woken):
         return scalper, ()
     return _decided(scalper, after, gathered, scene.now_ms)
 
@@ -58,6 +58,10 @@ def step(scalper: Scalper, event: Event, scene: Scene) -> Decision:
 def _hear(scalper: Scalper, event: Event, gathered: Gathered, scene: Scene) -> Scalper:
     """The event's own effect, and that on the orders under way."""
     after, passed = heard(scalper, event, gathered)
+    if isinstance(event, Saved):
+        after = tell(after, gathered)
+    elif isinstance(event, LookedUp) and after.untold:
+        gathered.saves = True  # some may have come only now, and are not durable
     if isinstance(event, Cancelled):
         if after is not scalper:
             after = replace(after, close_positions=event.close_positions)
@@ -193,6 +197,8 @@ def _finish(scalper: Scalper, gathered: Gathered, scene: Scene) -> Scalper:
     """It ends when no order of it is alive, and has closed what it opened where that was asked."""
     if any(slot.part is not None for side in LEGS for slot in scalper.leg(side).slots):
         return scalper
+    if scalper.untold:
+        return scalper  # its own end comes last
     if scalper.close_positions or scalper.closer is not None:
         scalper = close_what_it_opened(scalper, gathered, scene)
         if scalper.closer is not None or scalper.close_positions:

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from pms_algos.domain.actions import Notice
 from pms_algos.domain.events import Held, PositionSide
-from pms_algos.domain.parts import Gathered
+from pms_algos.domain.parts import Gathered, PartEnded, shown
 from pms_algos.domain.scalper_guards import recent_fills
-from pms_algos.domain.scalper_state import Scalper, Slot
+from pms_algos.domain.scalper_state import Over, Scalper, Slot
 
 MIN_INTERVAL_MS = 100
 """Between two orders of a layer: at the touch of a locked market each would be executed at once."""
@@ -44,10 +44,11 @@ def ended(
     gathered.saves = True
     executed, price = part.total_executed, part.fill_price
     slot = replace(slot, part=None)
+    if executed or shown(part):
+        scalper = replace(scalper, untold=(*scalper.untold, Over(side, slot.layer, part)))
     if slot.pause is None:
         slot = replace(slot, retry_ms=part.plan.started_ms + MIN_INTERVAL_MS)
     if executed and price is not None:
-        gathered.actions.append(Filled(part.plan.algo_id, side, slot.layer, price, executed))
         net = scalper.net + executed if side == "LONG" else scalper.net - executed
         scalper = replace(scalper, net=net, fill_count=scalper.fill_count + 1)
         held = next((held for held in positions if held.side != side), None)
@@ -58,6 +59,21 @@ def ended(
         slot = _failed(slot, now_ms, terminal=part.outcome == "position_closed")
     leg = replace(leg, slots=(*leg.slots[: slot.layer], slot, *leg.slots[slot.layer + 1 :]))
     return replace(scalper, long=leg) if side == "LONG" else replace(scalper, short=leg)
+
+
+def tell(scalper: Scalper, gathered: Gathered) -> Scalper:
+    """Tell the ends that are durable now. One that dies before that is saved tells them again, under the same keys."""
+    if not scalper.untold:
+        return scalper
+    gathered.actions += [PartEnded(over.part, _filled(over)) for over in scalper.untold]
+    return replace(scalper, untold=())
+
+
+def _filled(over: Over) -> Filled | None:
+    part, price = over.part, over.part.fill_price
+    if price is None:
+        return None
+    return Filled(part.plan.algo_id, over.leg, over.layer, price, part.total_executed)
 
 
 def _counted(

@@ -122,8 +122,19 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         return sum((slot.part.total_executed for slot in self.slots if slot.part is not None), ZERO)
 
 
+class Over(msgspec.Struct, frozen=True):
+    """A layer's order that has ended."""
+
+    leg: PositionSide
+    layer: int
+    part: Chase
+
+
 class Scalper(State, frozen=True, kw_only=True):
-    """A scalper. `net` is what its ended orders bought less what they sold; `closer` the order that closes that."""
+    """A scalper. `net` is what its ended orders bought less what they sold; `closer` the order that closes that.
+
+    `untold` are ends of layers' orders that readers are told of when they are durable.
+    """
 
     plan: ScalperPlan
     long: Leg
@@ -131,6 +142,7 @@ class Scalper(State, frozen=True, kw_only=True):
     parts: int = 0
     fill_count: int = 0
     net: Decimal = ZERO
+    untold: tuple[Over, ...] = ()
     close_positions: bool = False
     closer: Chase | None = None
     close_tries: int = 0
