@@ -106,5 +106,30 @@ def test_a_price_is_shown_to_those_first_whom_the_market_leaves() -> None:
     assert ticks(_tick(100.0, 100.3, T0 + 4_000)) == ("BUY", "SELL", None), "it was none for a while"
 
 
+@pytest.mark.parametrize(
+    ("side", "quotes", "prices"),
+    [
+        # at a mark of 100.55 no order may be below 95.5225
+        ("BUY", [("100", "100.2"), ("100", "101.1")], ["95.1", "95.1", "95.6"]),
+        # at a mark of 99.55 no order may be above 104.5275
+        ("SELL", [("99.9", "100.1"), ("99", "100.1")], ["105.0", "105.0", "104.5"]),
+    ],
+)
+def test_a_bound_that_the_other_sides_quote_moves_is_followed_at_once(
+    side: str, quotes: list[tuple[str, str]], prices: list[str]
+) -> None:
+    world = World()
+    world.crosses = False
+    world.pass_ms(10)
+    world.send("chase", symbol="BTCUSDT", side=side, quantity=1, leverage=5, stalkOffsetPct=4.9)
+    world.pass_ms(1_500)
+    (order,) = world.orders.values()
+    seen = [order.price]
+    for quote in quotes:
+        world.quote(*quote)
+        seen.append(order.price)
+    assert seen == [D(price) for price in prices]
+
+
 def _tick(bid: float, ask: float, ts_ms: int) -> Tick:
     return Tick("BTCUSDT", bid, 1.0, ask, 1.0, ts_ms, 0, 0, ts_ms, ts_ms)

@@ -6,6 +6,7 @@ Owns the newest L1 by symbol. A price that was not confirmed alive lately is non
 from dataclasses import dataclass, replace
 
 from pms_algos.domain.actions import Gate, Market
+from pms_algos.domain.chase_price import keeps_targets
 from pms_common.contracts.bus.base import Side
 from pms_common.contracts.bus.common import Tick
 from pms_common.contracts.bus.orders import SymbolSpec
@@ -29,6 +30,12 @@ class _Prices:
     open: Market | None = None
     """As whoever no gate concerns sees it; made once a price."""
 
+    def market(self, spec: SymbolSpec) -> Market:
+        """That, by these rules."""
+        if self.open is None or self.open.spec is not spec:
+            self.open = Market(from_float(self.bid), from_float(self.ask), spec)
+        return self.open
+
 
 class Markets:
     """Prices, rules and gates. Bounded by the symbols the exchange lists and the gates operators set."""
@@ -39,7 +46,7 @@ class Markets:
         self._gates: dict[tuple[str, str], Gate] = {}
 
     def tick(self, tick: Tick) -> Moved:
-        """Take a tick; whose quotes it moved: a side's, and None where one of the two did. Nobody's while it is dead.
+        """Take a tick; whose targets it may move: a side's, and None where a quote did. Nobody's while it is dead.
 
         The side that the market leaves comes first: its orders follow at once, while those it comes up to may wait.
         """
@@ -51,14 +58,21 @@ class Markets:
             again = tick.ts_ms - known.ts_ms > STALE_MS
             known.ts_ms = tick.ts_ms
             return _FALLEN if again else ()
-        self._prices[tick.symbol] = _Prices(tick.bid, tick.ask, tick.ts_ms)
+        fresh = self._prices[tick.symbol] = _Prices(tick.bid, tick.ask, tick.ts_ms)
         if known is None or tick.ts_ms - known.ts_ms > STALE_MS:
             return _FALLEN
         if known.bid == tick.bid:
-            return _ASK
+            return _ASK if self._stays("BUY", known, fresh) else _RISEN
         if known.ask == tick.ask:
-            return _BID
+            return _BID if self._stays("SELL", known, fresh) else _FALLEN
         return _RISEN if tick.bid > known.bid else _FALLEN
+
+    @staticmethod
+    def _stays(side: Side, known: _Prices, fresh: _Prices) -> bool:
+        """Whether orders of the side whose quote stayed are wanted where they were."""
+        if known.open is None or not known.open.targets:
+            return True
+        return keeps_targets(side, known.open, fresh.market(known.open.spec))
 
     def quote(self, symbol: str) -> tuple[float | None, float | None]:
         """Best bid and ask for readers."""
@@ -70,9 +84,7 @@ class Markets:
         prices, spec = self._prices.get(symbol), self.specs.get(symbol)
         if prices is None or spec is None or now_ms - prices.ts_ms > STALE_MS:
             return None
-        if prices.open is None or prices.open.spec is not spec:
-            prices.open = Market(from_float(prices.bid), from_float(prices.ask), spec)
-        return prices.open
+        return prices.market(spec)
 
     def market(self, symbol: str, account_id: str, now_ms: int) -> Market | None:
         """The market of a symbol for an account."""

@@ -4,10 +4,9 @@ Owns the vocabulary between plans and engine. Never carries ids of the wire: the
 id, the child's number and its attempt, so that a repetition makes the same client order id.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from pms_common.contracts.bus.orders import SymbolSpec
 
@@ -26,7 +25,7 @@ class Market:
     ask: Decimal
     spec: SymbolSpec
     gate: Gate = "active"
-    targets: dict[Hashable, Decimal | None] = field(default_factory=dict, compare=False, repr=False)
+    targets: dict[tuple[Any, ...], Decimal | None] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

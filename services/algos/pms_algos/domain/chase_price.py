@@ -21,10 +21,20 @@ def own_quote(side: Side, market: Market) -> Decimal:
     return market.bid if side == "BUY" else market.ask
 
 
-def offset_price(plan: ChasePlan, quote: Decimal, tick: Decimal) -> Decimal:
+Place = tuple[Side, Decimal, int | None, bool]
+"""Where orders stay that follow a quote: side, offset in percent, or in ticks, whether they may not cross."""
+
+
+def place(plan: ChasePlan) -> Place:
+    """Where the plan's order stays: plans of the same place have the same target."""
+    return plan.side, plan.offset_pct, plan.offset_ticks, plan.post_only
+
+
+def offset_price(where: Place, quote: Decimal, tick: Decimal) -> Decimal:
     """`quote` less (BUY) or plus (SELL) the offset, not yet on the grid."""
-    away = plan.offset_ticks * tick if plan.offset_ticks is not None else quote * plan.offset_pct / HUNDRED
-    return quote - away if plan.side == "BUY" else quote + away
+    side, offset_pct, offset_ticks, _ = where
+    away = offset_ticks * tick if offset_ticks is not None else quote * offset_pct / HUNDRED
+    return quote - away if side == "BUY" else quote + away
 
 
 def target_price(plan: ChasePlan, market: Market) -> Decimal | None:
@@ -36,24 +46,37 @@ def target_price(plan: ChasePlan, market: Market) -> Decimal | None:
         return market.ask if plan.side == "BUY" else market.bid
     if plan.limit_price is not None:
         return plan.limit_price
-    wanted = plan.side, plan.offset_pct, plan.offset_ticks, plan.post_only
-    if wanted not in market.targets:
-        market.targets[wanted] = _target(plan, market)
-    return market.targets[wanted]
+    where = place(plan)
+    if where not in market.targets:
+        market.targets[where] = _target(where, market)
+    return market.targets[where]
 
 
-def _target(plan: ChasePlan, market: Market) -> Decimal | None:
-    spec, quote = market.spec, own_quote(plan.side, market)
+def _target(where: Place, market: Market) -> Decimal | None:
+    side, _, _, post_only = where
+    spec, quote = market.spec, own_quote(side, market)
     lower, upper = _bounds(spec, (market.bid + market.ask) / 2)
-    price = passive_price(plan.side, offset_price(plan, quote, spec.tick_size), spec.tick_size)
+    price = passive_price(side, offset_price(where, quote, spec.tick_size), spec.tick_size)
     price = max(price, lower)
     if upper is not None:
         price = min(price, upper)
-    improves = price > quote if plan.side == "BUY" else price < quote
-    crosses = price >= market.ask if plan.side == "BUY" else price <= market.bid
-    if improves or price < lower or price <= 0 or (plan.post_only and crosses):
+    improves = price > quote if side == "BUY" else price < quote
+    crosses = price >= market.ask if side == "BUY" else price <= market.bid
+    if improves or price < lower or price <= 0 or (post_only and crosses):
         return None
     return price
+
+
+def keeps_targets(side: Side, before: Market, after: Market) -> bool:
+    """Whether the side whose quote stayed keeps its targets, which `after` takes over then.
+
+    The other quote moves the mark, with it the bounds, and what would cross.
+    """
+    targets = {where: price for where, price in before.targets.items() if where[0] == side}
+    if any(_target(where, after) != price for where, price in targets.items()):
+        return False
+    after.targets.update(targets)
+    return True
 
 
 def _bounds(spec: SymbolSpec, mark: Decimal) -> tuple[Decimal, Decimal | None]:
@@ -73,8 +96,8 @@ def declared_range(plan: ChasePlan, tick: Decimal) -> tuple[Decimal | None, Deci
     if not plan.max_distance_pct:
         return None, None
     reach = plan.anchor * plan.max_distance_pct / HUNDRED
-    lowest = floor_to(offset_price(plan, plan.anchor - reach, tick), tick)
-    highest = ceil_to(offset_price(plan, plan.anchor + reach, tick), tick)
+    lowest = floor_to(offset_price(place(plan), plan.anchor - reach, tick), tick)
+    highest = ceil_to(offset_price(place(plan), plan.anchor + reach, tick), tick)
     return max(lowest, tick), highest
 
 
