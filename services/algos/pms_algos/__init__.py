@@ -8,6 +8,7 @@ takes the end of its process for a user's cancel.
     domain/chase          chase: state and event → state and actions; chase_quote (ticks),
                           chase_child (the order under way), chase_price, chase_state
     domain/state          what all states have          domain/pauses       who holds a plan back
+    domain/times          points of time in them        app/clock           steps of the wall clock
     domain/parts          plans that are made of chases; those are:
     domain/twap           twap_lot, twap_schedule, twap_state; twap_basket: several with one schedule
     domain/trail_stop     follows the price, then closes the position

@@ -5,6 +5,7 @@ import asyncio
 from pms_algos.adapters import store
 from pms_algos.app.accounts import Accounts
 from pms_algos.app.children import Children
+from pms_algos.app.clock import Clock
 from pms_algos.app.commands import Commands
 from pms_algos.app.controls import Controls
 from pms_algos.app.engine import Engine
@@ -49,7 +50,9 @@ async def wire(life: Lifecycle) -> None:
     inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
     markets, accounts = Markets(), Accounts()
     outputs = Outputs(names, bus.outbox, updates, answers, marks, markets, accounts)
-    engine = Engine(markets, accounts, outputs, bus.outbox, journal, now_ms)
+    clock = Clock()
+    engine = Engine(markets, accounts, outputs, bus.outbox, journal, clock.now_ms)
+    clock.on_step = engine.stepped
     controls = Controls(engine, outputs, journal, now_ms)
     commands = Commands(engine, controls, inlet, answers, names, now_ms)
     watch = Watch(bus.outbox, names, lambda: [*engine.algos.symbols, *commands.symbols], now_ms)

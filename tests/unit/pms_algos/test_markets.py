@@ -18,29 +18,29 @@ def markets() -> Markets:
 
 def test_prices_are_exact_and_need_the_symbols_rules() -> None:
     known = markets()
-    assert known.tick(tick())
+    assert known.tick(tick(), 9_000)
     found = known.market("BTCUSDT", "acc", 1_000)
     assert found is not None
     assert (found.bid, found.ask) == (D("100.0"), D("100.1"))
     bare = Markets()
-    bare.tick(tick())
+    bare.tick(tick(), 9_000)
     assert bare.market("BTCUSDT", "acc", 1_000) is None
 
 
 def test_a_price_not_confirmed_alive_within_its_limit_is_none() -> None:
     known = markets()
-    known.tick(tick(ts_ms=1_000))
+    known.tick(tick(ts_ms=1_000), 9_000)
     assert known.market("BTCUSDT", "acc", 4_000) is not None
     assert known.market("BTCUSDT", "acc", 4_001) is None
-    known.tick(tick(ts_ms=4_000))  # the same prices, confirmed
+    known.tick(tick(ts_ms=4_000), 9_000)  # the same prices, confirmed
     assert known.market("BTCUSDT", "acc", 4_001) is not None
 
 
 def test_a_stream_that_is_not_live_or_a_crossed_book_takes_the_price_away() -> None:
     for bad in (tick(state="stale"), tick(state="resyncing"), tick(bid=100.2), tick(bid=0.0)):
         known = markets()
-        known.tick(tick())
-        assert not known.tick(bad)
+        known.tick(tick(), 9_000)
+        assert not known.tick(bad, 9_000)
         assert known.market("BTCUSDT", "acc", 1_000) is None
 
 

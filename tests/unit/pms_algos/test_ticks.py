@@ -1,6 +1,7 @@
 """What a price costs: whom it is shown to, and that looking over the others hides nothing."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_a_chase_is_not_looked_over_when_its_time_has_come() -> None:
 
 def test_a_price_is_shown_to_those_first_whom_the_market_leaves() -> None:
     world = World()
-    ticks = world.life.markets.tick
+    ticks = partial(world.life.markets.tick, now_ms=T0 + 9_000)
     prices = [("100", "100.1"), ("100.2", "100.3"), ("100.1", "100.2"), ("100.1", "100.3"), ("100", "100.3")]
     moved = [ticks(_tick(float(bid), float(ask), T0 + number)) for number, (bid, ask) in enumerate(prices)]
     assert moved[1:] == [("SELL", "BUY", None), ("BUY", "SELL", None), ("SELL", None), ("BUY", None)]

@@ -22,6 +22,7 @@ from tests.unit.pms_algos.build import NONE, D, spec
 from pms_algos.adapters import store
 from pms_algos.app.accounts import Accounts
 from pms_algos.app.children import Children
+from pms_algos.app.clock import Clock
 from pms_algos.app.commands import Commands
 from pms_algos.app.controls import Controls
 from pms_algos.app.engine import Engine
@@ -170,17 +171,19 @@ class Life:
         at_once(marks.load(world.loop.now_ms))
         answers = Answers(NAMES, outbox, updates, marks)
 
-        def clock() -> int:
-            return world.loop.now_ms
+        def wall_ms() -> int:
+            return world.now_ms
 
-        self.inlet = CommandInlet(outbox, marks, answers, clock)
+        clock = Clock(wall_ms, lambda: world.loop.now_ms)
+        self.inlet = CommandInlet(outbox, marks, answers, wall_ms)
         self.markets, self.accounts = Markets(), Accounts()
         self.markets.specs.update(world.specs)
         outputs = Outputs(NAMES, outbox, updates, answers, marks, self.markets, self.accounts)
-        self.engine = Engine(self.markets, self.accounts, outputs, outbox, journal, clock)
-        self.children = Children(self.engine, outputs, outbox, clock)
-        self.controls = Controls(self.engine, outputs, journal, clock)
-        self.commands = Commands(self.engine, self.controls, self.inlet, answers, NAMES, clock)
+        self.engine = Engine(self.markets, self.accounts, outputs, outbox, journal, clock.now_ms)
+        clock.on_step = self.engine.stepped
+        self.children = Children(self.engine, outputs, outbox, wall_ms)
+        self.controls = Controls(self.engine, outputs, journal, wall_ms)
+        self.commands = Commands(self.engine, self.controls, self.inlet, answers, NAMES, wall_ms)
         self.routes = self.commands.routes()
         rows = list(world.table.values())
         running, ended = ([_row(row) for row in rows if (row[5] is not None) is over] for over in (False, True))
@@ -205,6 +208,10 @@ class World:
 
     def __init__(self, kill_at: int = -1, symbols: tuple[str, ...] = ("BTCUSDT",), **filters: object) -> None:
         self.loop = Loop()
+        self.ahead_ms = 0
+        """How far the wall clock was set away from the one that no step moves."""
+        self.asked_ms: dict[str, int] = {}
+        """When an order came, by the latter."""
         self.specs = {symbol: spec(symbol=symbol, **filters) for symbol in symbols}
         self.quotes = {symbol: (D("100.0"), D("100.1")) for symbol in symbols}
         self.kill_at, self.effects, self.kills = kill_at, 0, 0
@@ -238,6 +245,11 @@ class World:
         self.life = self._born()
         with self.mortal():
             self._know_accounts()
+
+    @property
+    def now_ms(self) -> int:
+        """The wall clock."""
+        return self.loop.now_ms + self.ahead_ms
 
     # -- life and death
 
@@ -388,7 +400,7 @@ class World:
 
     def _item(self, stream: str, data: bytes, deliver: Callable[[Life, Item], None]) -> Item:
         self._n += 1
-        return Item(f"{self.loop.now_ms}-{self._n}", stream, data, deliver)
+        return Item(f"{self.now_ms}-{self._n}", stream, data, deliver)
 
     def _hand_in(self, item: Item) -> None:
         item.deliver(self.life, item)
@@ -471,7 +483,7 @@ class World:
 
     def _tick(self, symbol: str) -> None:
         bid, ask = map(float, self.quotes[symbol])
-        now = self.loop.now_ms
+        now = self.now_ms
         self.life.engine.tick(Tick(symbol, bid, 1.0, ask, 1.0, now, now * 1000, now * 1000, now, now))
         self.life.commands.told()
         self._flush()
@@ -495,6 +507,7 @@ class World:
         if work.reduce_only and work.order_type == "MARKET":
             work = self._made_way(work)
         self.orders[name] = order = Order(work, work.price)
+        self.asked_ms[name] = self.loop.now_ms
         if name in self.tombstones:
             order.state = "cancelled"
             self._tell_order(name, "cancelled")
@@ -505,7 +518,7 @@ class World:
             self._cross(name)
 
     def _verdict(self, child: ChildOrder) -> str | None:
-        if (child.expires_at_ms or 0) < self.loop.now_ms:
+        if (child.expires_at_ms or 0) < self.now_ms:
             return "EXPIRED_COMMAND"
         closes = child.reduce_only and child.order_type == "MARKET"
         if child.reduce_only and child.quantity > self.closable(child.symbol, child.side, unclaimed=not closes):

@@ -73,7 +73,7 @@ class Children:
             self._orphans.pop(order.client_order_id, None)
             return
         now = self._now_ms()
-        if now - self._orphans.get(order.client_order_id, 0) < ASK_AGAIN_MS:
+        if 0 <= now - self._orphans.get(order.client_order_id, 0) < ASK_AGAIN_MS:
             return
         self._orphans[order.client_order_id] = now
         if len(self._orphans) > MAX_ORPHANS:

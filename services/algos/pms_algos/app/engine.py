@@ -8,6 +8,9 @@ or ends them through `controls`.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
 
 from pms_algos.adapters import store
 from pms_algos.app.accounts import Accounts
@@ -33,6 +36,7 @@ from pms_algos.domain.actions import (
 from pms_algos.domain.chase_state import Chase, ChasePlan
 from pms_algos.domain.events import Cancelled, Event, LookedUp, Quoted, Restarted, Saved, Scene, Woken
 from pms_algos.domain.parts import PartChanged, PartEnded, PlanAction, Within, cut_off, shown
+from pms_algos.domain.times import later
 from pms_common.bus import Outbox
 from pms_common.contracts.bus.common import Tick
 from pms_common.db import GroupCommit
@@ -199,8 +203,8 @@ class Engine:
 
     def tick(self, tick: Tick) -> None:
         """A price. Costs only the algos of its symbol that follow what it moved, and most of those very little."""
-        moved = self.markets.tick(tick)
         now, event = self._now_ms(), Quoted(tick.symbol)
+        moved = self.markets.tick(tick, now)
         market = self.markets.ungated(tick.symbol, now) if moved else None
         if market is None:
             return
@@ -231,6 +235,18 @@ class Engine:
             running.scene.now_ms = now = self._now_ms()
             decision = self._decide(running, Woken())
             self._apply(running, decision, _of_time(decision, now))
+
+    def stepped(self, by_ms: int) -> None:
+        """The wall clock was set by so much: what was to be in a while is to be in that while."""
+        log.warning("clock_stepped", by_ms=by_ms)
+        self.markets.stepped(by_ms)
+        for wakes in (self._wakes, self._looks):
+            wakes.stepped(by_ms)
+        for running in self.algos:
+            state: Any = running.algo
+            running.algo = replace(later(state, by_ms), version=state.version + 1)
+            running.scene.now_ms += by_ms
+            self._save(running, None)
 
     # -- what happens, and what follows
 

@@ -45,7 +45,7 @@ class Markets:
         self._prices: dict[str, _Prices] = {}
         self._gates: dict[tuple[str, str], Gate] = {}
 
-    def tick(self, tick: Tick) -> Moved:
+    def tick(self, tick: Tick, now_ms: int) -> Moved:
         """Take a tick; whose targets it may move: a side's, and None where a quote did. Nobody's while it is dead.
 
         The side that the market leaves comes first: its orders follow at once, while those it comes up to may wait.
@@ -54,12 +54,13 @@ class Markets:
             self._prices.pop(tick.symbol, None)
             return ()
         known = self._prices.get(tick.symbol)
+        ts_ms = min(tick.ts_ms, now_ms)  # of another clock, which may be ahead
         if known is not None and known.bid == tick.bid and known.ask == tick.ask:
-            again = tick.ts_ms - known.ts_ms > STALE_MS
-            known.ts_ms = tick.ts_ms
+            again = ts_ms - known.ts_ms > STALE_MS
+            known.ts_ms = ts_ms
             return _FALLEN if again else ()
-        fresh = self._prices[tick.symbol] = _Prices(tick.bid, tick.ask, tick.ts_ms)
-        if known is None or tick.ts_ms - known.ts_ms > STALE_MS:
+        fresh = self._prices[tick.symbol] = _Prices(tick.bid, tick.ask, ts_ms)
+        if known is None or ts_ms - known.ts_ms > STALE_MS:
             return _FALLEN
         if known.bid == tick.bid:
             return _ASK if self._stays("BUY", known, fresh) else _RISEN
@@ -73,6 +74,11 @@ class Markets:
         if known.open is None or not known.open.targets:
             return True
         return keeps_targets(side, known.open, fresh.market(known.open.spec))
+
+    def stepped(self, by_ms: int) -> None:
+        """The clock was set by so much. No price becomes younger by that; after a suspension all are old."""
+        for prices in self._prices.values():
+            prices.ts_ms += min(by_ms, 0)
 
     def quote(self, symbol: str) -> tuple[float | None, float | None]:
         """Best bid and ask for readers."""

@@ -22,15 +22,21 @@ class Wakes:
         heapq.heappush(self._heap, (at_ms, algo_id))
         self._arm()
 
+    def stepped(self, by_ms: int) -> None:
+        """The clock was set by so much: what was asked for is asked for as long from now."""
+        self._heap = [(at_ms + by_ms, algo_id) for at_ms, algo_id in self._heap]  # as ordered as before
+        self._timer_ms += by_ms
+        self._arm()
+
     def _arm(self) -> None:
         if not self._heap:
             return
-        first_ms = self._heap[0][0]
+        now_ms, first_ms = self._now_ms(), self._heap[0][0]
         if self._timer is not None:
             if self._timer_ms <= first_ms:
                 return
             self._timer.cancel()
-        delay_s = max(0, first_ms - self._now_ms()) / 1000
+        delay_s = max(0, first_ms - now_ms) / 1000
         self._timer_ms = first_ms
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._fire)
 

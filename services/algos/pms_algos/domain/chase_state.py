@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from pms_algos.domain.state import State
+from pms_algos.domain.times import UtcMs
 from pms_common.contracts.bus.base import Origin, Side
 
 StalkMode = Literal["none", "maintain", "trail"]
@@ -52,7 +53,7 @@ class ChasePlan(msgspec.Struct, frozen=True, kw_only=True):
     replaces_id: str | None = None
     origin: Origin = "CHASE"
     anchor: Decimal
-    started_ms: int
+    started_ms: UtcMs
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +74,8 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     highest: Decimal | None = None
     executed: Decimal = Decimal(0)
     average: Decimal | None = None
-    asked_ms: int = 0
-    expires_ms: int = 0
+    asked_ms: UtcMs = 0
+    expires_ms: UtcMs = 0
     seen: bool = False
 
 
@@ -93,12 +94,12 @@ class Chase(State, frozen=True, kw_only=True):
     executed: Decimal = Decimal(0)
     cost: Decimal = Decimal(0)
     reprices: int = 0
-    moved_ms: int = 0
+    moved_ms: UtcMs = 0
     refusals: int = 0
-    retry_ms: int = 0
+    retry_ms: UtcMs = 0
     held: Decimal | None = None
-    held_ms: int = 0
-    progress_ms: int = 0
+    held_ms: UtcMs = 0
+    progress_ms: UtcMs = 0
     refusal: Refusal | None = None
 
     @property

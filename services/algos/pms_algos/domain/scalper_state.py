@@ -11,6 +11,7 @@ import msgspec
 from pms_algos.domain.chase_state import Chase
 from pms_algos.domain.events import PositionSide
 from pms_algos.domain.state import State
+from pms_algos.domain.times import UtcMs
 
 ZERO = Decimal(0)
 
@@ -55,7 +56,7 @@ class ScalperPlan(msgspec.Struct, frozen=True, kw_only=True):
     max_fills_per_minute: int = 0
     pnl_feedback_mode: Literal["off", "soft", "full"] = "off"
     replaces_id: str | None = None
-    started_ms: int
+    started_ms: UtcMs
 
     def offset_pct(self, leg: PositionSide) -> Decimal:
         """How far behind its quote the leg's middle layer stays."""
@@ -84,7 +85,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     part: Chase | None = None
     refill: bool = False
     pause: SlotPause | None = None
-    retry_ms: int | None = 0
+    retry_ms: UtcMs | None = 0
     retries: int = 0
     fills: int = 0
     closed: int = 0
@@ -99,8 +100,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     side: PositionSide
     slots: tuple[Slot, ...] = ()
     fill_price: Decimal | None = None
-    fill_ms: int = 0
-    fill_times: tuple[int, ...] = ()
+    fill_ms: UtcMs = 0
+    fill_times: tuple[UtcMs, ...] = ()
 
     @property
     def claimed(self) -> Decimal:
@@ -146,9 +147,9 @@ class Scalper(State, frozen=True, kw_only=True):
     close_positions: bool = False
     closer: Chase | None = None
     close_tries: int = 0
-    close_retry_ms: int = 0
+    close_retry_ms: UtcMs = 0
     closed_positions: bool = False
-    progress_ms: int = 0
+    progress_ms: UtcMs = 0
 
     def leg(self, side: PositionSide) -> Leg:
         """One of the two."""

@@ -6,6 +6,7 @@ Owns how that is kept in PostgreSQL; the rest of a state is its plan's. Never de
 import msgspec
 
 from pms_algos.domain.actions import EndReason
+from pms_algos.domain.times import UtcMs
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +17,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     version: int = 0
-    wake_ms: int = 0
+    wake_ms: UtcMs = 0
     answered: bool = False
     paused: str | None = None
     ending: EndReason | None = None

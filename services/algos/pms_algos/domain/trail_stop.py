@@ -31,6 +31,7 @@ from pms_algos.domain.events import (
 from pms_algos.domain.parts import Actions, Gathered, earliest, heard, pause_ms
 from pms_algos.domain.pauses import USER
 from pms_algos.domain.state import State
+from pms_algos.domain.times import UtcMs
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import floor_to
 
@@ -54,7 +55,7 @@ class TrailStopPlan(msgspec.Struct, frozen=True, kw_only=True):
     callback_pct: Decimal
     activation_price: Decimal | None = None
     replaces_id: str | None = None
-    started_ms: int
+    started_ms: UtcMs
 
 
 class TrailStop(State, frozen=True, kw_only=True):
@@ -70,11 +71,11 @@ class TrailStop(State, frozen=True, kw_only=True):
     part: Chase | None = None
     parts: int = 0
     tries: int = 0
-    retry_ms: int = 0
+    retry_ms: UtcMs = 0
     dirty: bool = False
-    saved_ms: int = 0
+    saved_ms: UtcMs = 0
     told: Decimal | None = None
-    progress_ms: int = 0
+    progress_ms: UtcMs = 0
 
     @property
     def trigger(self) -> Decimal | None:

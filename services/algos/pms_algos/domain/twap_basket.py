@@ -11,6 +11,7 @@ from pms_algos.domain.actions import Ended, Progress, Save, Started
 from pms_algos.domain.events import Event, LookedUp, Quoted, Restarted, Saved, Scene
 from pms_algos.domain.parts import Actions, PlanAction, Within, earliest
 from pms_algos.domain.state import State
+from pms_algos.domain.times import UtcMs
 from pms_algos.domain.twap_state import Twap, TwapPlan
 
 
@@ -23,7 +24,7 @@ class TwapBasketPlan(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     legs: tuple[TwapPlan, ...]
     replaces_id: str | None = None
-    started_ms: int
+    started_ms: UtcMs
 
 
 class TwapBasket(State, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 
 from pms_algos.domain.chase_state import Chase
 from pms_algos.domain.state import State
+from pms_algos.domain.times import UtcMs
 from pms_common.contracts.bus.base import Side
 
 ZERO = Decimal(0)
@@ -17,7 +18,7 @@ ZERO = Decimal(0)
 class Lot(msgspec.Struct, frozen=True):
     """When a lot is due, and how much is to be executed by its end, all lots before it included."""
 
-    due_ms: int
+    due_ms: UtcMs
     upto: Decimal
 
 
@@ -39,7 +40,7 @@ class TwapPlan(msgspec.Struct, frozen=True, kw_only=True):
     price_limit: Decimal | None = None
     basket_id: str | None = None
     replaces_id: str | None = None
-    started_ms: int
+    started_ms: UtcMs
 
     @property
     def total(self) -> Decimal:
@@ -72,12 +73,12 @@ class Twap(State, frozen=True, kw_only=True):
     given_up: Decimal = ZERO
     filled_lots: int = 0
     failures: tuple[Failure, ...] = ()
-    begun_ms: int = 0
+    begun_ms: UtcMs = 0
     tries: int = 0
-    next_ms: int = 0
+    next_ms: UtcMs = 0
     merged: int = 0
     take: bool = False
-    skip_ms: int = 0
+    skip_ms: UtcMs = 0
     skipped: int = 0
 
     @property
