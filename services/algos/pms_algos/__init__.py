@@ -19,5 +19,6 @@ takes the end of its process for a user's cancel.
     app/outputs           actions → messages                app/updates         what the other services tell
     app/commands          start, cancel, pause, resume of every kind, and their limits
     app/markets           prices, symbol rules, gates       app/accounts        positions, snapshots
+    app/tape              prices missed while down
     app/watch             leases on symbols                 adapters/store      pms_algos.algos
 """

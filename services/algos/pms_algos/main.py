@@ -50,9 +50,7 @@ async def wire(life: Lifecycle) -> None:
     inlet = CommandInlet(bus.outbox, marks, answers, now_ms, require_account=settings.require_account)
     markets, accounts = Markets(), Accounts()
     outputs = Outputs(names, bus.outbox, updates, answers, marks, markets, accounts)
-    clock = Clock()
-    engine = Engine(markets, accounts, outputs, bus.outbox, journal, clock.now_ms)
-    clock.on_step = engine.stepped
+    engine = Engine(markets, accounts, outputs, bus.outbox, journal, Clock())
     controls = Controls(engine, outputs, journal, now_ms)
     commands = Commands(engine, controls, inlet, answers, names, now_ms)
     watch = Watch(bus.outbox, names, lambda: [*engine.algos.symbols, *commands.symbols], now_ms)
@@ -94,7 +92,7 @@ async def wire(life: Lifecycle) -> None:
 
     for close in (journal.close, told.stop, asked.stop):
         life.on_stop(close)
-    ticks = bus.ticks_reader(names.ticks, "algos", on_ticks, calm=idle)
+    ticks = bus.ticks_reader(names.ticks, "algos", on_ticks, calm=idle, missed=engine.missed)
     running = {"updates": told.run(), "commands": take_commands(), "ticks": ticks.run(), "snapshots": snapshots.run()}
     for name, part in (*running.items(), ("watch", watch.run())):
         life.spawn(part, name)

@@ -219,8 +219,7 @@ async def test_r19_a_trailing_stop_keeps_its_extreme_and_closes_once_though_kill
     assert (await world.result("r1"))["success"] is True
     market.update(bid=110.0, ask=110.1)
     await world.until(lambda: _extreme(world, 110.05))
-    await asyncio.sleep(0.5)  # shown a moment before it is durable
-    algos.kill()
+    algos.kill()  # perhaps before that is durable
     market.update(bid=109.5, ask=109.6)
     algos.start()
     await world.until(lambda: world.lookups == 2)

@@ -200,24 +200,67 @@ def test_without_a_price_nothing_fires() -> None:
     assert world.orders == {}
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(-30, 30), st.booleans()), min_size=1, max_size=40))
-def test_r19_a_crash_never_loosens_the_stop(moves: list[tuple[int, bool]]) -> None:
-    """It fires at the first price that is the whole way back from the best, however often it was killed between."""
+deaths = st.sampled_from([None, None, "saved", "unsaved", "missed"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(-30, 30), deaths), min_size=1, max_size=40))
+def test_r19_a_crash_never_loosens_the_stop(moves: list[tuple[int, str | None]]) -> None:
+    """It fires at the first price that is the whole way back from the best, however often it was killed between.
+
+    Killed with its extreme saved, before that, and after one that it has not even seen.
+    """
     world = started()
     world.crosses = False
     best = bid = D("100.0")
-    for move, killed in moves:
+    for move, death in moves:
         bid = max(D(50), bid + D(move) / 10)
-        world.quote(bid, bid + D("0.1"))
-        world.pass_ms(150)
-        best = max(best, bid)
-        if killed:
+        if death == "missed":
+            world.miss(bid, bid + D("0.1"))
+            best = max(best, bid)
+            bid -= D("0.3")
+        else:
+            world.database_stands = death == "unsaved"
+            world.quote(bid, bid + D("0.1"))
+            world.pass_ms(150 if death == "saved" else 0)
+            world.database_stands = False
+            best = max(best, bid)
+        if death is not None:
+            world.quotes["BTCUSDT"] = bid, bid + D("0.1")
             world.kill()
         fired = (bid + D("0.05")) <= (best + D("0.05")) * D("0.99")
         assert bool(world.orders) == fired
         if fired:
             return
+
+
+@pytest.mark.parametrize("quantity", ["1", "-1"])
+def test_of_what_it_missed_it_takes_only_what_came_after_the_price_it_has_seen(quantity: str) -> None:
+    best, back, more = (("110", "110.1"), ("109.5", "109.6"), ("110.2", "110.3"))
+    if quantity == "-1":
+        best, back, more = (("90", "90.1"), ("90.5", "90.6"), ("89.8", "89.9"))
+    world = started(quantity)
+    world.quote(*best)
+    world.pass_ms(200)
+    world.send("trail_stop_pause", request_id="p", trailStopId=sole(world))
+    world.quote(*more)
+    world.quote(*back)
+    world.send("trail_stop_resume", request_id="u", trailStopId=sole(world))
+    world.kill()
+    assert state(world).extreme == (D(back[0]) + D(back[1])) / 2
+    world.miss(*more)
+    world.kill()
+    assert state(world).extreme == (D(more[0]) + D(more[1])) / 2
+    assert world.told("trail_stop_progress")[-1]["extremePrice"] == float(state(world).extreme)
+
+
+def test_an_activation_that_it_missed_counts() -> None:
+    world = started(activationPrice=105)
+    world.miss("104", "104.1")
+    world.miss("106", "106.1")
+    world.kill()
+    assert state(world).extreme == D("106.05")
+    assert len(world.orders) == 1, "by now the price has come back more than its way"
 
 
 def test_the_last_extreme_of_a_second_is_told_when_it_is_over() -> None:

@@ -9,6 +9,7 @@ tombstone for what is cancelled unseen, each final state told once and again whe
 import asyncio
 import heapq
 import json
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -179,8 +180,7 @@ class Life:
         self.markets, self.accounts = Markets(), Accounts()
         self.markets.specs.update(world.specs)
         outputs = Outputs(NAMES, outbox, updates, answers, marks, self.markets, self.accounts)
-        self.engine = Engine(self.markets, self.accounts, outputs, outbox, journal, clock.now_ms)
-        clock.on_step = self.engine.stepped
+        self.engine = Engine(self.markets, self.accounts, outputs, outbox, journal, clock)
         self.children = Children(self.engine, outputs, outbox, wall_ms)
         self.controls = Controls(self.engine, outputs, journal, wall_ms)
         self.commands = Commands(self.engine, self.controls, self.inlet, answers, NAMES, wall_ms)
@@ -241,6 +241,8 @@ class World:
         self.silent_account = False
         self.database_stands = False
         """Whether nothing is committed for now."""
+        self.ticks: deque[Tick] = deque(maxlen=100)
+        """What the stream of prices still holds."""
         self._n = self._flips = 0
         self.life = self._born()
         with self.mortal():
@@ -277,6 +279,7 @@ class World:
         for child_id, order in list(self.orders.items()):
             if order.alive and order.state != "placing":
                 self._hand_in(self._item("orders", b"", _told(self._view(child_id, "snapshot"))))
+        self.life.engine.missed(list(self.ticks))
         for symbol in self.quotes:
             self._tick(symbol)
         self.life.engine.lookup_done()
@@ -482,11 +485,20 @@ class World:
         self._settle()
 
     def _tick(self, symbol: str) -> None:
-        bid, ask = map(float, self.quotes[symbol])
-        now = self.now_ms
-        self.life.engine.tick(Tick(symbol, bid, 1.0, ask, 1.0, now, now * 1000, now * 1000, now, now))
+        self.life.engine.tick(self._sent(symbol, *self.quotes[symbol]))
         self.life.commands.told()
         self._flush()
+
+    def _sent(self, symbol: str, bid: Decimal, ask: Decimal) -> Tick:
+        self._n += 1
+        now = self.now_ms
+        tick = Tick(symbol, float(bid), 1.0, float(ask), 1.0, now, now * 1000, self._n, now, now)
+        self.ticks.append(tick)
+        return tick
+
+    def miss(self, bid: Decimal | str, ask: Decimal | str, symbol: str = "BTCUSDT") -> None:
+        """The market moves and comes back before the process sees it."""
+        self._sent(symbol, D(bid), D(ask))
 
     # -- risk
 

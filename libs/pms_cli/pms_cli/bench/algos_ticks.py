@@ -30,6 +30,7 @@ import uvloop
 
 from pms_algos.app.accounts import Accounts
 from pms_algos.app.children import Children
+from pms_algos.app.clock import Clock
 from pms_algos.app.engine import Engine
 from pms_algos.app.kinds import KINDS
 from pms_algos.app.kinds.base import Begin
@@ -93,7 +94,7 @@ class Stage:
         answers = Answers(names, bus.outbox, updates, marks)
         outputs = Outputs(names, bus.outbox, updates, answers, marks, self.markets, accounts)
         still: Any = _Still(bus)
-        self.engine = Engine(self.markets, accounts, outputs, still, still, clock_ms)
+        self.engine = Engine(self.markets, accounts, outputs, still, still, Clock(clock_ms, clock_ms))
         self.children = Children(self.engine, outputs, still, clock_ms)
         self.orders: dict[str, ChildOrder] = {}
         self.versions: dict[str, int] = {}

@@ -131,12 +131,17 @@ class Bus:
         return TicksWriter(self._dial, stream, take, self._ready)
 
     def ticks_reader(
-        self, stream: str, group: str, handler: TicksHandler, calm: Callable[[], bool] = _never
+        self,
+        stream: str,
+        group: str,
+        handler: TicksHandler,
+        calm: Callable[[], bool] = _never,
+        missed: TicksHandler | None = None,
     ) -> TicksReader:
         """A reader of newest-only ticks as a group of this process; spawn its `run`.
 
         Cells that share a feed have each a group of their own. While `calm` says that nobody waits for ticks, they
-        gather for a moment before they are read.
+        gather for a moment before they are read. `missed` is handed first what the stream still holds.
         """
         shared = self.names.feed != self.names.namespace
         return TicksReader(
@@ -148,6 +153,7 @@ class Bus:
             dead_stream=self.names.dead,
             ready=self._ready,
             calm=calm,
+            missed=missed,
         )
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """The time that algos live in: UTC, and a step of the wall clock moves nothing that is under way.
 
 Owns the noticing of steps. Ages and intervals are differences of these times; where the wall clock was set, all that
-are kept are set with it, so that they stay what they were (`Engine.stepped`), and what is saved and told stays UTC. The
+are kept are set with it, so that they stay what they were (`Engine`), and what is saved and told stays UTC. The
 time that a machine was suspended counts as a step.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pms_common.clock import monotonic_ms, now_ms
 
 STEP_MS = 100
-"""Less is the grain of two clocks. What gathers by and by (both are slewed alike) counts when it has come to so much."""
+"""Less is the grain of two clocks. What gathers by and by (both are slewed alike) counts when it is so much."""
 
 
 class Clock:

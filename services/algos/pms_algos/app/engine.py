@@ -14,12 +14,14 @@ from msgspec.structs import replace
 
 from pms_algos.adapters import store
 from pms_algos.app.accounts import Accounts
+from pms_algos.app.clock import Clock
 from pms_algos.app.kinds import KINDS
 from pms_algos.app.kinds.base import Algo, Decision, Kind
 from pms_algos.app.kinds.chase import KIND as CHASE
 from pms_algos.app.markets import Markets
 from pms_algos.app.outputs import Outputs
 from pms_algos.app.running import Algos, OnEnd, Running
+from pms_algos.app.tape import Tape
 from pms_algos.app.wakes import Wakes
 from pms_algos.domain.actions import (
     Amend,
@@ -34,7 +36,7 @@ from pms_algos.domain.actions import (
     Started,
 )
 from pms_algos.domain.chase_state import Chase, ChasePlan
-from pms_algos.domain.events import Cancelled, Event, LookedUp, Quoted, Restarted, Saved, Scene, Woken
+from pms_algos.domain.events import Cancelled, Event, LookedUp, Missed, Quoted, Restarted, Saved, Scene, Woken
 from pms_algos.domain.parts import PartChanged, PartEnded, PlanAction, Within, cut_off, shown
 from pms_algos.domain.times import later
 from pms_common.bus import Outbox
@@ -67,14 +69,15 @@ class Engine:
         outputs: Outputs,
         outbox: Outbox,
         journal: GroupCommit,
-        now_ms: Callable[[], int],
+        clock: Clock,
     ) -> None:
         self.markets, self.accounts = markets, accounts
         self.algos = Algos(outputs.child_id)
         self.unreadable: set[str] = set()
         """Algos that run and whose state this version cannot read: their orders are left alone."""
-        self._outputs, self._outbox, self._journal, self._now_ms = outputs, outbox, journal, now_ms
-        self._wakes, self._looks = Wakes(self._wake, now_ms), Wakes(self._look, now_ms)
+        self._outputs, self._outbox, self._journal = outputs, outbox, journal
+        self._now_ms, clock.on_step = clock.now_ms, self._stepped
+        self._wakes, self._looks = Wakes(self._wake, clock.now_ms), Wakes(self._look, clock.now_ms)
         self.on_symbols: Callable[[], None] = lambda: None
         """Told when the set of symbols has changed."""
 
@@ -201,6 +204,15 @@ class Engine:
 
     # -- prices and time
 
+    def missed(self, ticks: list[Tick]) -> None:
+        """What was quoted before the first price this process sees, as far back as that is still known."""
+        tape = Tape(ticks)
+        for running in self.algos:
+            seen_us = running.kind.seen_us(running.algo)
+            between = None if seen_us is None else tape.since(running.symbols[0], seen_us)
+            if between is not None:
+                self.step(running, Missed(*between), f"missed-{self._now_ms()}")
+
     def tick(self, tick: Tick) -> None:
         """A price. Costs only the algos of its symbol that follow what it moved, and most of those very little."""
         now, event = self._now_ms(), Quoted(tick.symbol)
@@ -236,7 +248,7 @@ class Engine:
             decision = self._decide(running, Woken())
             self._apply(running, decision, _of_time(decision, now))
 
-    def stepped(self, by_ms: int) -> None:
+    def _stepped(self, by_ms: int) -> None:
         """The wall clock was set by so much: what was to be in a while is to be in that while."""
         log.warning("clock_stepped", by_ms=by_ms)
         self.markets.stepped(by_ms)

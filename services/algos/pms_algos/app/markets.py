@@ -27,14 +27,20 @@ class _Prices:
     bid: float
     ask: float
     ts_ms: int
+    sent_us: int
     open: Market | None = None
     """As whoever no gate concerns sees it; made once a price."""
 
     def market(self, spec: SymbolSpec) -> Market:
         """That, by these rules."""
         if self.open is None or self.open.spec is not spec:
-            self.open = Market(from_float(self.bid), from_float(self.ask), spec)
+            self.open = Market(from_float(self.bid), from_float(self.ask), spec, sent_us=self.sent_us)
         return self.open
+
+
+def usable(tick: Tick) -> bool:
+    """Whether it carries prices to decide on."""
+    return tick.state == "live" and 0 < tick.bid <= tick.ask
 
 
 class Markets:
@@ -50,7 +56,7 @@ class Markets:
 
         The side that the market leaves comes first: its orders follow at once, while those it comes up to may wait.
         """
-        if tick.state != "live" or tick.bid <= 0 or tick.ask < tick.bid:
+        if not usable(tick):
             self._prices.pop(tick.symbol, None)
             return ()
         known = self._prices.get(tick.symbol)
@@ -59,7 +65,7 @@ class Markets:
             again = ts_ms - known.ts_ms > STALE_MS
             known.ts_ms = ts_ms
             return _FALLEN if again else ()
-        fresh = self._prices[tick.symbol] = _Prices(tick.bid, tick.ask, ts_ms)
+        fresh = self._prices[tick.symbol] = _Prices(tick.bid, tick.ask, ts_ms, tick.sent_us)
         if known is None or ts_ms - known.ts_ms > STALE_MS:
             return _FALLEN
         if known.bid == tick.bid:

@@ -18,6 +18,7 @@ EndReason = Literal["filled", "cancelled", "distance_breached", "error", "risk",
 class Market:
     """Live best prices of a symbol, its trading rules, and the strictest gate on the account and symbol.
 
+    `sent_us` is the feed's stamp of these prices, which only rises.
     `targets` keeps what was worked out of them, once for all that want the same (`chase_price`).
     """
 
@@ -25,6 +26,7 @@ class Market:
     ask: Decimal
     spec: SymbolSpec
     gate: Gate = "active"
+    sent_us: int = 0
     targets: dict[tuple[Any, ...], Decimal | None] = field(default_factory=dict, compare=False, repr=False)
 
 

@@ -100,6 +100,14 @@ class LookedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """After a restart: the lowest and the highest middle price since the newest one that the state has seen."""
+
+    lowest: Decimal
+    highest: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class AccountChanged:
     """Risk has told the account's positions anew."""
 
@@ -135,6 +143,7 @@ Event = (
     | Missing
     | Restarted
     | LookedUp
+    | Missed
     | AccountChanged
     | Cancelled
     | Paused

@@ -159,7 +159,7 @@ def heard(whole: W, event: Event, gathered: Gathered) -> tuple[W, Event | None]:
 
 
 def cut_off(whole: W, parts: Iterable[Chase]) -> tuple[W, Actions]:
-    """End at once what cannot be stepped to its end; what its orders execute until they are cancelled is not counted."""
+    """End at once what cannot be stepped to its end; what its orders still execute is not counted."""
     if whole.outcome is not None:
         return whole, ()
     asked = (part for part in parts if not part.ended and not never_asked(part.child))

@@ -1,9 +1,10 @@
 """Trailing stop: closes a whole position when the price comes back a given way from its best since activation.
 
 One source of prices: the middle of best bid and ask. The extreme and its trigger move together, from activation on, and
-only in favour of the position. It is kept in PostgreSQL while it moves, so a restart does not loosen it; once the stop
-has fired that is kept before anything is sent, and it closes what the position is then, again and again, until the
-position is gone. With its position it ends, whoever closed that.
+only in favour of the position. It is kept in PostgreSQL while it moves, with the price it is of; after a restart the
+stop is told how far the prices went since that one, seen or not, so a crash does not loosen it. Once it has fired that
+is kept before anything is sent, and it closes what the position is then, again and again, until the position is gone.
+With its position it ends, whoever closed that.
 A pure plan, see `events`.
 """
 
@@ -21,6 +22,7 @@ from pms_algos.domain.events import (
     Event,
     Held,
     LookedUp,
+    Missed,
     PositionSide,
     Quoted,
     Restarted,
@@ -36,7 +38,7 @@ from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.decimals import floor_to
 
 SAVE_MS = 100
-"""How much of a new extreme's time a crash may cost. Each move is worth a row only so often."""
+"""How often a move is worth a row: what is not kept the stream of ticks tells again (`Missed`)."""
 PROGRESS_MS = 1_000
 SETTLE_MS = 1_000
 """After its order was filled: how long until a position that is still told must be what came in meanwhile."""
@@ -61,12 +63,14 @@ class TrailStopPlan(msgspec.Struct, frozen=True, kw_only=True):
 class TrailStop(State, frozen=True, kw_only=True):
     """A trailing stop. `extreme` is None until it is activated, `triggered` until it has fired; both are prices.
 
-    `saved_ms`: when the extreme was last written, `told`: the one readers know; `part` the order that closes, `tries`
-    how many of them failed.
+    `seen_us` is the feed's stamp of the price that the extreme is of, or of a later one from which on it is followed;
+    `saved_ms`: when it was last written, `told`: the one readers know; `part` the order that closes, `tries` how many
+    of them failed.
     """
 
     plan: TrailStopPlan
     extreme: Decimal | None = None
+    seen_us: int = 0
     triggered: Decimal | None = None
     part: Chase | None = None
     parts: int = 0
@@ -98,7 +102,8 @@ Decision = tuple[TrailStop, Actions]
 
 def start(plan: TrailStopPlan, market: Market) -> Decision:
     """A new stop, at once active where no activation price has to be reached."""
-    stop = _follow(TrailStop(plan=plan, version=1, saved_ms=plan.started_ms), middle(market))
+    new = TrailStop(plan=plan, version=1, seen_us=market.sent_us, saved_ms=plan.started_ms)
+    stop = _follow(new, middle(market), market.sent_us)
     return replace(stop, dirty=False, triggered=None), (Save(),)
 
 
@@ -124,20 +129,39 @@ def step(stop: TrailStop, event: Event, scene: Scene) -> Decision:
 
 def _hear(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> TrailStop:
     """The event's own effect, and that on the order that closes."""
+    if isinstance(event, Missed):
+        return _caught_up(stop, event, gathered)
     after, passed = heard(stop, event, gathered)
-    if isinstance(event, Resumed) and event.by == USER and after is not stop:
-        after = _afresh(after, scene.market(stop.plan.symbol))
+    if isinstance(event, Resumed) and after is not stop:
+        after = _afresh(after, event, scene.market(stop.plan.symbol))
     if after.part is None or passed is None:
         return after
     part = gathered.step(after.part, passed, scene)
     return after if part is after.part else replace(after, part=part)
 
 
-def _afresh(stop: TrailStop, market: Market | None) -> TrailStop:
-    """The user lets it go on from the present price; what risk held back is as tight as it was."""
-    if market is None or stop.extreme is None:
+def _afresh(stop: TrailStop, event: Resumed, market: Market | None) -> TrailStop:
+    """The user lets it go on from the present price; what risk held back is as tight as it was.
+
+    Either way what was quoted meanwhile is nothing to it.
+    """
+    if market is None:
+        return stop
+    stop = replace(stop, seen_us=market.sent_us)
+    if stop.extreme is None or event.by != USER:
         return stop
     return replace(stop, extreme=middle(market), triggered=None)
+
+
+def _caught_up(stop: TrailStop, event: Missed, gathered: Gathered) -> TrailStop:
+    """Follow as far as prices went while nobody looked. Only one that is quoted now can fire it."""
+    if stop.paused is not None or stop.ending is not None or stop.triggered is not None:
+        return stop
+    followed = _follow(stop, event.highest if stop.plan.side == "LONG" else event.lowest, stop.seen_us)
+    if followed.extreme == stop.extreme:
+        return stop
+    gathered.saves = gathered.changed = True
+    return replace(followed, triggered=None)
 
 
 # -- before it has fired
@@ -149,14 +173,14 @@ def _look(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> Tr
         return stop
     if isinstance(event, Quoted | Saved | LookedUp | Resumed):
         market = scene.market(stop.plan.symbol)
-        stop = stop if market is None else _looked(stop, middle(market), gathered, scene.now_ms)
+        stop = stop if market is None else _looked(stop, market, gathered, scene.now_ms)
     if stop.dirty and scene.now_ms >= stop.saved_ms + SAVE_MS:
         gathered.saves = True
     return stop
 
 
-def _looked(stop: TrailStop, price: Decimal, gathered: Gathered, now_ms: int) -> TrailStop:
-    after = _follow(stop, price)
+def _looked(stop: TrailStop, market: Market, gathered: Gathered, now_ms: int) -> TrailStop:
+    after = _follow(stop, middle(market), market.sent_us)
     if after.triggered is not None or (after.extreme is not None and stop.extreme is None):
         gathered.saves = gathered.changed = True
     elif after.extreme != after.told and now_ms >= stop.progress_ms + PROGRESS_MS:
@@ -164,15 +188,15 @@ def _looked(stop: TrailStop, price: Decimal, gathered: Gathered, now_ms: int) ->
     return after
 
 
-def _follow(stop: TrailStop, price: Decimal) -> TrailStop:
+def _follow(stop: TrailStop, price: Decimal, seen_us: int) -> TrailStop:
     """Activation, extreme and trigger at a price; the same object where nothing has changed."""
     plan, long = stop.plan, stop.plan.side == "LONG"
     if stop.extreme is None:
         at = plan.activation_price
         waits = at is not None and (price < at if long else price > at)
-        return stop if waits else replace(stop, extreme=price, dirty=True)
+        return stop if waits else replace(stop, extreme=price, seen_us=seen_us, dirty=True)
     if price > stop.extreme if long else price < stop.extreme:
-        return replace(stop, extreme=price, dirty=True)
+        return replace(stop, extreme=price, seen_us=seen_us, dirty=True)
     trigger = stop.trigger
     assert trigger is not None
     if price <= trigger if long else price >= trigger:

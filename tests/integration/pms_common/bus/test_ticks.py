@@ -59,6 +59,32 @@ async def test_newest_per_symbol_wins_while_a_write_is_in_flight(make_bus, js, n
     await end(tasks)
 
 
+async def test_what_was_missed_is_handed_out_first_and_then_what_follows_with_no_tick_between_or_twice(
+    make_bus, js, names, until
+):
+    bus = await make_bus("feed")
+    for bid in range(2_500):
+        bus.outbox.add(names.ticks, encode([tick("BTCUSDT", float(bid))]))
+    await bus.outbox.flush()
+    await js.xadd(names.ticks, {"data": "no ticks"})
+    calls = []
+    reader = bus.ticks_reader(
+        names.ticks, "algos", lambda got: calls.append(("new", got)), missed=lambda got: calls.append(("missed", got))
+    )
+    tasks = await run(reader)
+    sent = 2_500
+    async with asyncio.timeout(30):
+        while len(calls) < 3 or calls[-1][1][-1:] != [tick("BTCUSDT", float(sent - 1))]:
+            if len(calls) < 3:
+                bus.outbox.add(names.ticks, encode([tick("BTCUSDT", float(sent))]))
+                sent += 1
+            await asyncio.sleep(0)
+    assert [name for name, _ in calls].index("new") == 1
+    assert len(calls[0][1]) >= 2_500
+    assert [found.bid for _, got in calls for found in got] == list(range(sent))
+    await end(tasks)
+
+
 async def test_every_group_gets_the_ticks_and_nothing_stays_pending(make_bus, js, names, until):
     bus = await make_bus("feed")
     got = {"risk": [], "algos": []}

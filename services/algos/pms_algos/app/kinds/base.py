@@ -106,6 +106,8 @@ class Kind:
     """Whether readers are told of each chase it is made of, too."""
     side: Callable[[Any], Side | None] = lambda _: None
     """The side whose quote alone it follows."""
+    seen_us: Callable[[Any], int | None] = lambda _: None
+    """The feed's stamp of the newest price it has seen, where it must miss none that comes after it."""
     unmoved: Callable[[Any, Market, int], bool] = lambda *_: False
     """Whether a price of the only symbol would change nothing at all, whatever the gate is: asked before `step`."""
     refusal: Callable[[Any], Refusal] = lambda _: OVERTAKEN
