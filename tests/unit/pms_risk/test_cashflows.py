@@ -229,8 +229,28 @@ def test_flows_and_rates_are_booked_once_and_those_before_the_first_look_never()
         desk.hear(rates, redelivered=redelivered)
     assert books.house.cash[CAPITAL, "USDT"] == 20 - 1000
     assert desk.account.cash == 1000 - D("0.01")
-    (event,) = desk.told(PublicEvent)
+    (event,) = {event.key: event for event in desk.told(PublicEvent)}.values()
     assert event.type == "account_updated" and b'"reason":"funding"' in bytes(event.payload)
+
+
+def test_an_account_hears_once_of_the_fundings_of_an_instant_and_again_where_a_kill_may_have_kept_it_back() -> None:
+    desk, exchange = Desk(), Exchange()
+    desk.state.books.house.opened_ms = 0
+    symbols = [f"S{n}USDT" for n in range(3)]
+    for symbol in symbols:
+        desk.state.books.book(*exchange.execute("a", symbol, "BUY", D(1), D(100)))
+    rates = tuple(
+        FundingRate(symbol=symbol, rate=RATE, mark=D(100), time_ms=at_ms) for at_ms in (50, 90) for symbol in symbols
+    )
+    told = FundingRates(epoch=1, n=1, rates=rates)
+    desk.hear(told)
+    assert [event.type for event in desk.told(PublicEvent)] == ["account_updated"] * 2
+    assert desk.account.cash == 1_000 - 6 * D("0.01")
+    desk.hear(FundingRates(epoch=1, n=2, rates=rates))
+    assert len(desk.told(PublicEvent)) == 2, "nothing has changed"
+    desk.hear(told, redelivered=True)
+    assert len({event.key for event in desk.told(PublicEvent)}) == 2, "the same ones"
+    assert len(desk.told(PublicEvent)) == 4
 
 
 def test_a_flow_older_than_memory_is_asked_for_before_its_entry_is_acknowledged() -> None:

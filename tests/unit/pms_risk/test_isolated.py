@@ -100,6 +100,16 @@ def test_its_margin_pays_its_funding() -> None:
     assert bookings[0].margined == [held(owner)]
 
 
+def test_the_margin_of_a_position_opened_after_the_instant_pays_nothing_for_the_one_before_it() -> None:
+    books, exchange, owner = isolated()
+    terms: Any = {"leverage": D(10)}
+    books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(2), D(100), **terms))
+    books.book(*exchange.execute("a", "BTCUSDT", "SELL", D(2), D(100)))
+    books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100), **terms))
+    (paid, _) = book_funding(books, Funding("BTCUSDT", D("0.01"), D(100), 1))
+    assert (owner.cash, owner.isolated, paid.margined) == (D(998), D(10), [])
+
+
 @pytest.mark.parametrize(("price", "cash", "debt"), [(110, 1007, 0), (101, 999, 1), (99, 999, 3)])
 def test_profit_makes_up_for_funding_beyond_its_margin(price: int, cash: int, debt: int) -> None:
     books, exchange, owner = isolated()

@@ -27,6 +27,8 @@ from pms_risk.domain.snapshot import snapshot
 log = get_logger(__name__)
 
 IsFlowBooked = Callable[[CashFlow], Awaitable[bool]]
+Paid = set[tuple[int, str]]
+"""Instants of fundings, and who paid or got some then."""
 
 _flows = counter("risk_cash_flows", "Cash flows of the exchange account that were booked, by income type", ["kind"])
 _fundings = counter("risk_fundings", "Fundings that were settled with the holders of positions")
@@ -79,13 +81,14 @@ class CashBook:
             acknowledge()
 
     def on_rates(self, told: FundingRates, entry: Entry) -> None:
-        """Fundings, new or again. They are settled one by one beside what else is read: each may concern everybody."""
-        held = self._state.books.symbols()
+        """Fundings, new or again. They are settled one by one beside what else is read: each may concern everybody. An
+        account hears once of all that an entry tells of an instant."""
+        held, paid = self._state.books.symbols(), Paid()
         for rate in told.rates:
             if self._counts(rate.time_ms):
                 funding = Funding(rate.symbol, rate.rate, rate.mark, rate.time_ms)
-                self.due.put_nowait(partial(self._settle, funding, rate.symbol in held))
-        self.due.put_nowait(partial(self._journal.then, partial(self._outbox.ack, entry)))
+                self.due.put_nowait(partial(self._settle, funding, rate.symbol in held, paid, entry.redelivered))
+        self.due.put_nowait(partial(self._tell_paid, paid, entry))
 
     async def run(self) -> None:
         """Settle what is due, and let others in after each, until cancelled."""
@@ -101,43 +104,58 @@ class CashBook:
     def _book_flow(self, flow: CashFlow) -> None:
         bookings = book_flow(self._state.books, flow)
         self._journal.flow(flow)
-        self._keep(bookings, flow.kind.lower(), flow.time_ms)
+        self._keep(bookings, flow.time_ms)
+        for booking in bookings:
+            self._tell(booking.owner, booking.reference, flow.kind.lower(), flow.time_ms)
         _flows.labels(flow.kind).inc()
         log.info("cash_flow", kind=flow.kind, amount=str(flow.amount), asset=flow.asset, symbol=flow.symbol)
 
-    def _settle(self, funding: Funding, is_held: bool) -> None:
-        if not self._state.books.fundings.settle(funding):
+    def _settle(self, funding: Funding, is_held: bool, paid: Paid, again: bool) -> None:
+        books = self._state.books
+        if not books.fundings.settle(funding):
+            if again:  # killed after its commit, who settled it may have told nobody
+                paid.update((funding.at_ms, name) for name, _ in books.held_at(funding.symbol, funding.at_ms))
             return
-        if not is_held and not self._state.books.moves.knows(funding.symbol):
+        if not is_held and not books.moves.knows(funding.symbol):
             return
         try:
-            bookings = book_funding(self._state.books, funding)
+            bookings = book_funding(books, funding)
         except LookupError as error:
             _unsettled.inc()
             log.error("funding_not_settled", symbol=funding.symbol, at_ms=funding.at_ms, error=str(error))
             return
-        self._keep(bookings, "funding", funding.at_ms)
+        self._keep(bookings, funding.at_ms)
+        paid.update((funding.at_ms, booking.owner) for booking in bookings)
         if len(bookings) > 1:
             _fundings.inc()
             log.info("funding_settled", symbol=funding.symbol, rate=str(funding.rate), accounts=len(bookings) - 1)
 
-    def _keep(self, bookings: Sequence[Booking], reason: str, at_ms: int) -> None:
+    def _tell_paid(self, paid: Paid, entry: Entry) -> None:
+        for at_ms, account_id in sorted(paid):
+            self._tell(account_id, f"funding:{at_ms}:{entry.id}:{account_id}", "funding", at_ms)
+        self._journal.then(partial(self._outbox.ack, entry))
+
+    def _keep(self, bookings: Sequence[Booking], at_ms: int) -> None:
         for booking in bookings:
             self._journal.booking(booking, at_ms)
             account = self._state.books.accounts.get(booking.owner)
-            if account is None:
-                continue
-            self._journal.account(account)
-            event = AccountUpdated(
-                sub_account_id=account.id,
-                timestamp_ms=at_ms,
-                name=account.name,
-                status=account.status,
-                liquidation_mode=account.liquidation_mode,
-                reason=reason,
-                account=snapshot(account, self._state.prices.mark),
-            )
-            self._events.tell(f"{booking.reference}:account_updated", event)
+            if account is not None:
+                self._journal.account(account)
+
+    def _tell(self, account_id: str, reference: str, reason: str, at_ms: int) -> None:
+        account = self._state.books.accounts.get(account_id)
+        if account is None:
+            return  # the house
+        event = AccountUpdated(
+            sub_account_id=account.id,
+            timestamp_ms=at_ms,
+            name=account.name,
+            status=account.status,
+            liquidation_mode=account.liquidation_mode,
+            reason=reason,
+            account=snapshot(account, self._state.prices.mark),
+        )
+        self._events.tell(f"{reference}:account_updated", event)
 
 
 async def _true() -> bool:

@@ -209,18 +209,23 @@ class Books:
             return
         key = f"funding:{funding.at_ms}:{HOUSE if account is None else account.id}"
         if account is not None:
-            self.pay_funding(booking, deal, account, payment, key)
+            self.pay_funding(booking, deal, account, payment, funding.at_ms, key)
         else:
             self.book_house(booking, deal, EXTERNAL, payment, "funding", key=key)
         self.book_house(booking, deal, ROUNDING, -payment, "funding", key=key)
         if self.fundings.book(funding):
             booking.fundings.append(funding)
 
-    def pay_funding(self, booking: Booking, deal: Deal, account: Account, payment: Decimal, key: str = "") -> None:
-        """Book what a holder gets or pays at a settlement: of an isolated position, its margin does."""
+    def pay_funding(
+        self, booking: Booking, deal: Deal, account: Account, payment: Decimal, at_ms: int, key: str = ""
+    ) -> None:
+        """Book what a holder gets or pays at a settlement: of an isolated position, its margin does.
+
+        Not that of one which was opened after it: who held at the instant has closed, and has its margin back.
+        """
         self.book_account(booking, deal, account, payment, "funding", key)
         position = account.holding(deal.symbol, deal.leg).position
-        if position is not None and position.isolated is not None:
+        if position is not None and position.isolated is not None and position.opened_ms <= at_ms:
             position.isolated += payment
             account.refresh(deal.symbol, deal.leg)
             booking.margined.append(position)

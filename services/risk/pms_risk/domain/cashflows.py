@@ -90,7 +90,7 @@ def book_funding(books: Books, funding: Funding) -> list[Booking]:
             continue
         deal = Deal(f"{reference}:{name}:{leg}", funding.symbol, leg, funding.mark, ONE, funding.at_ms)
         booking = Booking(deal.reference, name, leg)
-        books.pay_funding(booking, deal, account, payment)
+        books.pay_funding(booking, deal, account, payment, funding.at_ms)
         books.settle_debt(booking, account, deal)
         bookings.append(booking)
     house = Booking(reference, HOUSE, "BOTH")
