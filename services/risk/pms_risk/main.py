@@ -66,6 +66,7 @@ from pms_risk.app.trading import Trading
 from pms_risk.app.trading_states import TradingStates
 from pms_risk.app.updates import OrdersUpdates
 from pms_risk.app.waits import Waits
+from pms_risk.app.watches import Watches
 from pms_risk.app.watching import Watching
 from pms_risk.domain.books import Books
 from pms_risk.domain.liquidation.decision import Tiers
@@ -165,7 +166,8 @@ class _Service:
         self.liquidator = Liquidator(state, outbox, journal, told, self.clearing, self.closings, takeovers, names)
         self.feed.on_progress = self.liquidator.on_progress
         tiers, guards = _limits(life.settings)
-        self.sentinel = Sentinel(state, self.liquidator, told, tiers, guards)
+        self.watches = Watches(outbox, names.own(SERVICE, "watches"))
+        self.sentinel = Sentinel(state, self.liquidator, told, self.watches, tiers, guards)
         self.pool = PoolWatch(state, self.liquidator, self.events, tiers)
 
     async def start(self, shared: SharedAccounts | None) -> None:
@@ -180,6 +182,7 @@ class _Service:
         await start.resume_waits(self.waits, self.waits_key)
         self.closings.restore(await self.bus.redis.hvals(self.closings_key))
         self.clearing.restore(await self.bus.redis.hvals(self.clearing.key))
+        self.watches.restore(await self.bus.redis.hgetall(self.watches.key))
         courses = await self.bus.redis.hvals(self.liquidator.key)
         self.liquidator.restore(courses, await self.store.moved(takes_of(courses)))
 

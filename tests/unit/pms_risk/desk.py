@@ -45,6 +45,7 @@ from pms_risk.app.takeovers import Takeovers
 from pms_risk.app.trading import Trading
 from pms_risk.app.updates import OrdersUpdates
 from pms_risk.app.waits import Waits
+from pms_risk.app.watches import Watches
 from pms_risk.app.watching import Watching
 from pms_risk.domain.books import Books
 from pms_risk.domain.liquidation.decision import Tiers
@@ -155,7 +156,7 @@ class Desk:
             self.state, outbox, self.journal, told, self.clearing, self.closings, takeovers, names
         )
         self.feed.on_progress = self.liquidator.on_progress
-        self.sentinel = Sentinel(self.state, self.liquidator, told, Tiers(), Guards())
+        self.sentinel = Sentinel(self.state, self.liquidator, told, Watches(outbox, "watches"), Tiers(), Guards())
         self.liquidator.resume()
 
     def new_closings(self) -> Closings:

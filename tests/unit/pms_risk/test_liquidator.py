@@ -17,8 +17,12 @@ from pms_common.contracts.bus.orders import CancelOrder, OrderUpdate, PlaceOrder
 from pms_common.contracts.bus.risk import ChildRefused
 from pms_risk.adapters.postgres import statements as sql
 from pms_risk.app.algos_updates import AlgosUpdates
+from pms_risk.app.liquidation_events import LiquidationEvents
+from pms_risk.app.sentinel import Sentinel
+from pms_risk.app.watches import Watches
 from pms_risk.domain.account import Account
-from pms_risk.domain.liquidation.decision import Decision, Facts, decide
+from pms_risk.domain.liquidation.decision import Decision, Facts, Tiers, decide
+from pms_risk.domain.liquidation.watch import Guards
 
 from .desk import Desk, child, entry, fill, update, view
 from .world import D, Exchange, account, live, spec
@@ -57,6 +61,14 @@ class Floor(Desk):
         super().price(mid, at_ms, symbol)
         quote = self.state.prices._ticks[symbol]
         self.sentinel.on_ticks([quote])
+
+    def succeed(self) -> None:
+        """Another process watches from now on, with what Redis has."""
+        outbox: Any = self.paper
+        watches = Watches(outbox, "watches")
+        watches.restore({name.encode(): value for name, value in self.paper.hashes.get("watches", {}).items()})
+        told = LiquidationEvents(self.state, self.events)
+        self.sentinel = Sentinel(self.state, self.liquidator, told, watches, Tiers(), Guards())
 
     def sent(self) -> list[PlaceOrder]:
         return [work for work in self.urgent() if isinstance(work, PlaceOrder)]
@@ -152,6 +164,19 @@ async def test_tier_two_closes_thirty_percent_of_the_largest_and_nothing_more_me
     assert not floor.paper.hashes[floor.liquidator.key]
 
 
+async def test_a_successor_does_not_warn_again_before_the_account_has_recovered() -> None:
+    floor = Floor()
+    await liquidated_to(floor, WARNED)
+    floor.succeed()
+    for mid in (WARNED, WARNED, CALM, CALM):
+        await floor.at(mid)
+    assert len(floor.payloads("margin_warning")) == 1
+    floor.succeed()
+    await floor.at(WARNED)
+    assert len(floor.payloads("margin_warning")) == 2
+    assert list(floor.paper.hashes["watches"]) == ["a"]
+
+
 async def test_pb_03_a_failing_order_is_tried_again_with_pauses_and_an_alarm() -> None:
     """The earlier engine sent one order an evaluation: 20 evaluations, 20 orders."""
     floor = Floor()
@@ -166,13 +191,16 @@ async def test_pb_03_a_failing_order_is_tried_again_with_pauses_and_an_alarm() -
     assert {placed.quantity for placed in floor.sent()} == {D(30)}
 
 
-async def test_the_second_tier_is_repeated_only_after_it_has_cooled_down() -> None:
+@pytest.mark.parametrize("successor", [False, True])
+async def test_the_second_tier_is_repeated_only_after_it_has_cooled_down(successor: bool) -> None:
     floor = Floor()
     await liquidated_to(floor, SECOND)
     floor.executed(floor.sent()[0], price=90.55)
     # 70 left, maintenance margin 35, equity 38.2
-    for _ in range(10):
+    for seen in range(10):
         await floor.at(90.31)
+        if successor and seen == 3:
+            floor.succeed()
     assert len(floor.sent()) == 1
     for _ in range(10):
         await floor.at(90.31)

@@ -28,6 +28,7 @@ from pms_risk.app.sentinel import Sentinel
 from pms_risk.app.state import RiskState
 from pms_risk.app.takeovers import Takeovers
 from pms_risk.app.waits import Waits
+from pms_risk.app.watches import Watches
 from pms_risk.domain.account import Account
 from pms_risk.domain.books import Books
 from pms_risk.domain.liquidation.decision import Tiers
@@ -94,7 +95,7 @@ class Inside:
         clearing = Clearing(state, closings, written, names)
         told = LiquidationEvents(state, events)
         self.liquidator = Liquidator(state, written, journal, told, clearing, closings, takeovers, names)
-        self.sentinel = Sentinel(state, self.liquidator, told, Tiers(), Guards())
+        self.sentinel = Sentinel(state, self.liquidator, told, Watches(written, "watches"), Tiers(), Guards())
         self.liquidator.resume()
         self._populate()
 

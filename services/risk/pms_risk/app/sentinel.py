@@ -19,6 +19,7 @@ from pms_common.metrics import counter, gauge
 from pms_risk.app.liquidation_events import LiquidationEvents
 from pms_risk.app.liquidator import Liquidator
 from pms_risk.app.state import RiskState
+from pms_risk.app.watches import Watches
 from pms_risk.domain.account import Account, Marks
 from pms_risk.domain.evaluation import evaluate
 from pms_risk.domain.liquidation.course import Course, name_of
@@ -49,7 +50,13 @@ class Sentinel:
     """The watch over all accounts. Spawn `run`; call `tend` every TEND_S."""
 
     def __init__(
-        self, state: RiskState, liquidator: Liquidator, events: LiquidationEvents, tiers: Tiers, guards: Guards
+        self,
+        state: RiskState,
+        liquidator: Liquidator,
+        events: LiquidationEvents,
+        watches: Watches,
+        tiers: Tiers,
+        guards: Guards,
     ) -> None:
         self._state = state
         self._liquidator = liquidator
@@ -60,7 +67,7 @@ class Sentinel:
         self._taken: dict[str, tuple[int, frozenset[str]]] = {}
         """Version of each account as it was taken, and the names of what stands or falls together in it."""
         self._rows: dict[str, Row] = {}
-        self._watches: dict[str, Watch] = {}
+        self._watches = watches
         self._screen = Screen({})
         self._next: Screen | None = None
         self._due: dict[str, None] = {}
@@ -125,6 +132,9 @@ class Sentinel:
                 if not part:
                     await asyncio.sleep(0)
                     self._swap(screen)
+                    for name in self._watches.names():
+                        if name not in self._rows:  # gone before a restart
+                            self._watches.drop(name)
                     if new := self._blind - blind:
                         log.error("accounts_unpriced", accounts=len(self._blind), new=len(new), one=min(new))
                     return
@@ -181,7 +191,7 @@ class Sentinel:
         self._screen.drop(name)
         if self._next is not None:
             self._next.drop(name)
-        self._watches.pop(name, None)
+        self._watches.drop(name)
         self._blind.discard(name)
         self._paused.pop(name, None)
 
@@ -249,9 +259,7 @@ class Sentinel:
         isolated = account.position(row.isolated) if row.isolated else None
         if isolated is None and row.isolated:
             return  # it is closed, which the next look at changed accounts sees
-        watch = self._watches.get(row.name)
-        if watch is None:
-            watch = self._watches[row.name] = Watch()
+        watch = self._watches.of(row.name)
         unsound = {symbol for symbol in row.symbols if not self._sound(symbol, now_ms)}
         self._see(row, unsound)
         if unsound == row.symbols:
@@ -270,6 +278,7 @@ class Sentinel:
         under_way = course.decision.gravity if course is not None and not course.done else 0
         judged = watch.judge(facts, *told_ms, self._guards, under_way)
         if (watch.warned, watch.escalating) != before:
+            self._watches.keep(row.name)
             self._remember(account, row, watch)
         if judged is None:
             if not watch.waits(*told_ms, self._guards):
@@ -332,6 +341,6 @@ class Sentinel:
 
     def _on_end(self, account: Account, course: Course) -> None:
         if course.decision.act == "reduce" and not (course.isolated and account.position(course.isolated) is None):
-            watch = self._watches.setdefault(course.name, Watch())
-            watch.reduced(course.decision, self._state.now_ms(), self._guards)
+            self._watches.of(course.name).reduced(course.decision, self._state.now_ms(), self._guards)
+            self._watches.keep(course.name)
         self._take(account)
