@@ -99,16 +99,28 @@ async def test_the_cross_positions_go_and_it_stays() -> None:
     floor.state.books.transfer(floor.account, D(100), "more", 1)
     floor.account.set_margin_mode("isolated")
     floor.state.books.book(*floor.exchange_account.execute("a", "ETHUSDT", "BUY", D(1), D(100), leverage=D(1)))
+    floor.account.put_order(live("take", "SELL", 1, 110, symbol="ETHUSDT", reduce_only=True))
+    floor.account.put_order(live("more", "BUY", "0.1", 90, symbol="ETHUSDT"))
+    floor.account.put_order(live("child", "SELL", "0.1", 110, symbol="ETHUSDT", reduce_only=True, parent_id="algo"))
     floor.price(100.0, symbol="ETHUSDT")
     for mid in (95.0, INSOLVENT, INSOLVENT):
         floor.now_ms += 300
         floor.price(100.0, symbol="ETHUSDT")
         floor.price(mid)
         await floor.settle()
+    assert floor.cancels() == ["more", "child"], "what only closes it is left to its owner"
+    floor.now_ms += 300  # the algo does not answer
+    floor.liquidator.tend()
     (placed,) = floor.sent()
     assert (placed.symbol, placed.quantity) == ("BTCUSDT", D(100))
     floor.executed(placed)
+    assert floor.account.status == "ACTIVE", "an order that opens may still be executed"
+    for name, side in (("more", "BUY"), ("child", "SELL")):
+        floor.trades += 1
+        gone = view(client_order_id=name, symbol="ETHUSDT", side=side, state="cancelled", version=2)
+        floor.hear(update("cancelled", gone, floor.trades))
     assert floor.account.status == "LIQUIDATED"
+    assert list(floor.account.orders) == ["take"]
     assert [position.symbol for position in floor.account.open_positions()] == ["ETHUSDT"]
     assert floor.account.isolated == D(100)
 

@@ -5,7 +5,7 @@ until they answer), and the account's orders cancelled. A barrier is kept in a R
 it, so that a successor refuses the same. Used by `close_all`, by the liquidation and the clock (`tend`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -45,11 +45,19 @@ class Clearing:
             self._state.barriers.put(barrier)
 
     def clear(
-        self, account: Account, symbol: str, at_ms: int, action: Control, token: str, reason: str = GAVE_WAY
+        self,
+        account: Account,
+        symbol: str,
+        at_ms: int,
+        action: Control,
+        token: str,
+        reason: str = GAVE_WAY,
+        *,
+        spares: Callable[[LiveOrder], bool] = lambda _: False,
     ) -> list[LiveOrder]:
         """Stop what was asked for until `at_ms` (the time of the command's entry); the orders that are cancelled.
 
-        An empty symbol means all of them. Closes that are on their way at market go on.
+        An empty symbol means all of them. Closes that are on their way at market go on, and what `spares` says.
         """
         barrier = self._state.barriers.raise_at(account.id, symbol, at_ms)
         barrier.hold(token, action, self._state.now_ms())
@@ -58,7 +66,8 @@ class Clearing:
             self._outbox.command("HDEL", self.key, _field(oldest))
         self._outbox.add(self._urgent, encode(RaiseBarrier(account_id=account.id, symbol=symbol, at_ms=at_ms)))
         self._tell(account.id, symbol, action, token)
-        orders = [order for order in account.orders.values() if symbol in ("", order.symbol) and not order.closes_now]
+        concerned = [order for order in account.orders.values() if symbol in ("", order.symbol)]
+        orders = [order for order in concerned if not order.closes_now and not spares(order)]
         for order in orders:
             self._closings.way.cancel(order, reason)
         return orders

@@ -30,6 +30,7 @@ from pms_risk.domain.account import Account
 from pms_risk.domain.closing import Closing, closing_side
 from pms_risk.domain.liquidation.course import ALARM_AFTER, Course, Target, target_of
 from pms_risk.domain.liquidation.decision import Decision, Facts
+from pms_risk.domain.orders import LiveOrder
 from pms_risk.domain.pauses import lasts
 from pms_risk.domain.position import Position
 
@@ -159,12 +160,14 @@ class Liquidator:
 
     def _clear(self, account: Account, course: Course) -> None:
         """Nothing the account has under way may come after; of an algo elsewhere the children stay. Where an isolated
-        position is concerned, all orders elsewhere stay."""
+        position is concerned, all orders elsewhere stay; where the cross ones are, a person's that close isolated ones."""
         now_ms = self._state.now_ms()
         action: Control = "stop" if course.ends else "pause"
         cancelled = []
         for symbol in course.scopes:
-            cancelled += self._clearing.clear(account, symbol, now_ms, action, course.id, REASON)
+            cancelled += self._clearing.clear(
+                *(account, symbol, now_ms, action, course.id, REASON), spares=partial(_spared, account, course)
+            )
         for order in list(account.orders.values()):
             if not course.isolated and not course.concerns(order.symbol) and order.parent_id is None:
                 self._closings.way.cancel(order, REASON)
@@ -226,7 +229,7 @@ class Liquidator:
         for number, target in enumerate(course.targets):
             self._close(account, course, target, number)
         self._store(course)
-        if course.finished and not (course.full and (account.orders or _cross(account))):
+        if course.finished and not (course.full and _left(account, course)):
             self._end(account, course)
 
     def _overdue(self, course: Course) -> None:
@@ -368,6 +371,18 @@ def takes_of(stored: Iterable[bytes | str]) -> list[str]:
 
 def _take_key(course: Course, target: Target) -> str:
     return f"{course.take_reference(target)}:{target.position_id}"
+
+
+def _spared(account: Account, course: Course, order: LiveOrder) -> bool:
+    """Whether an order only closes an isolated position that the course does not concern."""
+    position = account.holding(order.symbol, order.leg).position
+    closes = position is not None and position.isolated is not None and order.reduce_only and order.parent_id is None
+    return course.full and closes
+
+
+def _left(account: Account, course: Course) -> bool:
+    """Whether a full course has orders to wait for, or positions that came after it began."""
+    return bool(_cross(account)) or any(not _spared(account, course, order) for order in account.orders.values())
 
 
 def _cross(account: Account) -> list[Position]:

@@ -35,7 +35,7 @@ class Watches:
         self._watches: dict[str, Watch] = {}
         self._kept: dict[str, Kept] = {}
 
-    def restore(self, stored: Mapping[Any, bytes]) -> None:
+    def restore(self, stored: Mapping[Any, Any]) -> None:
         """Know what a predecessor knew, before anybody is looked at."""
         for field, value in stored.items():
             name, kept = field.decode(), _decode(value)
