@@ -160,7 +160,7 @@ class Liquidator:
 
     def _clear(self, account: Account, course: Course) -> None:
         """Nothing the account has under way may come after; of an algo elsewhere the children stay. Where an isolated
-        position is concerned, all orders elsewhere stay; where the cross ones are, a person's that close isolated ones."""
+        position is concerned, all orders elsewhere stay; where the cross ones are, a person's that close one."""
         now_ms = self._state.now_ms()
         action: Control = "stop" if course.ends else "pause"
         cancelled = []
