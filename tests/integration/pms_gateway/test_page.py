@@ -124,6 +124,20 @@ async def seen(page: Page, selector: str, text: str) -> None:
     await expect(page.locator(selector).first).to_contain_text(text, timeout=PATIENCE_MS)
 
 
+async def test_it_is_painted_within_300_ms(page: Page, world: GatewayProcess) -> None:
+    await page.goto(world.url)
+    await seen(page, "#accounts tbody tr", "Desk 500")
+    took = []
+    for _ in range(10):
+        await page.goto(world.url)
+        painted = await page.wait_for_function(
+            "performance.getEntriesByName('first-contentful-paint').map(({ startTime }) => startTime)[0]"
+        )
+        took.append(await painted.json_value())
+    print("first contentful paint (ms):", *(round(ms) for ms in sorted(took)))
+    assert min(took) <= 300, "of the times without a neighbour's turn in between"
+
+
 async def test_it_shows_500_accounts_the_riskiest_first_and_answers_meanwhile(
     world: GatewayProcess, client: redis.asyncio.Redis, names: Names, page: Page
 ) -> None:

@@ -63,6 +63,29 @@ async def test_replay_then_live_without_holes_also_while_events_flow(
     assert [event["seq"] for event in told] == list(range(1, 601))
 
 
+async def test_who_follows_one_account_hears_of_no_other(gateway: GatewayProcess, services: dict[str, Service]) -> None:
+    gateway.start()
+    await gateway.healthy()
+    risk = services["risk"]
+
+    async def tell(first: int) -> None:
+        for n in range(first, first + 20):
+            await risk.event("ab*"[n % 3], f"k{n}")
+
+    await tell(0)
+    async with aiohttp.ClientSession() as http:
+        async with http.ws_connect(f"{gateway.url}/v1/events?after=0-0") as socket:
+            await read(socket, 20)
+        async with http.ws_connect(f"{gateway.url}/v1/events?after=0-0&subAccountId=a") as socket:
+            before = await read(socket, 13)
+            await tell(20)
+            told = before + await read(socket, 14)
+    assert [(event["subAccountId"], event["seq"]) for event in told if event["subAccountId"] != "*"] == [
+        ("a", seq) for seq in range(1, 15)
+    ]
+    assert [event["seq"] for event in told if event["subAccountId"] == "*"] == list(range(1, 14))
+
+
 @pytest.fixture
 async def server(redis_url: str, names: Names) -> AsyncIterator[tuple[BaseTestServer, Hub, asyncio.Event]]:
     client = redis.asyncio.Redis.from_url(redis_url)

@@ -123,3 +123,14 @@ def test_the_ring_knows_where_to_go_on() -> None:
     assert [event.payload for event in hub.read(3, 10)] == [b"4", b"5"]
     with pytest.raises(IndexError):
         hub.read(1, 10)
+
+
+def test_an_account_is_followed_alone() -> None:
+    hub = Hub()
+    with hub.following("a") as ring, hub.following("a") as again, hub.following("") as whole:
+        assert again is ring and whole is hub
+        hub.add([LiveEvent((n, 0), b"", account) for n, account in enumerate(("a", "b", "*", "a"), 1)])
+        assert [event.event_id[0] for event in ring.read(0, 10)] == [1, 3, 4]
+        assert hub.end == 4
+    with hub.following("a") as later:
+        assert later is not ring, "nothing is kept for nobody"

@@ -26,6 +26,11 @@ class _Numbered(msgspec.Struct, rename={"account_id": "subAccountId"}):
 _numbered = msgspec.json.Decoder(_Numbered)
 
 
+def account_of(payload: bytes) -> str:
+    """Whose event it is."""
+    return _numbered.decode(payload).account_id
+
+
 @dataclass(slots=True)
 class LogPosition:
     """Where the log stands. `epoch` 0: Redis knows of none, so the log is new or was lost."""

@@ -88,7 +88,7 @@ class EventLog:
         self._outbox.publish(self._names.event_channel(event.type), payload)
         self._unsaved[event.account_id] = stamp.seq
         _events_of(event.type).inc()
-        self._written.append(LiveEvent(self._sequencer.last_id, payload))
+        self._written.append(LiveEvent(self._sequencer.last_id, payload, event.account_id))
         self._wake.set()
 
     async def run(self) -> None:

@@ -151,7 +151,7 @@ def _events() -> Schema:
     compress = {"name": "compress", "in": "query", "schema": {"type": "string"}, "description": "given: compressed"}
     about = {"operationId": "events", "tags": ["reads"], "summary": "A WebSocket: each message is an event"}
     answers = {"101": {"description": "The WebSocket"}, "default": {"$ref": "#/components/responses/Failure"}}
-    return {"get": about | {"parameters": [after, compress], "responses": answers}}
+    return {"get": about | {"parameters": [after, _OF, compress], "responses": answers}}
 
 
 def _body(about: str, cls: type[msgspec.Struct]) -> Schema:

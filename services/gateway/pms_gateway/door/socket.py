@@ -12,9 +12,9 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.metrics import counter, gauge
-from pms_gateway.adapters.log_store import LogStore
-from pms_gateway.app.hub import Hub
-from pms_gateway.domain.sequencer import LogId, parse_id
+from pms_gateway.adapters.log_store import LogStore, account_of
+from pms_gateway.app.hub import OF_ALL, Hub, Ring
+from pms_gateway.domain.sequencer import parse_id
 from pms_gateway.door.access import SUBPROTOCOL, TOKEN
 from pms_gateway.door.answers import refusal
 from pms_gateway.door.tokens import Token, Tokens
@@ -38,11 +38,16 @@ _slow = counter("event_sockets_slow", "WebSockets closed because they were too s
 
 
 class _Cursor:
-    """How far one socket has come: `position` in the ring once it is live, until then the id of the last event."""
+    """How far one socket has come: `position` in its ring once it is live, until then the id of the last event.
 
-    def __init__(self, last: LogId, position: int | None) -> None:
-        self.last = last
-        self.position = position
+    `account_id` is whose events alone it follows; empty for all.
+    """
+
+    def __init__(self, ring: Ring, account_id: str, after: str) -> None:
+        """Raises ValueError for an `after` that is no event id."""
+        self.ring, self.account_id = ring, account_id
+        self.last = parse_id(after) if after else (0, 0)
+        self.position = ring.position_after(self.last) if after else ring.end
 
 
 class EventSocket:
@@ -56,11 +61,16 @@ class EventSocket:
         return [web.get("/v1/events", self._serve)]
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        try:
-            cursor = self._cursor(request.query.get("after", ""))
-        except ValueError:
-            text = "after: expected an eventId such as 1700000000000-0"
-            return refusal(CommandError(ErrorCode.VALIDATION_FAILED, text, field="after"))
+        account_id = request.query.get("subAccountId", "")
+        with self._hub.following(account_id) as ring:
+            try:
+                cursor = _Cursor(ring, account_id, request.query.get("after", ""))
+            except ValueError:
+                text = "after: expected an eventId such as 1700000000000-0"
+                return refusal(CommandError(ErrorCode.VALIDATION_FAILED, text, field="after"))
+            return await self._follow(request, cursor)
+
+    async def _follow(self, request: web.Request, cursor: _Cursor) -> web.StreamResponse:
         socket = web.WebSocketResponse(
             heartbeat=PING_S, timeout=CLOSE_S, compress="compress" in request.query, protocols=(SUBPROTOCOL,)
         )
@@ -85,22 +95,16 @@ class EventSocket:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _cursor(self, after: str) -> _Cursor:
-        if not after:
-            return _Cursor((0, 0), self._hub.end)
-        last = parse_id(after)
-        return _Cursor(last, self._hub.position_after(last))
-
     async def _send(self, socket: web.WebSocketResponse, cursor: _Cursor) -> str:
         with contextlib.suppress(ConnectionError):
             while not socket.closed:
                 if cursor.position is None:
                     await self._replay(socket, cursor)
                     continue
-                if cursor.position < self._hub.start:
+                if cursor.position < cursor.ring.start:
                     return TOO_SLOW
-                await self._hub.wait(cursor.position)
-                for event in self._hub.read(cursor.position, BATCH):
+                await cursor.ring.wait(cursor.position)
+                for event in cursor.ring.read(cursor.position, BATCH):
                     if event.event_id > cursor.last:  # else it came from the log before it came into the ring
                         await socket.send_str(event.payload.decode())
                         cursor.last = event.event_id
@@ -111,11 +115,12 @@ class EventSocket:
         """A page from the log; then live, from where the ring can go on or from its start where the log has no more."""
         page = await self._store.after(cursor.last, BATCH)
         for event_id, payload in page:
-            await socket.send_str(payload.decode())
+            if not cursor.account_id or account_of(payload) in (cursor.account_id, OF_ALL):
+                await socket.send_str(payload.decode())
             cursor.last = event_id
-        cursor.position = self._hub.position_after(cursor.last)
+        cursor.position = cursor.ring.position_after(cursor.last)
         if cursor.position is None and not page:
-            cursor.position = self._hub.start
+            cursor.position = cursor.ring.start
 
     async def _receive(self, socket: web.WebSocketResponse) -> str:
         async for message in socket:
@@ -129,7 +134,7 @@ class EventSocket:
             await asyncio.sleep(LOOK_S)
             if token not in self._tokens():
                 return REVOKED
-            if cursor.position is not None and cursor.position < self._hub.start:
+            if cursor.position is not None and cursor.position < cursor.ring.start:
                 return TOO_SLOW
 
     async def _stop(self) -> str:
