@@ -124,12 +124,13 @@ async def test_book_ticker_carries_on_while_snapshots_are_refused(rig: Rig) -> N
     await rig.tick(of("BTCUSDT", 64_200.0), within_s=3)
 
 
-async def test_book_ticker_carries_on_through_a_ban_and_nothing_is_asked_for_meanwhile(rig: Rig) -> None:
+@pytest.mark.parametrize("http", [418, 429])
+async def test_book_ticker_carries_on_through_a_ban_and_nothing_is_asked_for_meanwhile(rig: Rig, http: int) -> None:
     await rig.start()
     await rig.tick(of("BTCUSDT", 64_000.0))
     await rig.lease("risk", ["ETHUSDT"])
     await rig.tick(of("ETHUSDT", 3_000.0))
-    await rig.post("/sim/faults", kind="ban", http=429, seconds=60, retryAfter=60, operation="GET /fapi/v1/depth")
+    await rig.post("/sim/faults", kind="ban", http=http, seconds=60, retryAfter=60, operation="GET /fapi/v1/depth")
     await rig.lease("algos", ["BNBUSDT"])
     await until(lambda: rig.requests("BNBUSDT"))
     asked = await rig.requests("/fapi/v1/")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pms_common.rate.window import Window
-from pms_feed.domain.budget import ADDRESS_SHARE, BURST, WEIGHT_PER_MINUTE, WeightBudget
+from pms_feed.domain.budget import ADDRESS_SHARE, BURST, SHORTEST_BAN_MS, WEIGHT_PER_MINUTE, WeightBudget, ban_ms
 
 T = 1_000_000_000
 
@@ -35,6 +35,22 @@ def test_a_ban_is_waited_out() -> None:
     budget.block(T + 1_000)
     assert budget.take(1, T) == 5_000
     assert budget.take(1, T + 5_000) == 0
+
+
+def test_r25_a_ban_lasts_as_the_venue_says_and_else_as_long_as_its_shortest() -> None:
+    venue_ms = 1_700_000_000_000
+    text = b"Way too many requests; IP(1.2.3.4) banned until 1700000300000. Please use the websocket"
+    for status, after, body, wait_ms in (
+        (200, "", b"", 0),
+        (500, "7", text, 0),
+        (418, "7", b"", 7_000),
+        (418, "7", text, 300_000),
+        (418, "900", text, 900_000),
+        (418, "", b"<html>", SHORTEST_BAN_MS[418]),
+        (429, "Wed, 21 Oct 2026 07:28:00 GMT", b"", SHORTEST_BAN_MS[429]),
+    ):
+        assert ban_ms(status, after, body, venue_ms) == wait_ms
+    assert ban_ms(418, "", text, venue_ms + 400_000) == SHORTEST_BAN_MS[418]  # it is in force: our clock is ahead
 
 
 def test_r25_what_others_on_the_address_have_used_holds_the_feed_back() -> None:

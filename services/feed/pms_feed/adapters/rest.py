@@ -11,10 +11,10 @@ import aiohttp
 import msgspec
 
 from pms_common import metrics
-from pms_common.clock import monotonic_ms
+from pms_common.clock import monotonic_ms, now_ms
 from pms_feed.app.market import SNAPSHOT_LEVELS
 from pms_feed.app.wire import RestError, RestQuote, Snapshot, decode_exchange_info, decode_quotes, decode_snapshot
-from pms_feed.domain.budget import WeightBudget
+from pms_feed.domain.budget import WeightBudget, ban_ms
 
 SNAPSHOT_WEIGHT = 20
 QUOTE_WEIGHT = 2
@@ -22,7 +22,6 @@ ALL_QUOTES_WEIGHT = 5
 EXCHANGE_INFO_WEIGHT = 1
 REQUEST_WITHIN_S = 5.0
 MAX_WAIT_MS = 60_000
-BAN_WITHOUT_HEADER_S = 10
 
 _requests = metrics.counter("feed_rest_requests", "Public REST requests of the feed", ["route", "outcome"])
 
@@ -85,9 +84,8 @@ class PublicRest:
             _requests.labels(route, type(error).__name__).inc()
             raise RestError(f"{route}: {type(error).__name__} {error}") from None
         _requests.labels(route, str(response.status)).inc()
-        if response.status in (418, 429):
-            seconds = response.headers.get("Retry-After", "")
-            self._budget.block(monotonic_ms() + 1000 * (int(seconds) if seconds.isdigit() else BAN_WITHOUT_HEADER_S))
+        if ban := ban_ms(response.status, response.headers.get("Retry-After", ""), body, now_ms()):
+            self._budget.block(monotonic_ms() + ban)
         if response.status != 200:
             raise RestError(f"{route}: HTTP {response.status} {body[:200].decode(errors='replace')}")
         return body

@@ -3,6 +3,8 @@
 Owns the arithmetic of the allowance and of bans; reads no clock (times are monotonic). Used by `adapters.rest`.
 """
 
+import re
+
 from pms_common.rate.window import Window
 
 WEIGHT_PER_MINUTE = 600
@@ -11,6 +13,18 @@ BURST = 200
 ADDRESS_SHARE = 0.5
 """Once everybody on the address has used this part of its weight, the feed waits: orders need what is left."""
 LOOK_AGAIN_MS = 250
+SHORTEST_BAN_MS = {418: 120_000, 429: 60_000}
+"""By HTTP status, where the venue does not say until when: its shortest ban, and the window of the weight."""
+_BANNED_UNTIL = re.compile(rb"banned until (\d{13})")
+
+
+def ban_ms(status: int, retry_after: str, body: bytes, venue_ms: int) -> int:
+    """How long nothing may be asked for: as the header (seconds) or the text tells, whichever is longer; 0: no ban."""
+    if status not in SHORTEST_BAN_MS:
+        return 0
+    until = _BANNED_UNTIL.search(body)
+    told_ms = int(retry_after) * 1_000 if retry_after.isdecimal() else 0
+    return max(told_ms, int(until[1]) - venue_ms if until else 0) or SHORTEST_BAN_MS[status]
 
 
 class WeightBudget:
