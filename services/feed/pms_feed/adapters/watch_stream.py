@@ -49,7 +49,6 @@ class WatchStream:
         self._ready = ready
         ready("leases", False, "starting")
         self._last = ZERO
-        self._placed = ""
         self._malformed: dict[str, tuple[str, bytes]] = {}
 
     async def run(self) -> None:
@@ -59,20 +58,24 @@ class WatchStream:
                 await self._read()
                 if self._hearing.keeper:
                     await self._keep()
-                else:
-                    self._placed = ""
             except (RedisError, OSError) as error:
                 self._ready("leases", False, str(error) or type(error).__name__)
-                self._placed = ""
                 await asyncio.sleep(AGAIN_S)
 
     async def _read(self) -> None:
         got: Any = await self._bus.redis.xread({self._stream: self._last}, count=COUNT, block=BLOCK_MS)
         self._ready("leases", True, "")
+        if not got and await self._lost():
+            self._last = ZERO
         for _, entries in got or ():
             for raw_id, fields in entries:
                 self._last = raw_id.decode()
                 self._take(self._last, fields.get(b"data", b""))
+
+    async def _lost(self) -> bool:
+        """Whether the stream ends before what was read of it: Redis has lost it and counts by a clock that is behind."""
+        newest: Any = await self._bus.redis.xrevrange(self._stream, count=1)
+        return bool(newest) and id_key(newest[0][0].decode()) < id_key(self._last)
 
     def _take(self, entry_id: str, data: bytes) -> None:
         try:
@@ -90,19 +93,14 @@ class WatchStream:
                 self._bus.outbox.command("XDEL", self._stream, entry_id)
             self._malformed.pop(entry_id, None)
         oldest = self._hearing.oldest_lease()
-        place = _before(oldest) if oldest is not None else self._last
-        if place != self._placed:
-            await self._place(place)
+        await self._place(_before(oldest) if oldest is not None else self._last)
 
     async def _place(self, place: str) -> None:
-        redis = self._bus.redis
+        """Each time, also where it has not moved: Redis may have lost the group."""
         try:
-            await redis.xgroup_create(self._stream, GROUP, place, mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-            await redis.xgroup_setid(self._stream, GROUP, place)
-        self._placed = place
+            await self._bus.redis.xgroup_setid(self._stream, GROUP, place)
+        except ResponseError:  # there is no such stream or group
+            await self._bus.redis.xgroup_create(self._stream, GROUP, place, mkstream=True)
 
 
 def _before(entry_id: str) -> str:

@@ -21,8 +21,8 @@ from pms_feed.domain.shares import Shares
 
 PRICE_EVERY_S = 0.1
 PRICE_LIFE_S = 30
-PRICE_REFRESH_MS = 10_000
-"""A price that does not change is written anew well inside its life."""
+PRICE_REFRESH_MS = 2_000
+"""A price that does not change is written anew: `ts` tells a reader that it still holds, and Redis may have lost it."""
 
 _ticks = metrics.counter("feed_ticks", "Ticks handed to the bus")
 _lag = metrics.histogram("feed_lag_seconds", "From the venue's time of a quote to its publication, one a write")
