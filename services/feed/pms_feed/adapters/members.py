@@ -1,6 +1,8 @@
 """The records of the feeds that share the symbols, in one Redis hash: `pms:lease:feeds`.
 
-Owns the scripts. Times in Redis are its own; what is told to this process are times of its monotonic clock.
+Owns the scripts. Times in Redis are its own; what is told to this process are times of its monotonic clock. How far the
+two clocks are apart is known up to the time an answer takes: another begins to count at the earliest that it may be, we
+at the latest, so that a symbol that moves is never told by both.
 """
 
 import secrets
@@ -66,8 +68,9 @@ class Members:
 
     async def _renew(self, dead: Sequence[str]) -> tuple[list[Member], list[str]]:
         words = (self.name, LIFE_MS, self._process, FORGET_MS, self._recorded, *dead)
+        asked_ms = monotonic_ms()
         told: list[Any] = await self._redis.eval(_RENEW, 1, self._key, *map(str, words))
-        ahead_ms = monotonic_ms() - int(told[0])
+        least_ms, most_ms = asked_ms - int(told[0]), monotonic_ms() - int(told[0])
         self._recorded = 1
         living, ended = [], []
         for name, record in zip(told[1::2], told[2::2], strict=True):
@@ -75,6 +78,7 @@ class Members:
             if is_dead(process):
                 ended.append(name.decode())
             else:
+                ahead_ms = most_ms if name.decode() == self.name else least_ms
                 living.append(Member(name.decode(), int(from_ms) and int(from_ms) + ahead_ms, int(until_ms)))
         return living, ended
 

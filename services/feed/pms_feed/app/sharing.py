@@ -30,11 +30,12 @@ class Sharing:
         self._members = members
         self._shares = shares
         self._ready = ready
+        self._leaving = False
         ready("share", False, "starting")
 
     async def run(self) -> None:
-        """Renew until cancelled."""
-        while True:
+        """Renew until cancelled, or until the share is given back."""
+        while not self._leaving:
             asked_ms = monotonic_ms()
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
@@ -43,13 +44,17 @@ class Sharing:
                 if not self._shares.believes(monotonic_ms()):
                     self._ready("share", False, f"Redis does not tell of the feeds: {error or type(error).__name__}")
             else:
+                if self._leaving:
+                    return
                 self._shares.renewed(asked_ms, members, monotonic_ms())
                 self._ready("share", True, "")
                 _feeds.set(len(members))
             await asyncio.sleep(RENEW_EVERY_S)
 
     async def leave(self) -> None:
-        """Give the symbols to the others now."""
+        """Give the symbols to the others now, and tell none of them any more."""
+        self._leaving = True
+        self._shares.resign()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 await self._members.leave()

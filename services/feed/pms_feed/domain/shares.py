@@ -44,9 +44,10 @@ class Shares:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._members: dict[str, Member] = {}
-        self._changed_ms: dict[str, int] = {}
+        self._living: list[Member] = []
+        self._records: dict[str, tuple[int, int]] = {}  # name -> the end it had, and when it was first seen to have it
         self._believed_until_ms = 0
+        self._split_ms = 0
         self._key: object = None
         self._last = Split(frozenset(), frozenset())
 
@@ -54,32 +55,32 @@ class Shares:
         """Our record was renewed, asked for at that time; and these are all whose records are not over."""
         self._believed_until_ms = asked_ms + LIFE_MS - DRIFT_MS
         known = {member.name: member for member in members}
+        before, self._records = self._records, {}
         for name, member in known.items():
-            before = self._members.get(name)
-            if before is None or before.until_ms != member.until_ms:
-                self._changed_ms[name] = now_ms
-        self._changed_ms = {name: at for name, at in self._changed_ms.items() if name in known}
-        self._members = dict(sorted(known.items()))
+            until_ms, since_ms = before.get(name, (0, 0))
+            self._records[name] = member.until_ms, since_ms if until_ms == member.until_ms else now_ms
+        self._living = [known[name] for name in sorted(known) if self._renews(name, now_ms)]
 
-    def living(self, now_ms: int) -> list[Member]:
-        """All that renew. A clock of Redis that was set back would keep the others' records for ever."""
-        return [
-            member
-            for name, member in self._members.items()
-            if name == self.name or now_ms - self._changed_ms[name] <= LIFE_MS
-        ]
+    def _renews(self, name: str, now_ms: int) -> bool:
+        """Whether a record, looked at now, is kept up. A clock of Redis that was set back would keep it for ever."""
+        return name == self.name or now_ms - self._records[name][1] <= LIFE_MS
+
+    def resign(self) -> None:
+        """Tell nothing from now on: the record is given back."""
+        self._believed_until_ms = 0
 
     def believes(self, now_ms: int) -> bool:
-        """Whether this feed may tell anything at this moment: the others have not given its symbols to another."""
-        return now_ms < self._believed_until_ms
+        """Whether this feed may tell at this moment what the last split gave it: no other can have been given it."""
+        return now_ms < self._believed_until_ms and not any(
+            self._split_ms < member.from_ms <= now_ms for member in self._living
+        )
 
     def split(self, symbols: frozenset[str], now_ms: int) -> "Split":
         """What of these is this feed's."""
+        self._split_ms = now_ms
         if not self.believes(now_ms):  # nobody is heard of: what there is stays, untold
             return Split(self._last.carried & symbols, frozenset())
-        before, now, later = (
-            self._counted(at_ms, now_ms) for at_ms in (now_ms - LATE_MS, now_ms, now_ms + 2 * LIFE_MS)
-        )
+        before, now, later = (self._counted(at_ms) for at_ms in (now_ms - LATE_MS, now_ms, now_ms + 2 * LIFE_MS))
         key = (symbols, before, now, later)
         if key != self._key:
             ours = self._ours(symbols, now)
@@ -87,8 +88,8 @@ class Shares:
             self._last = Split(ours | self._ours(symbols, later), ours & self._ours(symbols, before))
         return self._last
 
-    def _counted(self, at_ms: int, now_ms: int) -> tuple[str, ...]:
-        return tuple(member.name for member in self.living(now_ms) if member.from_ms <= at_ms)
+    def _counted(self, at_ms: int) -> tuple[str, ...]:
+        return tuple(member.name for member in self._living if member.from_ms <= at_ms)
 
     def _ours(self, symbols: frozenset[str], counted: tuple[str, ...]) -> frozenset[str]:
         if self.name not in counted:
