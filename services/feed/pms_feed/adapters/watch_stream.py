@@ -73,7 +73,7 @@ class WatchStream:
                 self._take(self._last, fields.get(b"data", b""))
 
     async def _lost(self) -> bool:
-        """Whether the stream ends before what was read of it: Redis has lost it and counts by a clock that is behind."""
+        """Whether the stream ends before what was read of it: it was lost, and its new ids come of a clock behind."""
         newest: Any = await self._bus.redis.xrevrange(self._stream, count=1)
         return bool(newest) and id_key(newest[0][0].decode()) < id_key(self._last)
 
