@@ -26,7 +26,8 @@ from pms_risk.domain.rules import Rules
 from pms_risk.domain.validator.registry import validate
 from pms_risk.domain.validator.trial import Trial
 
-from .scenarios import check_close_by_price, check_isolation, check_probe, check_reconcile, check_scenario
+from .probes import check_probe
+from .scenarios import check_close_by_price, check_fee, check_isolation, check_reconcile, check_scenario
 
 Json = dict[str, Any]
 
@@ -388,6 +389,10 @@ def check_validate(vector: Json) -> None:
             assert close_to(getattr(verdict.computed, attribute), expect["computed"][name]), name
 
 
+def check_any_probe(vector: Json) -> None:
+    (check_fee if set(vector["input"]) == {"fee", "balance"} else check_probe)(vector)
+
+
 CHECKS: dict[str, Callable[[Json], None]] = {
     "pnl": check_pnl,
     "available_margin": check_available,
@@ -403,7 +408,7 @@ CHECKS: dict[str, Callable[[Json], None]] = {
     "isolation": check_isolation,
     "reconcile": check_reconcile,
     "close_by_price": check_close_by_price,
-    "probe": check_probe,
+    "probe": check_any_probe,
 }
 
 
