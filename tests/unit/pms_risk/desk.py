@@ -135,7 +135,7 @@ class Desk:
         self.exchange = Exchange(self.state, outbox, self.journal, self.events)
         tools = (self.state, outbox, self.journal, self.events, self.doubts.append)
         self.foreign = ForeignFills(*tools[:4], self.closings, *tools[4:], no_answer, self.fees)
-        self.cash = CashBook(*tools, no_answer)
+        self.cash = CashBook(*tools, no_answer, no_moves)
         self.orders_updates = OrdersUpdates(
             *(self.state, outbox, names, self.marks, self.feed, self.exchange, self.foreign, self.cash)
         )
@@ -182,7 +182,7 @@ class Desk:
     def settle_fundings(self) -> None:
         """The fundings that are due."""
         while not self.cash.due.empty():
-            self.cash.due.get_nowait()()
+            assert self.cash.due.get_nowait()() is None, "nothing here is older than memory"
 
     def commit(self) -> None:
         """The database has all that was journalled."""
@@ -226,6 +226,10 @@ class Desk:
 
 
 async def no_answer(_: Any) -> bool:
+    raise AssertionError("nothing here is older than memory")
+
+
+async def no_moves(_symbol: str, _at_ms: int) -> Any:
     raise AssertionError("nothing here is older than memory")
 
 

@@ -17,6 +17,7 @@ from pms_risk.domain.cashflows import book_flow, book_funding
 from pms_risk.domain.forced import book_foreign
 from pms_risk.domain.funding import Funding
 from pms_risk.domain.house import BAD_DEBT, CAPITAL, EXTERNAL, INCOME, INSURANCE, ROUNDING
+from pms_risk.domain.moves import Moves
 from pms_risk.domain.takeover import take_over
 
 from .desk import Desk, entry
@@ -125,6 +126,48 @@ def test_positions_that_are_not_remembered_are_not_guessed() -> None:
     books.moves.complete_from_ms = 100
     with pytest.raises(LookupError):
         book_funding(books, Funding("BTCUSDT", RATE, D(100), 50))
+
+
+async def test_a_funding_older_than_what_is_remembered_is_settled_by_what_the_database_has() -> None:
+    """It is asked again where something moved meanwhile; an execution heard of late has its part once."""
+    desk, exchange = Desk(), Exchange()
+    books = desk.state.books
+    books.house.opened_ms = 0
+    books.moves = Moves(most=2)
+    for name in ("a", "b"):
+        books.book(*exchange.execute(name, "BTCUSDT", "BUY", D(2), D(100)))
+    for _ in range(3):
+        books.book(*exchange.execute("a", "BTCUSDT", "SELL", D("0.5"), D(100)))
+    late = exchange.execute("a", "BTCUSDT", "SELL", D("0.25"), D(100))
+    late = (late[0], msgspec.structs.replace(late[1], trade_ms=2))
+    asked: list[dict[Any, Decimal]] = []
+
+    async def moved_after(symbol: str, at_ms: int) -> dict[Any, Decimal]:
+        assert (symbol, at_ms) == ("BTCUSDT", 2)
+        if not asked:
+            books.book(*late)
+        asked.append({("a", "BOTH"): D("-1.5")})
+        return asked[-1]
+
+    desk.cash._moved_after = moved_after
+    running = [asyncio.create_task(coroutine) for coroutine in (desk.cash.run(), committing(desk))]
+    rate = FundingRate(symbol="BTCUSDT", rate=RATE, mark=D(100), time_ms=2)
+    desk.cash.on_rates(FundingRates(epoch=1, n=1, rates=(rate,)), entry(b""))
+    async with asyncio.timeout(10):
+        while not desk.paper.acked:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    for task in running:
+        task.cancel()
+    assert len(asked) == 2
+    assert desk.account.cash == 1_000 - RATE * 100 * D("1.75")
+    assert books.house.cash[EXTERNAL, "USDT"] == -RATE * 200, "the other owner is nobody's account"
+    assert [event.type for event in desk.told(PublicEvent)] == ["account_updated"]
+
+
+async def committing(desk: Desk) -> None:
+    while True:
+        desk.commit()
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("mode", ["oneway", "hedge"])

@@ -5,7 +5,8 @@ Owns the order book → journal → event → acknowledgement. Where each flow g
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 
 from pms_common.bus import Entry, Outbox
@@ -22,17 +23,20 @@ from pms_risk.domain.booking import Booking
 from pms_risk.domain.cashflows import book_flow, book_funding, flow_key
 from pms_risk.domain.fills import Seen
 from pms_risk.domain.funding import Funding
+from pms_risk.domain.moves import Holder
 from pms_risk.domain.snapshot import snapshot
 
 log = get_logger(__name__)
 
 IsFlowBooked = Callable[[CashFlow], Awaitable[bool]]
+MovedAfter = Callable[[str, int], Awaitable[Mapping[Holder, Decimal]]]
+"""What moved on a symbol by deals later than a moment, as it is committed."""
 Paid = set[tuple[int, str]]
 """Instants of fundings, and who paid or got some then."""
+Old = tuple[Funding, Paid]
 
 _flows = counter("risk_cash_flows", "Cash flows of the exchange account that were booked, by income type", ["kind"])
 _fundings = counter("risk_fundings", "Fundings that were settled with the holders of positions")
-_unsettled = counter("risk_fundings_unsettled", "Fundings older than what is remembered of positions: an alarm")
 
 
 class CashBook:
@@ -46,6 +50,7 @@ class CashBook:
         events: Events,
         ask: Ask,
         is_flow_booked: IsFlowBooked,
+        moved_after: MovedAfter,
     ) -> None:
         self._state = state
         self._outbox = outbox
@@ -53,7 +58,8 @@ class CashBook:
         self._events = events
         self._ask = ask
         self._is_flow_booked = is_flow_booked
-        self.due: asyncio.Queue[Callable[[], None]] = asyncio.Queue()  # bounded by the consumer's max_unacked
+        self._moved_after = moved_after
+        self.due: asyncio.Queue[Callable[[], Old | None]] = asyncio.Queue()  # bounded by the consumer's max_unacked
         """Fundings to be settled, and the acknowledgements of their entries."""
 
     def on_flows(self, told: CashFlows, entry: Entry) -> None:
@@ -91,10 +97,12 @@ class CashBook:
         self.due.put_nowait(partial(self._tell_paid, paid, entry))
 
     async def run(self) -> None:
-        """Settle what is due, and let others in after each, until cancelled."""
+        """Settle what is due, and let others in after each, until cancelled; it raises what keeps it from that."""
         while True:
             settle = await self.due.get()
-            settle()
+            old = settle()
+            if old is not None:
+                await self._settle_old(*old)
             await asyncio.sleep(0)
 
     def _counts(self, at_ms: int) -> bool:
@@ -110,20 +118,33 @@ class CashBook:
         _flows.labels(flow.kind).inc()
         log.info("cash_flow", kind=flow.kind, amount=str(flow.amount), asset=flow.asset, symbol=flow.symbol)
 
-    def _settle(self, funding: Funding, is_held: bool, paid: Paid, again: bool) -> None:
+    def _settle(self, funding: Funding, is_held: bool, paid: Paid, again: bool) -> Old | None:
+        """One funding; itself where the database has to say who held the symbol at its instant."""
         books = self._state.books
         if not books.fundings.settle(funding):
             if again:  # killed after its commit, who settled it may have told nobody
                 paid.update((funding.at_ms, name) for name, _ in books.held_at(funding.symbol, funding.at_ms))
-            return
-        if not is_held and not books.moves.knows(funding.symbol):
-            return
-        try:
-            bookings = book_funding(books, funding)
-        except LookupError as error:
-            _unsettled.inc()
-            log.error("funding_not_settled", symbol=funding.symbol, at_ms=funding.at_ms, error=str(error))
-            return
+        elif books.moves.complete_from_ms > funding.at_ms:
+            books.fundings.put_off(funding)
+            return funding, paid
+        elif is_held or books.moves.knows(funding.symbol):
+            self._book_funding(funding, book_funding(books, funding), paid)
+        return None
+
+    async def _settle_old(self, funding: Funding, paid: Paid) -> None:
+        """One of which not all later moves are remembered: the database has them all, once none came meanwhile."""
+        books, symbol = self._state.books, funding.symbol
+        while True:
+            seen = books.moves.added.get(symbol)
+            await self._journal.committed()
+            moved = await self._moved_after(symbol, funding.at_ms)
+            if books.moves.added.get(symbol) == seen:
+                break
+        if books.fundings.settle(funding):
+            log.warning("funding_settled_late", symbol=symbol, at_ms=funding.at_ms)
+            self._book_funding(funding, book_funding(books, funding, moved), paid)
+
+    def _book_funding(self, funding: Funding, bookings: Sequence[Booking], paid: Paid) -> None:
         self._keep(bookings, funding.at_ms)
         paid.update((funding.at_ms, booking.owner) for booking in bookings)
         if len(bookings) > 1:

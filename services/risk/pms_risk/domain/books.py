@@ -6,7 +6,7 @@ the caller's. Used by the application handlers and by the property tests.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 
@@ -369,12 +369,15 @@ class Books:
             found[HOUSE] = external.quantity
         return found
 
-    def held_at(self, symbol: str, at_ms: int) -> dict[Holder, Decimal]:
-        """Signed positions on a symbol as of a moment, by owner and leg: as of now, less what moved after it."""
+    def held_at(self, symbol: str, at_ms: int, moved: Mapping[Holder, Decimal] | None = None) -> dict[Holder, Decimal]:
+        """Signed positions on a symbol as of a moment, by owner and leg: as of now, less what moved after it.
+
+        `moved` tells that where it is not remembered.
+        """
         legs: tuple[PositionSide, ...] = ("BOTH", "LONG", "SHORT")
         held = {(name, leg): held for leg in legs for name, held in self.holders(symbol, leg).items()}
-        for holder, moved in self.moves.after(symbol, at_ms).items():
-            held[holder] = held.get(holder, ZERO) - moved
+        for holder, quantity in (self.moves.after(symbol, at_ms) if moved is None else moved).items():
+            held[holder] = held.get(holder, ZERO) - quantity
         return {holder: quantity for holder, quantity in held.items() if quantity}
 
     def cash(self, asset: str) -> Decimal:

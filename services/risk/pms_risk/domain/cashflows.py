@@ -5,6 +5,9 @@ it in the house's rounding book. A liquidation's fee goes to those who were liqu
 All other flows are the house's, each under its own kind as the cause. Pure. Used by the application's cash flows.
 """
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 from pms_common.contracts.bus.exchange import CashFlow
 from pms_common.decimals import ZERO
 from pms_risk.domain.account import SETTLEMENT_ASSET
@@ -13,6 +16,7 @@ from pms_risk.domain.books import ONE, Books
 from pms_risk.domain.first_look import FUNDING_FEE
 from pms_risk.domain.funding import Funding
 from pms_risk.domain.house import CAPITAL, EXTERNAL, HOUSE, INCOME, INSURANCE, ROUNDING
+from pms_risk.domain.moves import Holder
 from pms_risk.domain.position import WALLET_UNIT
 from pms_risk.domain.shares import divide
 
@@ -70,17 +74,17 @@ def _deal(reference: str, flow: CashFlow) -> Deal:
     return Deal(reference, flow.symbol, "BOTH", ZERO, ONE, flow.time_ms)
 
 
-def book_funding(books: Books, funding: Funding) -> list[Booking]:
+def book_funding(books: Books, funding: Funding, moved: Mapping[Holder, Decimal] | None = None) -> list[Booking]:
     """Settle a funding that was not settled before with all who held the symbol at its instant; the house's part last.
 
-    Raises `LookupError` where who held then is not known any more.
+    Raises `LookupError` where what moved after it is not remembered and not told by `moved`.
     """
-    if books.moves.complete_from_ms > funding.at_ms:
+    if moved is None and books.moves.complete_from_ms > funding.at_ms:
         raise LookupError(f"positions of {funding.symbol} at {funding.at_ms} are not remembered")
     reference = "funding:{}:{}".format(*funding.key)
     bookings: list[Booking] = []
     external = ZERO
-    for (name, leg), quantity in books.held_at(funding.symbol, funding.at_ms).items():
+    for (name, leg), quantity in books.held_at(funding.symbol, funding.at_ms, moved).items():
         payment = funding.payment(quantity)
         if not payment:
             continue

@@ -54,6 +54,11 @@ class Fundings:
         self._late.setdefault(funding.symbol, deque(maxlen=MAX_LATE)).append(funding)
         return True
 
+    def put_off(self, funding: Funding) -> None:
+        """It cannot be settled now: as if it had not been heard of."""
+        self._settled.pop(funding.key, None)
+        self._late[funding.symbol].remove(funding)
+
     def load(self, fundings: Iterable[Funding]) -> None:
         """Take those that are in the ledger, oldest first."""
         for funding in fundings:

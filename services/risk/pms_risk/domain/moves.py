@@ -38,12 +38,15 @@ class Moves:
         self._moves: deque[Move] = deque()
         self._by_symbol: dict[str, deque[Move]] = {}
         self._most = most
+        self.added: dict[str, int] = {}
+        """How many moves of a symbol were ever added: whether one was since is seen by it."""
         self.complete_from_ms = 0
         """All moves of deals after this are remembered."""
 
     def add(self, move: Move) -> None:
         """Remember a move, forget the oldest one where there are too many."""
         self._moves.append(move)
+        self.added[move.symbol] = self.added.get(move.symbol, 0) + 1
         self._by_symbol.setdefault(move.symbol, deque()).append(move)
         if len(self._moves) > self._most:
             oldest = self._moves.popleft()

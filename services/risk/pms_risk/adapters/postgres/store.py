@@ -23,6 +23,8 @@ from pms_risk.domain.fills import MAX_KEYS, FillKey
 from pms_risk.domain.first_look import Unseen
 from pms_risk.domain.funding import MAX_SETTLED
 from pms_risk.domain.gates import Gates
+from pms_risk.domain.house import HOUSE, POOL
+from pms_risk.domain.moves import Holder
 
 FILLS = "symbol, trade_id, exchange_order_id, trade_ms, owner, leg, price, excess, side, quantity FROM pms_risk.fills"
 HOUSE_CASH = (
@@ -43,6 +45,16 @@ UNSEEN = f"SELECT reference {_CAPITAL} AND cause = 'unseen_payment'"
 UNSEEN_FLOWS = (
     "SELECT kind, flow_id, asset, symbol, amount, info, at_ms FROM pms_risk.flows WHERE at_ms BETWEEN :since AND :until"
 )
+_SIGN = "CASE side WHEN 'BUY' THEN 1 ELSE -1 END"
+MOVED_AFTER = (
+    "WITH f AS (SELECT * FROM pms_risk.fills WHERE symbol = :symbol AND trade_ms > :at AND owner <> :pool)"
+    " SELECT owner, leg, sum(quantity) AS quantity FROM ("
+    f" SELECT owner, leg, {_SIGN} * (quantity - excess) AS quantity FROM f"
+    f" UNION ALL SELECT :house, leg, {_SIGN} * excess FROM f WHERE excess <> 0"
+    " UNION ALL SELECT owner, leg, quantity FROM pms_risk.moves WHERE symbol = :symbol AND at_ms > :at"
+    ") AS moved GROUP BY owner, leg"
+)
+"""As `restore` makes moves of these rows."""
 RESULTS = (
     "SELECT account_id, sum(amount) AS amount, max(at_ms) AS at_ms FROM pms_risk.ledger"
     " WHERE at_ms >= :since AND asset = :asset AND cause <> ALL(:transfers) GROUP BY account_id"
@@ -173,6 +185,11 @@ class Store:
         return (
             {row["reference"] for row in await self._rows(query, references=list(references))} if references else set()
         )
+
+    async def moved_after(self, symbol: str, at_ms: int) -> dict[Holder, Decimal]:
+        """What moved on a symbol by deals later than a moment: executions by their parts, and what is no execution."""
+        rows = await self._rows(MOVED_AFTER, symbol=symbol, at=at_ms, house=HOUSE, pool=POOL)
+        return {(row["owner"], row["leg"]): row["quantity"] for row in rows}
 
     async def is_flow_booked(self, flow: CashFlow) -> bool:
         """Whether the cash flow is in the table."""
