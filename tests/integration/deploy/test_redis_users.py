@@ -12,6 +12,10 @@ from redis.exceptions import NoPermissionError
 from tests.deployed import ACL, set_users
 
 from pms_cli.embedded import start_valkey
+from pms_cli.health.leases import examine_leases
+from pms_cli.health.orders import examine_orders
+from pms_cli.health.servers import examine_redis
+from pms_cli.health.streams import examine_streams
 from pms_cli.reference.redis_users import OWN
 from pms_common.names import Names
 from pms_common.topology import kept_by, topology
@@ -80,6 +84,16 @@ def test_operator_may_operate_and_not_touch_the_bus(server: str) -> None:
         for stream in ("pms:bus:orders:requests", "pms:bus:risk:updates", "pms:events", "pms:audit"):
             with pytest.raises(NoPermissionError):
                 operator.xadd(stream, {"data": "{}"})
+
+
+async def test_an_operator_can_examine_the_system(server: str) -> None:
+    url, names = server.replace("redis://", f"redis://operator:{PASSWORD}@"), Names()
+    found = [
+        *(await examine_redis(url) + await examine_streams(url, names) + await examine_leases(url, names)),
+        *(await examine_orders(url, names)),
+    ]
+    assert {"redis", "leases"} <= {finding.what for finding in found}
+    assert not [finding for finding in found if finding.what == "redis user"]
 
 
 FORBIDDEN_TO_SERVICES = [

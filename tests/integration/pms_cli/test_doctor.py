@@ -8,7 +8,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 import redis.asyncio as aioredis
 from pydantic import SecretStr
@@ -16,10 +18,17 @@ from pydantic import SecretStr
 from pms_cli import migrate
 from pms_cli.embedded import free_port, start_valkey
 from pms_cli.health import Finding, examine
+from pms_cli.health.door import examine_door, examine_tokens
+from pms_cli.health.exchange import examine_exchange
 from pms_cli.health.leases import examine_leases
 from pms_cli.health.orders import examine_orders
-from pms_cli.health.servers import examine_redis
+from pms_cli.health.processes import SERVICES, examine_processes
+from pms_cli.health.servers import _clock, examine_redis
+from pms_cli.health.streams import examine_streams
 from pms_cli.system.place import Place
+from pms_common.clock import now_ms
+from pms_common.contracts.base import encode
+from pms_common.contracts.bus.heartbeat import Heartbeat
 from pms_common.lease import Lease
 from pms_common.names import Names
 from pms_common.settings import Settings
@@ -57,6 +66,12 @@ def _wrong(findings: list[Finding]) -> dict[str, Finding]:
     return {finding.what: finding for finding in findings if finding.state == "wrong"}
 
 
+def beat(service: str, **changes: Any) -> Heartbeat:
+    values: dict[str, Any] = {"service": service, "process": "p", "told_ms": now_ms(), "started_ms": 1, "ready": True}
+    values |= {"leads": None, "why": "", "resident_bytes": 1, "loop_lag_s": 0.0, "latencies": {}, "backlogs": ()}
+    return Heartbeat(**{**values, "figures": {}, **changes})
+
+
 async def test_a_system_that_is_well_has_nothing_wrong(
     simulator: str, redis_url: str, database: str, names: Names
 ) -> None:
@@ -64,6 +79,8 @@ async def test_a_system_that_is_well_has_nothing_wrong(
         for stream in topology(names):
             for group in stream.groups:
                 await client.xgroup_create(stream.name, group, "0", mkstream=True)
+        for service in SERVICES:
+            await client.hset(names.heartbeats, service, encode(beat(service)))
     findings = await examine(Settings(), Place(names, redis_url, database, "", simulator))
     assert _wrong(findings) == {}
     said = {finding.what: finding.detail for finding in findings}
@@ -108,6 +125,7 @@ async def test_it_finds_streams_that_nobody_reads(simulator: str, redis_url: str
     wrong = _wrong(findings)
     assert wrong[names.cmd("trade")].detail == "group risk is missing, 1 entries"
     assert "group risk: 0 pending, 1 unread, the oldest 6" in wrong[names.cmd("limit")].detail
+    assert wrong["services"].detail == f"none runs in the namespace {names.namespace}"
     assert [finding.what for finding in findings if finding.state == "warn"] == ["dead letters", "leases"]
 
 
@@ -123,6 +141,82 @@ async def test_it_finds_a_redis_that_would_evict(tmp_path: Path) -> None:
         assert [finding.what for finding in findings if finding.state == "warn"] == ["redis durability"]
     finally:
         server.stop()
+
+
+async def test_it_finds_a_redis_that_is_full(tmp_path: Path) -> None:
+    server = start_valkey(tmp_path)
+    try:
+        async with aioredis.Redis.from_url(server.url) as client:
+            await client.config_set("maxmemory", (await client.info("memory"))["used_memory"])
+        assert "of maxmemory is used" in _wrong(await examine_redis(server.url))["redis memory"].detail
+    finally:
+        server.stop()
+
+
+def test_it_finds_a_redis_whose_clock_is_off() -> None:
+    assert _clock(1_000_000, 1_001_999) == []
+    (finding,) = _clock(1_005_000, 1_000_000)
+    assert (finding.state, finding.detail) == ("wrong", "+5000 ms against this machine's")
+
+
+async def test_it_finds_a_clock_that_the_exchange_would_refuse(simulator: str) -> None:
+    async def shift(offset_ms: int) -> None:
+        async with aiohttp.ClientSession(simulator) as http:
+            (await http.post("/sim/clock", json={"offsetMs": offset_ms})).raise_for_status()
+
+    await shift(3_000)
+    try:
+        findings = await examine_exchange(Settings(), simulator)
+    finally:
+        await shift(0)
+    (clock,) = [finding for finding in findings if finding.what == "clock"]
+    assert clock.state == "warn" and "NTP" in clock.advice
+
+
+async def test_it_finds_the_user_of_redis_that_may_too_little(tmp_path: Path, names: Names) -> None:
+    server = start_valkey(tmp_path)
+    try:
+        async with aioredis.Redis.from_url(server.url) as client:
+            await client.execute_command("ACL", "SETUSER", "ann", "on", ">x", "+info", "+time", "+@connection")
+        (finding,) = await examine_streams(server.url.replace("redis://", "redis://ann:x@"), names)
+        assert (finding.state, finding.what) == ("wrong", "redis user")
+    finally:
+        server.stop()
+
+
+async def test_it_names_services_that_do_not_run_or_are_not_ready(redis_url: str, names: Names) -> None:
+    async with aioredis.Redis.from_url(redis_url) as client:
+        beats = [beat("feed"), beat("orders", ready=False, why="the exchange account is in multi-assets mode")]
+        for told in [*beats, beat("risk"), beat("algos"), beat("gateway", told_ms=now_ms() - 60_000)]:
+            await client.hset(names.heartbeats, told.service, encode(told))
+    wrong = _wrong(await examine_processes(redis_url, names))
+    assert {what: finding.detail for what, finding in wrong.items()} == {
+        "orders": "not ready: the exchange account is in multi-assets mode",
+        "gateway": "does not run",
+    }
+
+
+async def test_it_examines_the_gateways_tokens(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+
+    def found(**settings: Any) -> tuple[str, str]:
+        (finding,) = examine_tokens(Settings(**settings))
+        return finding.state, finding.detail
+
+    assert examine_tokens(Settings()) == []
+    assert found(gateway_host="0.0.0.0") == ("wrong", "none, and it listens on 0.0.0.0")
+    assert found(gateway_token_file=file)[0] == "wrong"
+    file.write_text("ann read secret\n")
+    assert found(gateway_token_file=file) == ("warn", f"{file} has ann in plain text")
+    file.write_text("ann read\n")
+    assert "line 1" in found(gateway_token_file=file)[1]
+    file.write_text(f"ann read sha256:{'0' * 64}\n")
+    file.chmod(0o644)
+    assert found(gateway_token_file=file)[0] == "warn"
+    file.chmod(0o600)
+    assert found(gateway_token_file=file) == ("ok", str(file))
+    (gone,) = await examine_door(Settings(), "http://127.0.0.1:1")
+    assert (gone.state, gone.what) == ("wrong", "gateway")
 
 
 async def test_it_finds_a_master_that_would_write_without_its_replicas(tmp_path: Path) -> None:

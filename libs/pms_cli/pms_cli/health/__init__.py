@@ -2,6 +2,8 @@
 
 - `finding`: one result: ok, warn or wrong, with what to do
 - `servers`: Redis and PostgreSQL
+- `processes`: which services run, and why one is not ready
+- `door`: the gateway and its tokens
 - `streams`: streams and their consumer groups
 - `leases`: which process leads each role
 - `orders`: orders that cannot end
@@ -10,10 +12,12 @@
 
 import asyncio
 
+from pms_cli.health.door import examine_door
 from pms_cli.health.exchange import examine_exchange
 from pms_cli.health.finding import Finding
 from pms_cli.health.leases import examine_leases
 from pms_cli.health.orders import examine_orders
+from pms_cli.health.processes import examine_processes
 from pms_cli.health.servers import examine_database, examine_redis
 from pms_cli.health.streams import examine_streams
 from pms_cli.system.place import Place
@@ -28,6 +32,8 @@ async def examine(settings: Settings, place: Place) -> list[Finding]:
         examine_redis(place.redis),
         examine_database(place.database),
         examine_exchange(settings, place.simulator),
+        examine_processes(place.redis, place.names),
+        examine_door(settings, place.gateway),
         examine_streams(place.redis, place.names),
         examine_leases(place.redis, place.names),
         examine_orders(place.redis, place.names),

@@ -8,17 +8,22 @@ from redis.exceptions import RedisError, ResponseError
 
 from pms_cli import migrate
 from pms_cli.health.finding import Finding
+from pms_common.clock import now_ms
 from pms_common.db import connect
 
 OLDEST_REDIS = (7, 0)
 OLDEST_POSTGRES = 14
+FULL = 0.9
+MAX_OFFSET_MS = 2_000
+"""Of the ten seconds that a command lives."""
 
 
 async def examine_redis(url: str) -> list[Finding]:
-    """Reachability, version, eviction, durability, replicas."""
+    """Reachability, version, eviction, durability, memory, clock, replicas."""
     try:
         async with aioredis.Redis.from_url(url, decode_responses=True) as client:
             info: dict[str, Any] = await client.info()
+            seconds, micros = await client.time()
             replicated = await _replicated(client, info)
     except (RedisError, OSError) as error:
         return [Finding("wrong", "redis", str(error), "start it, or set PMS_REDIS_URL")]
@@ -34,7 +39,25 @@ async def examine_redis(url: str) -> list[Finding]:
     if not info.get("aof_enabled"):
         advice = "CONFIG SET appendonly yes: without it a restart loses what is not acknowledged"
         findings.append(Finding("warn", "redis durability", "no AOF", advice))
-    return findings + replicated
+    return [*findings, *_room(info), *_clock(seconds * 1000 + micros // 1000, now_ms()), *replicated]
+
+
+def _room(info: dict[str, Any]) -> list[Finding]:
+    """Whether it is near the memory that it may use: from there on it refuses every write."""
+    used, most = int(info["used_memory"]), int(info.get("maxmemory", 0))
+    if not most or used < FULL * most:
+        return []
+    advice = "raise maxmemory: a full Redis refuses fills and cancels as well"
+    return [Finding("wrong", "redis memory", f"{used / most:.0%} of maxmemory is used", advice)]
+
+
+def _clock(redis_ms: int, here_ms: int) -> list[Finding]:
+    """Commands live so many seconds from the time that Redis gave them."""
+    offset_ms = redis_ms - here_ms
+    if abs(offset_ms) <= MAX_OFFSET_MS:
+        return []
+    advice = "synchronise both clocks (NTP): commands expire by the difference too early or too late"
+    return [Finding("wrong", "redis clock", f"{offset_ms:+d} ms against this machine's", advice)]
 
 
 async def _replicated(client: "aioredis.Redis", info: dict[str, Any]) -> list[Finding]:

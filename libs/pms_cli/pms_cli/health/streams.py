@@ -1,7 +1,7 @@
 """Are the streams read? A group that is missing or far behind means that its service does not work."""
 
 import redis.asyncio as aioredis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from pms_cli.health.finding import Finding
 from pms_common.bus.groups import next_after, stream_state
@@ -23,6 +23,9 @@ async def examine_streams(url: str, names: Names) -> list[Finding]:
             for stream in streams:
                 findings += await _examine(client, stream)
             dead = await client.xlen(names.dead)
+    except NoPermissionError:
+        advice = "the file of users is older than this version: deploy/redis/users.acl, or use another user"
+        return [Finding("wrong", "redis user", "may not look at the streams", advice)]
     except (RedisError, OSError):
         return []  # said by examine_redis
     if dead:

@@ -21,6 +21,12 @@ PUBLIC = (
 )
 TOLD = f"&{NAMES.result(ANY)} &{NAMES.event_channel(ANY)}"
 
+EXAMINED = (
+    *(NAMES.cmd(ANY), NAMES.op(ANY), f"{NAMES.namespace}:bus:{ANY}", NAMES.dead),
+    *(NAMES.lease(ANY), NAMES.heartbeats, NAMES.own("orders", ANY)),
+)
+"""What `pms doctor` looks at."""
+
 CONNECTED = "-@all +@connection -@dangerous +client|unblock +info +time +@transaction"
 OWNING = (
     "+eval +eval_ro +xadd +xread +xrange +xrevrange +xinfo +xpending +xlen +xtrim +xdel +memory|usage"
@@ -80,7 +86,8 @@ def _js() -> str:
 def _operator() -> str:
     commands = _keys("", [NAMES.cmd(ANY), NAMES.op(ANY)])
     seen = (*PUBLIC, NAMES.dead, NAMES.audit)
-    return _user("operator", PEOPLE, "+xadd", commands, PEOPLE_READING, _keys("%R", seen), TOLD)
+    doctor = _selector("+xinfo +xpending +xlen +xrange +hgetall", EXAMINED, "%R")
+    return _user("operator", PEOPLE, "+time +@transaction +xadd", commands, PEOPLE_READING, _keys("%R", seen), TOLD, doctor)
 
 
 def _service(name: str) -> str:

@@ -1,8 +1,9 @@
 """Who may come in: bearer tokens with roles.
 
-The file has one token a line: `<name> <role> <token>`, the token as `sha256:<hex>` of it, or as it is; `#` begins a
-comment. It is read again when it changes, so tokens are given and taken back without a restart. Owns the comparison,
-which takes the same time for every token. Never keeps or logs a token itself.
+The file has one token a line: `<name> <role> sha256:<hex>`; `#` begins a comment. A token as it is, in place of its
+hash, is taken too, and complained of: whoever reads the file may use it. It is read again when it changes, so tokens
+are given and taken back without a restart. Owns the comparison, which takes the same time for every token. Never keeps
+or logs a token itself.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from pms_common.logging import get_logger
 
 log = get_logger(__name__)
 
+HASH_IT = "store `sha256:` and what `printf %s TOKEN | sha256sum` prints"
 LOOK_S = 1.0
 """Between two looks at the file."""
 
@@ -40,6 +42,8 @@ class Token:
     name: str
     role: Role
     digest: bytes
+    plain: bool = False
+    """Whether it stands in the file as it is."""
 
 
 ANYONE = Token("anyone", Role.OPERATOR, b"")
@@ -56,6 +60,11 @@ class Tokens:
     def required(self) -> bool:
         """Whether a token is needed at all."""
         return bool(self._tokens)
+
+    @property
+    def plain(self) -> list[str]:
+        """Names of those that stand in the file as they are."""
+        return [token.name for token in self._tokens if token.plain]
 
     def find(self, presented: str) -> Token | None:
         """The token that was presented; None for one nobody has."""
@@ -80,6 +89,7 @@ class TokenFile:
         self._path, self._now_s = path, now_s
         self._tokens, self._seen = load_tokens(path), _version(path)
         self._looked_s = now_s()
+        self._complain()
 
     def __call__(self) -> Tokens:
         """The tokens."""
@@ -98,6 +108,11 @@ class TokenFile:
             log.error("tokens_not_read", why=str(error), kept="those before")
         else:
             log.info("tokens_read")
+            self._complain()
+
+    def _complain(self) -> None:
+        if plain := self._tokens.plain:
+            log.warning("tokens_in_plain_text", file=str(self._path), of=plain, advice=HASH_IT)
 
 
 def _version(path: Path | None) -> tuple[int, ...]:
@@ -129,7 +144,7 @@ def _token(line: str, at: int) -> Token:
     name, role, secret = words
     kind, _, digest = secret.partition(":")
     if kind != "sha256":
-        return Token(name, Role[role.upper()], hashlib.sha256(secret.encode()).digest())
+        return Token(name, Role[role.upper()], hashlib.sha256(secret.encode()).digest(), plain=True)
     try:
         raw = bytes.fromhex(digest)
     except ValueError:
