@@ -8,13 +8,12 @@ app = typer.Typer(
     name="pms",
     help="One exchange account, many honest books: run, trade, watch and check the PMS executor.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 for command in (
     *(run.up, run.run, run.migrate, run.passwords),
-    *(send.send, views.watch, views.accounts, views.orders, views.positions, views.algos),
+    *(send.send, views.status, views.watch, views.accounts, views.orders, views.positions, views.algos),
     *(send.halt, send.reduce, send.resume),
     *(doctor.doctor, replay.replay, record.record, bench.bench, demo.demo),
 ):

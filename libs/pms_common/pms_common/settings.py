@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "PMS_"
 TEST_PREFIX = "PMS_TEST_"
-FROM_FILE = ("redis_url", "database_url", "binance_api_key", "binance_api_secret")
+EXCHANGE_KEYS = ("binance_api_key", "binance_api_secret")
+FROM_FILE = ("redis_url", "database_url", "token", *EXCHANGE_KEYS)
 """Settings that may be given as `PMS_<NAME>_FILE`: the path of a file that holds the value."""
 
 SHORTEST_DEAD_MAN_S = 5
@@ -87,6 +88,9 @@ class Settings(BaseSettings):
 
     redis_url: str = Field(default="", repr=False)
     database_url: str = Field(default="", repr=False)
+
+    token: SecretStr | None = None
+    token_file: Path | None = None
 
     redis_url_file: Path | None = None
     database_url_file: Path | None = None
@@ -194,7 +198,7 @@ class Settings(BaseSettings):
 
     def require_keys(self) -> None:
         """Refuse an exchange environment without a key pair. Called by what signs or starts what signs."""
-        missing = [env_name(name) for name in FROM_FILE[2:] if not getattr(self, name)]
+        missing = [env_name(name) for name in EXCHANGE_KEYS if not getattr(self, name)]
         if missing:
             raise SettingsError(
                 f"PMS_BINANCE_ENV={self.binance_env} needs keys: set {' and '.join(missing)} (or …_FILE)"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pms_cli.commands.views import VIEWS
+from pms_cli.commands.views import LISTS, VIEWS
 from pms_cli.system.place import READY_FILE
 from pms_cli.system.running import running_system
 
@@ -51,16 +51,24 @@ def test_what_was_traded_is_listed(system: Path) -> None:
     ]
     assert "55000" in [f"{row['price']:g}" for row in listed("orders")]
     assert [row["kind"] for row in listed("algos")] == ["chase"]
-    for view in VIEWS:
+    for view in LISTS:
         table = _pms(system, view)
-        assert "BTCUSDT" in table or "alice" in table
+        assert "alice" in table
         assert max(len(line) for line in table.splitlines()) <= 80
+    status = _pms(system, "status")
+    assert {"feed", "orders", "risk", "algos", "gateway"} <= set(status.split())
+    assert "trading (0)" in status
+    assert max(len(line) for line in status.splitlines()) <= 80
 
 
 def test_a_halt_refuses_trades_until_trading_is_resumed(system: Path) -> None:
     account = json.loads(_pms(system, "send", "account", "action=create", "name=bob", "balance=10000"))["subAccountId"]
     trade = ("send", "trade", f"subAccountId={account}", "symbol=BTCUSDT", "side=BUY", "quantity=0.002", "leverage=10")
-    assert json.loads(_pms(system, "halt", "--account", account))["state"] == "halted"
+    (halted,) = _pms(system, "halt", "--account", account, "--json").splitlines()
+    assert json.loads(halted)["state"] == "halted"
+    assert [(row["account"], row["state"]) for row in json.loads(_pms(system, "status", "--json"))["trading"]] == [
+        ("bob", "halted")
+    ]
     refused = json.loads(_pms(system, *trade, code=1))
     assert refused["errorCode"] == "TRADING_HALTED"
     assert json.loads(_pms(system, "resume", "--account", account))["state"] == "active"

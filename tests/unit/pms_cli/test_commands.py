@@ -15,7 +15,7 @@ from pms_cli.commands.views import VIEWS, table
 from pms_cli.main import app
 
 VERBS = (
-    *("up", "run", "migrate", "send", "watch", "accounts", "orders", "positions", "algos"),
+    *("up", "run", "migrate", "send", "status", "watch", "accounts", "orders", "positions", "algos"),
     *("halt", "reduce", "resume", "doctor", "replay", "bench"),
 )
 
@@ -45,6 +45,7 @@ def test_the_list_has_every_verb() -> None:
     [
         (["run", "database"], "database is no service"),
         (["send", "buy"], "buy is no command; there are trade"),
+        (["send", "trad"], "trad is no command; did you mean trade?"),
         (["send", "trade", "symbol"], "symbol: expected key=value"),
         (["send", "trade", "orders=[1"], "orders:"),
         (["send", "trade", "a=b"], "no running system: there is no .pms/sim/ready.json"),
@@ -105,3 +106,27 @@ def test_a_table_fits_80_columns(name: str) -> None:
     assert max(len(line) for line in lines) <= 80
     headings = [heading for _, heading in VIEWS[name]]
     assert not [heading for heading in headings if heading.split()[0] not in lines[1]]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("pms se", {"send"}),
+        ("pms run o", {"orders"}),
+        ("pms send twap_b", {"twap_basket", "twap_basket_cancel", "twap_basket_pause", "twap_basket_resume"}),
+        ("pms send trade si", {"side=BUY", "side=SELL"}),
+        ("pms send trade symbol=BTCUSDT sy", set()),
+        ("pms send chase stalkM", {"stalkMode=none", "stalkMode=maintain", "stalkMode=trail"}),
+    ],
+)
+def test_the_shell_completes_commands_types_and_fields(words: str, expected: set[str]) -> None:
+    env = {"_PMS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = CliRunner().invoke(app, [], prog_name="pms", env=env)
+    assert set(done.output.split()) == expected
+
+
+def test_help_loads_no_database(tmp_path: Path) -> None:
+    code = (
+        "import sys, pms_cli.main; sys.exit(any(name in sys.modules for name in ('sqlalchemy', 'asyncpg', 'aiohttp')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0

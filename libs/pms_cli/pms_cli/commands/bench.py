@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 Run = Callable[["Context"], Awaitable[Sequence["Result"]]]
 
 
+def _names_from(begun: str) -> list[str]:
+    return [name for name in benchmarks() if name.startswith(begun)]
+
+
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME …", help="All of them by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME …", help="All of them by default.", autocompletion=_names_from)
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, each with the reference beside it.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of one measurement.")] = 1.5,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pms_cli.commands.shared import ReadyFile, place
-from pms_cli.ledgers import check_ledgers
 
 if TYPE_CHECKING:
     from pms_orders.adapters.replay import Replayed
@@ -19,6 +18,8 @@ Until = Annotated[datetime | None, typer.Option("--to", help="Orders made until 
 
 def replay(since: Since = None, until: Until = None, ready_file: ReadyFile = None) -> None:
     """Rebuild the orders from the journal's history, add up risk's ledgers; exit code 1 where something differs."""
+    from pms_cli.ledgers import check_ledgers  # here: what it needs takes a while to import
+
     end_ms = _ms(until) if until else _ms(datetime.now(UTC) + timedelta(days=1))
     found = asyncio.run(_replay(place(ready_file).database, _ms(since) if since else 0, end_ms))
     for name, differences in list(found.differing.items())[:MAX_SHOWN]:

@@ -1,13 +1,19 @@
 """`pms up`, `pms run`, `pms migrate`, `pms passwords`."""
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pms_cli.commands.shared import fail, settings
+from pms_cli.commands.shared import AsJson, fail, settings
 from pms_cli.run_service import SERVICES, run_service
 from pms_common.settings import SettingsError
+
+
+def _services(begun: str) -> list[str]:
+    return [name for name in SERVICES if name.startswith(begun)]
 
 
 def up(
@@ -15,8 +21,8 @@ def up(
     testnet: Annotated[bool, typer.Option("--testnet", help="On the exchange's testnet.")] = False,
     live: Annotated[bool, typer.Option("--live", help="With real money; needs keys too.")] = False,
     only: Annotated[str, typer.Option(help="Only these services, separated by commas.")] = "",
-    state_dir: Annotated[Path | None, typer.Option(help="Data of the embedded servers [.pms/<environment>].")] = None,
-    ready_file: Annotated[Path | None, typer.Option(help="Written when all are ready [in the state dir].")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="Data of the embedded servers (.pms/<environment>).")] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="Written when all are ready (in the state dir).")] = None,
 ) -> None:
     """Run the services as processes, with embedded Redis and PostgreSQL where no URL is set."""
     from pms_cli.embedded import ServerError, StateInUseError
@@ -34,7 +40,7 @@ def up(
     raise typer.Exit(code)
 
 
-def run(service: Annotated[str, typer.Argument(help=" | ".join(SERVICES))]) -> None:
+def run(service: Annotated[str, typer.Argument(help=" | ".join(SERVICES), autocompletion=_services)]) -> None:
     """Run one service in the foreground."""
     if service not in SERVICES:
         fail(f"{service} is no service; there are {', '.join(SERVICES)}", 2)
@@ -43,6 +49,7 @@ def run(service: Annotated[str, typer.Argument(help=" | ".join(SERVICES))]) -> N
 
 def migrate(
     revision: Annotated[str, typer.Option(help="A revision to go up to.")] = "heads",
+    as_json: AsJson = False,
 ) -> None:
     """Bring the database (PMS_DATABASE_URL) to the newest schema."""
     from pms_cli import migrate as migrations
@@ -54,7 +61,8 @@ def migrate(
         migrations.upgrade(url, revision)
     except OSError as error:
         fail(f"the database does not answer: {error}")
-    typer.echo("the database has the newest schema")
+    has = sorted(asyncio.run(migrations.current(url)))
+    typer.echo(json.dumps({"schema": has}) if as_json else f"the database has the schema {', '.join(has)}")
 
 
 def passwords(

@@ -1,6 +1,7 @@
 """`pms send`, `pms halt`, `pms reduce`, `pms resume`: commands into their streams, the result back."""
 
 import asyncio
+import difflib
 import json
 import uuid
 from typing import Annotated, Any
@@ -16,25 +17,58 @@ COMMANDS = (*RISK_COMMANDS, *ORDERS_COMMANDS, *ALGOS_COMMANDS, *OPERATOR_COMMAND
 NO_ANSWER = 3
 """Exit code when no result came in time."""
 
+AsJson = Annotated[bool, typer.Option("--json", help="On one line, for scripts.")]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for the result.")]
 Account = Annotated[str, typer.Option(help="Only this account.")]
 Symbol = Annotated[str, typer.Option(help="Only this symbol.")]
 
 
+def commands_from(begun: str) -> list[str]:
+    """Completions of a command's type."""
+    return [name for name in COMMANDS if name.startswith(begun)]
+
+
+def fields_from(context: typer.Context, begun: str) -> list[str]:
+    """Completions of a field's name, of those of the type that stands before it; its words where it has some."""
+    from pms_common.contracts import commands as contracts
+    from pms_common.contracts.rules import OneOf
+    from pms_common.contracts.shapes import shape_of
+
+    cls = contracts.COMMANDS.get(context.params.get("command") or "")
+    if cls is None:
+        return []
+    given = {word.partition("=")[0] for word in context.params.get("fields") or ()}
+    words = []
+    for field in shape_of(cls).fields:
+        if field.name not in given:
+            values = field.rule.words if isinstance(field.rule, OneOf) else ("",)
+            words += [f"{field.name}={value}" for value in values]
+    return [word for word in words if word.startswith(begun)]
+
+
 def send(
-    command: Annotated[str, typer.Argument(metavar="TYPE", help="trade, limit, cancel, chase, account, …")],
-    fields: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE …")] = None,
+    command: Annotated[
+        str,
+        typer.Argument(metavar="TYPE", help="trade, limit, cancel, chase, account, …", autocompletion=commands_from),
+    ],
+    fields: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE …", help="docs/reference/commands.md", autocompletion=fields_from),
+    ] = None,
     timeout: Timeout = 10.0,
+    as_json: AsJson = False,
     ready_file: ReadyFile = None,
 ) -> None:
     """Send a command and print its result: pms send trade subAccountId=a1 symbol=BTCUSDT side=BUY quantity=0.01"""
     if command not in COMMANDS:
-        fail(f"{command} is no command; there are {', '.join(COMMANDS)}", 2)
+        near = difflib.get_close_matches(command, COMMANDS, 1)
+        meant = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
+        fail(f"{command} is no command{meant}", 2)
     try:
         body = parse_fields(fields or [])
     except ValueError as error:
         fail(str(error), 2)
-    _send_and_print(place(ready_file), command, body, timeout)
+    _send_and_print(place(ready_file), command, body, timeout, as_json)
 
 
 def halt(
@@ -42,28 +76,43 @@ def halt(
     symbol: Symbol = "",
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel all own orders too.")] = False,
     timeout: Timeout = 10.0,
+    as_json: AsJson = False,
     ready_file: ReadyFile = None,
 ) -> None:
     """Stop trading: only cancels and liquidations pass."""
-    _set_state("halted", account, symbol, timeout, ready_file, cancel=cancel)
+    _set_state("halted", account, symbol, timeout, ready_file, as_json, cancel=cancel)
 
 
-def reduce(account: Account = "", symbol: Symbol = "", timeout: Timeout = 10.0, ready_file: ReadyFile = None) -> None:
+def reduce(
+    account: Account = "",
+    symbol: Symbol = "",
+    timeout: Timeout = 10.0,
+    as_json: AsJson = False,
+    ready_file: ReadyFile = None,
+) -> None:
     """Let only reductions and cancels pass."""
-    _set_state("reducing", account, symbol, timeout, ready_file)
+    _set_state("reducing", account, symbol, timeout, ready_file, as_json)
 
 
-def resume(account: Account = "", symbol: Symbol = "", timeout: Timeout = 10.0, ready_file: ReadyFile = None) -> None:
+def resume(
+    account: Account = "",
+    symbol: Symbol = "",
+    timeout: Timeout = 10.0,
+    as_json: AsJson = False,
+    ready_file: ReadyFile = None,
+) -> None:
     """Trade again."""
-    _set_state("active", account, symbol, timeout, ready_file)
+    _set_state("active", account, symbol, timeout, ready_file, as_json)
 
 
-def _set_state(state: str, account: str, symbol: str, timeout: float, ready_file: Any, *, cancel: bool = False) -> None:
+def _set_state(
+    state: str, account: str, symbol: str, timeout: float, ready_file: Any, as_json: bool, *, cancel: bool = False
+) -> None:
     body: dict[str, Any] = {"state": state}
     body |= {"subAccountId": account} if account else {}
     body |= {"symbol": symbol} if symbol else {}
     body |= {"cancel": True} if cancel else {}
-    _send_and_print(place(ready_file), "trading_state", body, timeout)
+    _send_and_print(place(ready_file), "trading_state", body, timeout, as_json)
 
 
 def parse_fields(fields: list[str]) -> dict[str, Any]:
@@ -80,7 +129,7 @@ def parse_fields(fields: list[str]) -> dict[str, Any]:
     return body
 
 
-def _send_and_print(where: Place, command: str, body: dict[str, Any], timeout: float) -> None:
+def _send_and_print(where: Place, command: str, body: dict[str, Any], timeout: float, as_json: bool) -> None:
     from redis.exceptions import RedisError
 
     body.setdefault("requestId", f"cli-{uuid.uuid4().hex[:16]}")
@@ -90,10 +139,11 @@ def _send_and_print(where: Place, command: str, body: dict[str, Any], timeout: f
         fail(f"Redis does not answer: {error}", 2)
     if result is None:
         fail(
-            f"{body['requestId']}: written, but no result within {timeout:g} s; ask again with the same requestId",
+            f"written, but no result within {timeout:g} s (is the system ready? pms doctor); the same command again"
+            f" with requestId={body['requestId']} is not executed twice and tells the outcome",
             NO_ANSWER,
         )
-    typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(result, indent=None if as_json else 2, ensure_ascii=False))
     raise typer.Exit(0 if result.get("success") else 1)
 
 

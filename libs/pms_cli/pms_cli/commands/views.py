@@ -1,24 +1,24 @@
-"""`pms accounts`, `orders`, `positions`, `algos`, `watch`: what the gateway's read model says, as tables or JSON."""
+"""`pms status`, `accounts`, `orders`, `positions`, `algos`, `watch`: what the gateway says, as tables or JSON."""
 
 import asyncio
 import json
-import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from pms_cli.commands.shared import AsJson, ReadyFile, fail, place, settings
+from pms_cli.commands.gateway import rows_of
+from pms_cli.commands.shared import AsJson, ReadyFile, fail, place
 
 if TYPE_CHECKING:
-    import aiohttp
     from rich.table import Table
 
+T = TypeVar("T")
 VIEWS: Mapping[str, Sequence[tuple[str, str]]] = {
     "accounts": (
         ("name", "account"),
         ("id", "id"),
-        ("status", "status"),
+        ("accountStatus", "status"),
         ("balance", "balance"),
         ("equity", "equity"),
         ("marginUsed", "margin"),
@@ -26,17 +26,18 @@ VIEWS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("marginRatio", "ratio"),
     ),
     "positions": (
-        ("subAccountId", "account"),
+        ("account", "account"),
+        ("id", "id"),
         ("symbol", "symbol"),
         ("side", "side"),
         ("quantity", "quantity"),
         ("entryPrice", "entry"),
-        ("markPrice", "mark"),
         ("unrealizedPnl", "PnL"),
         ("liquidationPrice", "liq. at"),
     ),
     "orders": (
-        ("clientOrderId", "order"),
+        ("account", "account"),
+        ("orderId", "id"),
         ("symbol", "symbol"),
         ("side", "side"),
         ("quantity", "quantity"),
@@ -45,35 +46,55 @@ VIEWS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("state", "state"),
     ),
     "algos": (
-        ("id", "algo"),
-        ("subAccountId", "account"),
+        ("account", "account"),
+        ("id", "id"),
         ("kind", "kind"),
         ("symbol", "symbol"),
         ("side", "side"),
         ("status", "status"),
     ),
+    "services": (
+        ("service", "service"),
+        ("process", "process"),
+        ("state", "state"),
+        ("waiting", "waiting"),
+        ("loopLagMs", "lag, ms"),
+        ("memoryMb", "MB"),
+    ),
+    "trading": (
+        ("account", "account"),
+        ("symbol", "symbol"),
+        ("state", "state"),
+    ),
 }
-"""Fields of each list, as the contract names them, and their headings; together they fit 80 columns."""
+"""Fields of each list and their headings; together they fit 80 columns. `account` is the account's name."""
+LISTS = ("accounts", "positions", "orders", "algos")
+STATUS = ("services", "trading")
+
+
+def status(as_json: AsJson = False, ready_file: ReadyFile = None) -> None:
+    """The services, whether they are ready and how much waits for them, and where trading is not active."""
+    _show(STATUS, as_json, ready_file)
 
 
 def accounts(as_json: AsJson = False, ready_file: ReadyFile = None) -> None:
     """The sub-accounts with balance, equity and margin."""
-    _show("accounts", as_json, ready_file)
+    _show(("accounts",), as_json, ready_file)
 
 
 def orders(as_json: AsJson = False, ready_file: ReadyFile = None) -> None:
     """The open orders."""
-    _show("orders", as_json, ready_file)
+    _show(("orders",), as_json, ready_file)
 
 
 def positions(as_json: AsJson = False, ready_file: ReadyFile = None) -> None:
     """The open positions."""
-    _show("positions", as_json, ready_file)
+    _show(("positions",), as_json, ready_file)
 
 
 def algos(as_json: AsJson = False, ready_file: ReadyFile = None) -> None:
     """The running algos."""
-    _show("algos", as_json, ready_file)
+    _show(("algos",), as_json, ready_file)
 
 
 def watch(
@@ -82,15 +103,11 @@ def watch(
     ready_file: ReadyFile = None,
 ) -> None:
     """All of it, again and again, until Ctrl-C. With --json one line a look."""
-    import aiohttp
-
     url = _gateway(ready_file)
     try:
-        asyncio.run(_watch(url, every, as_json))
+        _asked(url, _watch(url, every, as_json))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
-    except (aiohttp.ClientError, OSError) as error:
-        fail(f"the gateway at {url} does not answer: {error}")
 
 
 def _gateway(ready_file: Any) -> str:
@@ -100,19 +117,30 @@ def _gateway(ready_file: Any) -> str:
     return url
 
 
-def _show(name: str, as_json: bool, ready_file: Any) -> None:
-    import aiohttp
+def _show(names: Sequence[str], as_json: bool, ready_file: Any) -> None:
     from rich.console import Console
 
     url = _gateway(ready_file)
-    try:
-        rows = asyncio.run(_get_all(url, [name]))[name]
-    except (aiohttp.ClientError, OSError) as error:
-        fail(f"the gateway at {url} does not answer: {error}")
+    views = _asked(url, rows_of(url, names))
     if as_json:
-        typer.echo(json.dumps(rows))
-    else:
+        typer.echo(json.dumps(views[names[0]] if len(names) == 1 else views))
+        return
+    for name, rows in views.items():
         Console().print(table(name, rows))
+
+
+def _asked(url: str, asking: Coroutine[Any, Any, T]) -> T:
+    """What the gateway answers; exits where it does not, or lets nobody in."""
+    import aiohttp
+
+    try:
+        return asyncio.run(asking)
+    except aiohttp.ClientResponseError as error:
+        if error.status in (401, 403):
+            fail("the gateway wants a token: set PMS_TOKEN, or PMS_TOKEN_FILE to a file that has it")
+        fail(f"the gateway at {url} answers {error.status}: {error.message}")
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        fail(f"the gateway at {url} does not answer: {error or type(error).__name__} (pms doctor says more)")
 
 
 async def _watch(url: str, every_s: float, as_json: bool) -> None:
@@ -121,47 +149,12 @@ async def _watch(url: str, every_s: float, as_json: bool) -> None:
 
     with Live(auto_refresh=False, screen=False) as live:
         while True:
-            views = await _get_all(url, list(VIEWS))
+            views = await rows_of(url, (*LISTS, *STATUS))
             if as_json:
                 typer.echo(json.dumps(views))
             else:
                 live.update(Group(*(table(name, rows) for name, rows in views.items())), refresh=True)
             await asyncio.sleep(every_s)
-
-
-async def _get_all(url: str, names: list[str]) -> dict[str, list[dict[str, Any]]]:
-    import aiohttp
-
-    token = _token()
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    timeout = aiohttp.ClientTimeout(total=5)
-    async with aiohttp.ClientSession(url, headers=headers, timeout=timeout, raise_for_status=True) as session:
-        return {name: await _get(session, name) for name in names}
-
-
-async def _get(session: "aiohttp.ClientSession", name: str) -> list[dict[str, Any]]:
-    async with session.get(f"/v1/{name}") as answer:
-        rows: list[dict[str, Any]] = (await answer.json())[name]
-    if name == "algos":  # each kind names its id after itself; the list has one column for it
-        return [{"id": row[_id_field(row["kind"])], **row} for row in rows]
-    return rows
-
-
-def _id_field(kind: str) -> str:
-    first, *rest = kind.split("_")
-    return first + "".join(word.capitalize() for word in rest) + "Id"
-
-
-def _token() -> str:
-    """The first token in the gateway's token file that is not kept as a hash; `<name> <role> <token>` a line."""
-    path = settings().gateway_token_file
-    if path is None or not os.access(path, os.R_OK):
-        return ""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        parts = line.split()
-        if len(parts) == 3 and not line.startswith("#") and not parts[2].startswith("sha256:"):
-            return parts[2]
-    return ""
 
 
 def table(name: str, rows: Sequence[Mapping[str, Any]]) -> "Table":
@@ -183,4 +176,4 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:,.8f}".rstrip("0").rstrip(".")
-    return str(value)
+    return f"{value:,}" if type(value) is int else str(value)

@@ -87,7 +87,9 @@ def _operator() -> str:
     commands = _keys("", [NAMES.cmd(ANY), NAMES.op(ANY)])
     seen = (*PUBLIC, NAMES.dead, NAMES.audit)
     doctor = _selector("+xinfo +xpending +xlen +xrange +hgetall", EXAMINED, "%R")
-    return _user("operator", PEOPLE, "+time +@transaction +xadd", commands, PEOPLE_READING, _keys("%R", seen), TOLD, doctor)
+    return _user(
+        "operator", PEOPLE, "+time +@transaction +xadd", commands, PEOPLE_READING, _keys("%R", seen), TOLD, doctor
+    )
 
 
 def _service(name: str) -> str:

@@ -52,6 +52,8 @@ MEANINGS = {
     " one; 0: no matter; set it for the feed, too, which reads the mark prices then",
     "gateway_host": "the address the gateway listens on; beyond this machine only with a token file",
     "gateway_port": "0: a free one, told in the ready file",
+    "token": "what `pms accounts` and the other views show the gateway, where it wants a token",
+    "token_file": "a file that holds it",
     "gateway_token_file": "lines of `<name> <read, trade or operator> <sha256:hex or token>`; read again on a change",
     "metrics_host": "the address the other services' probes listen on",
     "feed_metrics_port": "/health, /ready and /metrics of feed",

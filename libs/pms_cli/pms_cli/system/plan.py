@@ -7,10 +7,9 @@ from typing import Self
 
 from pms_cli.embedded import free_port
 from pms_cli.run_service import SERVICES
-from pms_common.settings import FROM_FILE, Settings, SettingsError, env_name
+from pms_common.settings import EXCHANGE_KEYS, Settings, SettingsError, env_name
 
 SIMULATOR = "simulator"
-KEY_FIELDS = FROM_FILE[2:]
 NO_DATABASE = ("feed", SIMULATOR)
 
 
@@ -29,7 +28,7 @@ class Plan:
     def environment(self, service: str) -> dict[str, str]:
         """The environment of one service: exchange keys only for orders, a database only where one is needed."""
         env = {**os.environ, **self.env}
-        withheld = [] if service == "orders" else [env_name(name) for name in KEY_FIELDS]
+        withheld = [] if service == "orders" else [env_name(name) for name in EXCHANGE_KEYS]
         if service in NO_DATABASE:
             withheld.append(env_name("database_url"))
         for name in withheld:
