@@ -157,6 +157,20 @@ def test_a_repeated_pause_or_resume_is_answered_when_the_first_is_durable(verb: 
     assert [world.result(name)["status"] for name in ("p1", "p2")] == [status, status]
 
 
+def test_an_amendment_that_is_lost_with_its_line_is_asked_for_again() -> None:
+    world = World()
+    world.crosses = False
+    world.pass_ms(10)
+    world.send("chase", **CHASE)
+    world.pass_ms(200)
+    world.amends_lost = 1
+    world.quote("99", "99.1")
+    (order,) = world.orders.values()
+    assert (world.amends_lost, order.price) == (0, D("100.0"))
+    world.pass_ms(3_000)
+    assert order.price == D("99.0")
+
+
 def test_a_running_chase_refused_as_its_account_freezes_waits_and_goes_on_when_it_is_let() -> None:
     world = World()
     world.crosses = False

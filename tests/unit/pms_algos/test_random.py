@@ -1,4 +1,4 @@
-"""Every kind of algo under anything: random prices, partial fills, refusals, expiries, pauses, freezes and kills.
+"""Every kind of algo under anything: prices, partial fills, refusals, expiries, pauses, freezes, clock steps and kills.
 
 After each step: executed and still live together never exceed what was ordered, and no two children of the same chase
 live. At the end: what the algo says of itself is what the venue has.
@@ -99,6 +99,8 @@ ops = st.lists(
         st.tuples(st.just("risk"), st.sampled_from(["pause", "resume"])),
         st.tuples(st.just("user"), st.sampled_from(["pause", "resume"])),
         st.tuples(st.just("status"), st.sampled_from(["FROZEN", "ACTIVE"])),
+        st.tuples(st.just("lose"), st.integers(1, 3)),
+        st.tuples(st.just("clock"), st.sampled_from([-3_600_000, -500, 3_600_000])),
     ),
     min_size=5,
     max_size=30,
@@ -152,11 +154,15 @@ class Run:
             self.order(how[0])
         elif what == "status":
             world.account_is(how[0])
+        elif what == "lose":
+            world.amends_lost = how[0]
+        elif what == "clock":
+            world.ahead_ms += how[0]
 
     def finish(self) -> None:
         """Everything becomes possible again; what has not ended then is cancelled."""
         world = self.world
-        world.kill_at, world.refuse, world.expires = -1, lambda _: None, None
+        world.kill_at, world.refuse, world.expires, world.amends_lost = -1, lambda _: None, None, 0
         world.account_is("ACTIVE")
         world.control("resume")
         self.order("resume")

@@ -96,11 +96,16 @@ class Item:
 class Paper:
     """The outbox of one life."""
 
-    def __init__(self) -> None:
+    def __init__(self, passing: Callable[[str, bytes], None]) -> None:
         self.added: list[tuple[Any, ...]] = []
+        self.passing = passing
+        """What is express arrives at once, before all that was added."""
 
     def add(self, stream: str, data: bytes, *, maxlen: int | None = None, late: bool = False) -> None:
         self.added.append(("add", stream, data))
+
+    def express(self, stream: str, data: bytes) -> None:
+        self.passing(stream, data)
 
     def tell(self, stream: str, update: bytes) -> None:
         self.added.append(("add", stream, update))
@@ -163,7 +168,7 @@ class Life:
     """One process: dies when it is dropped."""
 
     def __init__(self, world: "World") -> None:
-        self.paper, self.journal = Paper(), Journal()
+        self.paper, self.journal = Paper(world.passing), Journal()
         outbox: Any = self.paper
         journal: Any = self.journal
         bus: Any = SimpleNamespace(outbox=outbox, redis=SimpleNamespace(xrange=world.read_marks))
@@ -224,6 +229,8 @@ class World:
         self.changes: list[bytes] = []
         self.cancels_lost = 0
         """How many of the next cancels nobody carries out."""
+        self.amends_lost = 0
+        """How many of the next amendments are lost with their line."""
         self.refused: dict[str, str] = {}
         self.refuse: Callable[[ChildOrder], str | None] = lambda _: None
         self.crosses = True
@@ -318,6 +325,14 @@ class World:
         added, self.life.paper.added = self.life.paper.added, []
         if added:
             self.effect(lambda: self._arrive(added))
+
+    def passing(self, stream: str, data: bytes) -> None:
+        """An amendment leaves at once."""
+        assert stream == NAMES.changes("orders")
+        if self.amends_lost:
+            self.amends_lost -= 1
+        else:
+            self.effect(lambda: self.changes.append(data))
 
     def _arrive(self, added: list[tuple[Any, ...]]) -> None:
         for kind, *words in added:

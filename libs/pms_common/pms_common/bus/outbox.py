@@ -4,8 +4,9 @@ Adaptive batching: sent at once when the line is idle, gathered while a write is
 synchronous stretch (without an await) is executed by Redis as one MULTI, or not at all. A mark in each MULTI tells
 after a lost connection whether the unanswered one was executed, so it is neither lost nor repeated.
 
-Owns the connection it writes on, the mark, the bound on what is gathered. Never drops anything: where Redis refuses
-for good it stops the service (`failed`), where the cause passes it waits and tells `ready`.
+Owns the connection it writes on, the mark, the bound on what is gathered. Drops nothing but what is of its moment
+(`express`): where Redis refuses for good it stops the service (`failed`), where the cause passes it waits and tells
+`ready`.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ waits for them, and a write of their own would wake Redis and us for nothing, an
 flight. A crash meanwhile only has their entries delivered again."""
 MAX_COMMANDS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
+EXPRESS = 4
+"""Express entries that leave together: a write costs 10 µs, another entry in it 2."""
 HARD_FACTOR = 8
 """A producer that adds this many times the bound ignores `full`; it is stopped."""
 
@@ -71,6 +74,7 @@ class Outbox:
         self._scheduled = False
         self._late = Stretch()
         self._late_timer: asyncio.TimerHandle | None = None
+        self._express: list[bytes] = []
         self._gathered: deque[Stretch] = deque()
         self._inflight: Write | None = None
         self._again: Write | None = None
@@ -90,6 +94,18 @@ class Outbox:
     def add(self, stream: str, data: bytes, *, maxlen: int | None = None, late: bool = False) -> None:
         """Append an entry with one field, `data`; a `late` one is waited for by nobody."""
         self._append(xadd(stream, data, maxlen), late=late)
+
+    def express(self, stream: str, data: bytes) -> None:
+        """Append an entry past all that is gathered, and past a write in flight. It belongs to no stretch.
+
+        For what is of its moment, and is asked for anew where nothing comes of it: it is lost with the line, or without
+        one, and never repeated.
+        """
+        self._express.append(xadd(stream, data, None))
+        if len(self._express) >= EXPRESS:
+            self._write_express()
+        elif not self._scheduled:
+            self._schedule()
 
     def tell(self, stream: str, update: bytes) -> None:
         """Append an update; those that leave in one write share entries, in their order."""
@@ -133,7 +149,11 @@ class Outbox:
         self._scheduled = True
 
     def let_go(self) -> None:
-        """Have what was added leave now, where the line is idle: what follows in this turn need not hold it up."""
+        """Have what was added leave now, where the line is idle: what follows in this turn need not hold it up.
+
+        What is express leaves in any case.
+        """
+        self._write_express()
         if self._inflight is None and self._open.urgent:
             scheduled = self._scheduled
             self.end_stretch()
@@ -142,6 +162,7 @@ class Outbox:
     def end_stretch(self) -> None:
         """End the current stretch and send it, if the line is idle."""
         self._scheduled = False
+        self._write_express()
         if self.failed.done():  # the service is stopping; the causes of what is not written come again to its successor
             self._open = Stretch()
             return
@@ -275,6 +296,20 @@ class Outbox:
             commands += stretches[-1].count
         write = self._inflight = Write(stretches, *self._marks.next())
         line.request(write.payload, write.replies, self._answered)
+
+    def _write_express(self) -> None:
+        if not self._express:
+            return
+        express, self._express = self._express, []
+        if self._line is not None and self.may_write:
+            self._line.request(b"".join(express), len(express), self._express_answered)
+
+    def _express_answered(self, replies: Replies | ConnectionError) -> None:
+        if isinstance(replies, ConnectionError):
+            return
+        refusal = next((reply for reply in replies if isinstance(reply, RespError)), None)
+        if refusal is not None and not refusal.transient:
+            self._fail(OutboxError(f"Redis refused a write: {refusal}"))
 
     def _answered(self, replies: Replies | ConnectionError) -> None:
         write = self._inflight

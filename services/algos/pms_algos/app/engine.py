@@ -55,6 +55,7 @@ SPREAD_MS = 7
 _failures = counter("algo_failures", "Events that a plan could not carry out; the algo ends with `error`", ["kind"])
 _amends = counter("algo_amends", "Amends asked for", ["kind"])
 _amends_of = {kind: _amends.labels(kind) for kind in KINDS}
+_WOKEN = Woken()
 
 Done = Callable[[], None]
 
@@ -224,6 +225,7 @@ class Engine:
             for running in self.algos.following(tick.symbol, side):
                 if not running.after and not running.kind.unmoved(running.algo, market, now):
                     self._quoted(running, event, now)
+        self._outbox.let_go()
 
     def _look(self, algo_id: str, _: int) -> None:
         running, now = self.algos.get(algo_id), self._now_ms()
@@ -239,14 +241,13 @@ class Engine:
         algo = running.algo
         decision = self._decide(running, event)
         if decision[0] is not algo:
-            self._apply(running, decision, _of_time(decision, now_ms))
+            self._apply(running, decision, "")
 
     def _wake(self, algo_id: str, at_ms: int) -> None:
         running = self.algos.get(algo_id)
         if running is not None and running.algo.wake_ms == at_ms and not running.after:
-            running.scene.now_ms = now = self._now_ms()
-            decision = self._decide(running, Woken())
-            self._apply(running, decision, _of_time(decision, now))
+            running.scene.now_ms = self._now_ms()
+            self._apply(running, self._decide(running, _WOKEN), "")
 
     def _stepped(self, by_ms: int) -> None:
         """The wall clock was set by so much: what was to be in a while is to be in that while."""
@@ -288,7 +289,10 @@ class Engine:
     def _apply(
         self, running: Running, decision: Decision, cause: str, done: Done | None = None, child_id: str | None = None
     ) -> None:
-        """Take the new state and do what it asks for; `done` is called when its causes need not come again."""
+        """Take the new state and do what it asks for; `done` is called when its causes need not come again.
+
+        Without a cause it is what time or a price brings: once a second, and each change that is saved.
+        """
         before, (algo, actions) = running.algo, decision
         running.algo = algo
         if algo.version != before.version:
@@ -317,11 +321,11 @@ class Engine:
             case Within():
                 self._act_on_child(running, action.plan, action.action)
             case PartChanged():
-                self._outputs.progress(CHASE, action.part, cause, child_id, self._now_ms())
+                self._outputs.progress(CHASE, action.part, cause or self._of_time(algo), child_id, self._now_ms())
             case PartEnded():
                 self._tell_part(running, action)
             case Progress():
-                self._outputs.progress(kind, algo, cause, child_id, self._now_ms())
+                self._outputs.progress(kind, algo, cause or self._of_time(algo), child_id, self._now_ms())
             case Notice():
                 self._outputs.notice(kind, algo, action, child_id, self._now_ms())
             case Started():
@@ -344,12 +348,14 @@ class Engine:
             case Amend():
                 _amends_of[running.kind.name].inc()
                 self._outputs.amend(name, plan, action)
-                self._outbox.let_go()
             case Ask():
                 self._outputs.ask(name, plan, action)
             case CancelChild():
                 algo = running.algo
                 self._outputs.cancel(name, plan, algo.ending or ("paused" if algo.paused else "replaced"))
+
+    def _of_time(self, algo: Algo) -> str:
+        return f"t{self._now_ms() // 1000}:v{algo.version}"
 
     def _save(self, running: Running, done: Done | None) -> None:
         version = running.algo.version
@@ -367,8 +373,3 @@ class Engine:
             self._end(running)
         elif not running.after:
             self.step(running, Saved(), f"v{version}")
-
-
-def _of_time(decision: Decision, now_ms: int) -> str:
-    """The cause of what time or a price brings: once a second, and each change that is saved."""
-    return f"t{now_ms // 1000}:v{decision[0].version}"

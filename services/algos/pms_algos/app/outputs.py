@@ -79,7 +79,7 @@ class Outputs:
         self._outbox.add(self._names.requests("risk"), encode(order))
 
     def amend(self, child_id: str, plan: ChasePlan, amend: Amend) -> None:
-        """Move a child: by orders inside what risk approved, else by risk."""
+        """Move a child: by orders inside what risk approved, else by risk. One that is lost is asked for again."""
         if amend.approved:
             order = AmendOrder(
                 client_order_id=child_id,
@@ -88,7 +88,7 @@ class Outputs:
                 price=amend.price,
                 quantity=amend.quantity,
             )
-            self._outbox.add(self._changes, encode(order))
+            self._outbox.express(self._changes, encode(order))
             return
         beyond = ChildAmend(
             client_order_id=child_id,

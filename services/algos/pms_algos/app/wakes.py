@@ -31,11 +31,12 @@ class Wakes:
     def _arm(self) -> None:
         if not self._heap:
             return
-        now_ms, first_ms = self._now_ms(), self._heap[0][0]
+        if self._timer is not None and self._timer_ms <= self._heap[0][0]:
+            return
+        now_ms = self._now_ms()  # which may find a step, and set the heap
         if self._timer is not None:
-            if self._timer_ms <= first_ms:
-                return
             self._timer.cancel()
+        first_ms = self._heap[0][0]
         delay_s = max(0, first_ms - now_ms) / 1000
         self._timer_ms = first_ms
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._fire)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+import msgspec
+
 from pms_common.contracts.bus.orders import SymbolSpec
 
 Gate = Literal["active", "reducing", "halted"]
@@ -48,9 +50,11 @@ class Ask:
     expires_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Amend:
-    """Move a live child. `approved` says that the price lies in the range that risk has approved."""
+class Amend(msgspec.Struct, frozen=True):
+    """Move a live child. `approved` says that the price lies in the range that risk has approved.
+
+    A struct, because it is made between a tick and its order: a fifth of a dataclass's time.
+    """
 
     number: int
     attempt: int

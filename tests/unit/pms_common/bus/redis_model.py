@@ -114,7 +114,9 @@ class Line(asyncio.Transport):
         if fate == "busy":
             multi = commands[0][0] == b"MULTI"
             errors = [b"-OOM command not allowed\r\n"] * (len(commands) - 2)
-            self._answer(b"+OK\r\n" + b"".join(errors) + b"-EXECABORT\r\n" if multi else b"-OOM not allowed\r\n")
+            self._answer(
+                b"+OK\r\n" + b"".join(errors) + b"-EXECABORT\r\n" if multi else b"-OOM not allowed\r\n" * len(commands)
+            )
             return
         replies = self._model.execute(commands)
         if fate == "ok":

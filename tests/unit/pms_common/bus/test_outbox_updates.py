@@ -2,8 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.pms_common.bus.redis_model import STREAM, Model, running
+from tests.unit.pms_common.bus.redis_model import STREAM, Model, running, until
 
+from pms_common.bus.outbox import EXPRESS
 from pms_common.bus.write import MAX_PACK, MAX_PACK_BYTES, packs
 
 
@@ -63,4 +64,42 @@ async def test_what_is_let_go_leaves_before_the_rest_of_its_turn():
     assert model.entries == [b"0", b"1", b"2", b"3"]
     assert model.sizes == [1, 1, 2]
     assert model.writes == 3
+    running_task.cancel()
+
+
+async def test_what_is_express_passes_a_write_in_flight_and_all_that_is_gathered():
+    model = Model()
+    outbox, running_task = await running(model)
+    outbox.add(STREAM, b"0")
+    await outbox.flush()
+    outbox.begin_stretch()
+    outbox.add(STREAM, b"in flight")
+    outbox.let_go()
+    outbox.add(STREAM, b"gathered")
+    for number in range(EXPRESS + 1):
+        outbox.express(STREAM, b"%d" % number)
+    outbox.end_stretch()
+    await outbox.flush()
+    assert model.entries == [b"0", b"in flight", *(b"%d" % number for number in range(EXPRESS + 1)), b"gathered"]
+    assert model.writes == 5, "those that leave together are one write"
+    running_task.cancel()
+
+
+async def test_what_is_express_is_not_kept_for_a_line_that_is_lost_or_may_not_be_written():
+    model = Model(["ok", "unread"])
+    outbox, running_task = await running(model)
+    outbox.express(STREAM, b"without a line")
+    outbox.end_stretch()
+    outbox.add(STREAM, b"0")
+    await outbox.flush()
+    outbox.express(STREAM, b"lost")
+    outbox.end_stretch()
+    await until(lambda: model.connections == 2)
+    outbox.write_while(lambda: False)
+    outbox.express(STREAM, b"forbidden")
+    outbox.end_stretch()
+    outbox.write_while(lambda: True)
+    outbox.add(STREAM, b"1")
+    await outbox.flush()
+    assert model.entries == [b"0", b"1"]
     running_task.cancel()
