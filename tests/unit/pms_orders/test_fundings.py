@@ -47,6 +47,19 @@ async def test_r33_rates_are_told_once_and_again_to_who_asks(rig: Rig) -> None:
     assert len(rates(rig)[CHUNK + 7 :]) == CHUNK + 6, "or since then"
 
 
+async def test_a_funding_without_its_mark_is_said_once_and_told_when_it_has_one(
+    rig: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig.exchange.funding_rates = [settled("BTCUSDT", NOW, mark="")]
+    for _ in range(3):
+        await rig.fundings._ask(NOW - 1)
+    assert capsys.readouterr().out.count("funding_without_mark") == 1
+    assert not rates(rig)
+    rig.exchange.funding_rates = [settled("BTCUSDT", NOW)]
+    await rig.fundings._ask(NOW - 1)
+    assert rates(rig) == [("BTCUSDT", NOW)]
+
+
 async def test_a_page_of_rates_ends_between_those_of_one_instant(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "PAGE", 4)
     rig.exchange.funding_rates = [settled(f"S{n}USDT", NOW + n // 3) for n in range(9)]

@@ -5,12 +5,13 @@ its own. Owns what was told. Never knows who holds what: that is risk's. Spawn `
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
 
 from pms_common.bus import UpdatesWriter
 from pms_common.contracts.bus.exchange import FundingRate, FundingRates
 from pms_common.logging import get_logger
+from pms_common.metrics import counter
 from pms_orders.adapters.binance.exchange_client import VenueRefused, VenueUnreachable
 from pms_orders.adapters.binance.queries import Queries
 
@@ -24,6 +25,9 @@ DAY_MS = 86_400_000
 CHUNK = 20
 """Rates in one entry."""
 MAX_TOLD = 50_000
+MAX_SAID = 1_000
+
+_unmarked = counter("fundings_unmarked", "Settled fundings whose mark price the exchange did not tell")
 
 
 class Fundings:
@@ -43,6 +47,7 @@ class Fundings:
         self._told: OrderedDict[tuple[str, int], FundingRate] = OrderedDict()
         self._known_ms = known_ms
         self._since_ms = 0
+        self._said: deque[tuple[str, int]] = deque(maxlen=MAX_SAID)
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -61,7 +66,8 @@ class Fundings:
 
     async def _ask(self, since_ms: int) -> int:
         """Tell what is new; from when on is to be asked the next time."""
-        rates = await self._queries.funding_rates(since_ms)
+        rates, unmarked = await self._queries.funding_rates(since_ms)
+        self._say(unmarked)
         new = [rate for rate in rates if (rate.symbol, rate.time_ms) not in self._told]
         self._tell(new)
         for rate in new:
@@ -70,6 +76,14 @@ class Fundings:
             self._told.popitem(last=False)
         newest_ms = max((rate.time_ms for rate in rates), default=since_ms)
         return max(since_ms, newest_ms - LATE_MS)
+
+    def _say(self, unmarked: Sequence[tuple[str, int]]) -> None:
+        """It is asked for again for a while; who held there pays or gets nothing until it has its mark."""
+        for symbol, time_ms in unmarked:
+            if (symbol, time_ms) not in self._said:
+                self._said.append((symbol, time_ms))
+                _unmarked.inc()
+                log.error("funding_without_mark", symbol=symbol, time_ms=time_ms)
 
     def tell_again(self, since_ms: int) -> None:
         """Publish those since then once more, and those of the last day, each as it was; ask for what is not known."""

@@ -124,28 +124,28 @@ class Queries:
         log.warning("income_cut", pages=MAX_INCOME_PAGES)
         return list(found.values()), since_ms
 
-    async def funding_rates(self, since_ms: int) -> list[FundingRate]:
-        """The fundings settled since then on all symbols, oldest first; of very many the first ones.
+    async def funding_rates(self, since_ms: int) -> tuple[list[FundingRate], list[tuple[str, int]]]:
+        """The fundings settled since then on all symbols, oldest first; of very many the first ones. Beside them symbol
+        and time of those whose mark the venue does not tell (yet): what they pay cannot be known.
 
         The venue counts these requests apart (500 in 5 minutes) and gives them no weight.
         """
         found: dict[tuple[str, int], FundingRate] = {}
+        unmarked: list[tuple[str, int]] = []
         for _ in range(MAX_RATE_PAGES):
             asked: dict[str, str | int] = {"startTime": since_ms, "limit": PAGE}
             page = await self._rest.ask("GET", "/fapi/v1/fundingRate", 0, _funding_rates, asked, signed=False)
             for item in page:
-                if item.mark_price:
-                    rate = FundingRate(
-                        symbol=item.symbol,
-                        rate=item.funding_rate,
-                        mark=Decimal(item.mark_price),
-                        time_ms=item.funding_time,
-                    )
-                    found[rate.symbol, rate.time_ms] = rate
+                key = item.symbol, item.funding_time
+                if not item.mark_price:
+                    unmarked.append(key)
+                    continue
+                mark = Decimal(item.mark_price)
+                found[key] = FundingRate(symbol=key[0], rate=item.funding_rate, mark=mark, time_ms=key[1])
             if len(page) < PAGE or page[-1].funding_time == since_ms:
                 break
             since_ms = page[-1].funding_time
-        return list(found.values())
+        return list(found.values()), unmarked
 
     async def executions_since(self, symbol: str, since_ms: int, now_ms: int) -> list[Execution]:
         """All executions on a symbol since then, whosoever they are."""
