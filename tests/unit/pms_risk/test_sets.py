@@ -1,5 +1,6 @@
 """scale and basket: what is checked together, and what is told of each."""
 
+from dataclasses import replace
 from typing import Any
 
 from pms_risk.domain.rules import Rules
@@ -105,6 +106,16 @@ def test_a_basket_is_checked_as_one_and_nothing_is_sent_where_a_leg_fails() -> N
     refused = result(desk, "b")
     assert refused["errorCode"] == "INSUFFICIENT_MARGIN"
     assert refused["errors"][0]["field"].startswith("legs[1]")
+
+
+def test_the_legs_of_a_basket_are_counted_against_the_orders_a_minute() -> None:
+    desk, venue = desk_of()
+    desk.account.set_rules(replace(desk.account.rules, max_orders_per_minute=2))
+    basket(desk, ("BTCUSDT", "BUY", 1), ("ETHUSDT", "SELL", 1), ("BTCUSDT", "BUY", 1))
+    assert result(desk, "b")["errorCode"] == "MAX_ORDER_RATE_EXCEEDED"
+    assert venue.take() == []
+    basket(desk, ("BTCUSDT", "BUY", 1), ("ETHUSDT", "SELL", 1), request_id="b2")
+    assert len(venue.take()) == 2, "what was not sent does not count"
 
 
 def test_all_violations_of_a_basket_are_told_by_their_leg() -> None:

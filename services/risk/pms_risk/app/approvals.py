@@ -135,7 +135,16 @@ class Approvals:
         reserve(ask.account, orders, equity, self._state.taker_fee)
         opened = sum([order.quantity for order, part in zip(orders, parts, strict=True) if not part.closes], ZERO)
         self._state.pool.spend(opened * bound / self._state.exchange_leverage(ask.spec.symbol))
+        if _counts(ask):
+            ask.account.activity.count_order(now_ms)
         return [Approved(order, part.closes) for order, part in zip(orders, parts, strict=True)]
+
+    def give_up(self, ask: Ask, approved: list[Approved]) -> None:
+        """Release what was prepared and is not sent."""
+        for one in approved:
+            ask.account.drop_order(one.order.client_order_id)
+        if _counts(ask):
+            ask.account.activity.uncount_order()
 
     def check(self, ask: Ask) -> Decimal:
         """Refuse what may not be, before anything is reserved; the equity to reserve against."""
@@ -148,8 +157,6 @@ class Approvals:
 
     def send(self, ask: Ask, approved: list[Approved]) -> None:
         """Hand on what was prepared."""
-        if ask.account.rules.max_orders_per_minute and not ask.reduce_only:
-            ask.account.activity.count_order(self._state.now_ms())
         alone = len(approved) == 1
         for one in approved:
             self._send(ask, one, alone)
@@ -235,6 +242,11 @@ class Approvals:
             asked_ms=ask.asked_ms,
         )
         self._outbox.add(self._urgent if ask.urgent else self._requests, encode(placed))
+
+
+def _counts(ask: Ask) -> bool:
+    """Whether it is one of the account's orders a minute: those of closes are not limited."""
+    return bool(ask.account.rules.max_orders_per_minute) and not ask.reduce_only
 
 
 def refuse(verdict: Verdict) -> None:

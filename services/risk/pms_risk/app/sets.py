@@ -111,9 +111,8 @@ class Sets:
             wait.items[str(number)] = Item(symbol=leg.symbol, side=_leg_side(leg.side), quantity=size.quantity)
             wait.warnings = (*wait.warnings, *size.warnings)
         if errors:
-            for _, approved in prepared:
-                for one in approved:
-                    account.drop_order(one.order.client_order_id)
+            for ask, approved in prepared:
+                self._approvals.give_up(ask, approved)
             sentence = "; ".join(error.message for error in errors)
             raise CommandError(ErrorCode[errors[0].code], sentence, errors=tuple(errors))
         for number, (ask, approved) in enumerate(prepared):

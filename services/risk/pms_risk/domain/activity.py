@@ -43,6 +43,10 @@ class Activity:
         self._forget(now_ms)
         self._orders.append(now_ms)
 
+    def uncount_order(self) -> None:
+        """The last one is not sent."""
+        self._orders.pop()
+
     def orders(self, now_ms: int) -> int:
         """Orders of the last minute."""
         self._forget(now_ms)
