@@ -4,13 +4,12 @@ Each best bid and ask of a capture goes to a chase that follows both ways at the
 recorded own quote, seen within the time that its rules hold a move back.
 """
 
-import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.test_captures import _lines
+from tests.data.captures import lines
 from tests.unit.pms_algos.build import D, plan, spec, update
 
 from pms_algos.domain import chase as chases
@@ -29,10 +28,9 @@ def test_every_amend_of_a_chase_is_explained_by_a_recorded_quote(
     capture_file: Path, side: str, record_property: Any
 ) -> None:
     quotes: dict[str, list[Quote]] = {}
-    for body in _lines(capture_file):
-        if b'"bookTicker"' in body:
-            raw = json.loads(body)
-            told = raw.get("data", raw)
+    for line in lines(capture_file):
+        if line.raw.get("stream", "").endswith("@bookTicker"):
+            told = line.raw["data"]
             quotes.setdefault(told["s"], []).append((told["E"], D(told["b"]), D(told["a"])))
     amends = sum(_chase(symbol, side, told) for symbol, told in quotes.items())
     record_property("cases", max(amends, 1))

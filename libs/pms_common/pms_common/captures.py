@@ -22,11 +22,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises ValueError for a line without a time, naming file and line.
     """
     rest, number = b"", 0
-    for chunk in _unpacked(path):
+    for chunk in unpacked(path):
         lines = (rest + chunk).split(b"\n")
         rest = lines.pop()
         for line in lines:
             number += 1
+            if not line.strip():
+                continue
             stamp, _, body = line.partition(b" ")
             if not stamp.isdigit():
                 raise ValueError(f"{path}: line {number} does not begin with a time in nanoseconds")
@@ -76,7 +78,8 @@ class CaptureWriter:
             self.path.unlink()
 
 
-def _unpacked(path: Path) -> Iterator[bytes]:
+def unpacked(path: Path) -> Iterator[bytes]:
+    """A file's content, unpacked where it is packed with gzip, as far as it goes."""
     with path.open("rb") as file:
         packed = file.read(2) == GZIP_MAGIC
         file.seek(0)

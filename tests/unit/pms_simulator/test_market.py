@@ -64,11 +64,32 @@ def test_depth_older_than_the_newest_quote_does_not_undo_it() -> None:
 
 def test_captures_are_merged_and_snapshots_get_their_files_symbol(tmp_path: Path) -> None:
     for name, symbol, start in (("a.gz", "BTCUSDT", 1_000), ("b", "ETHUSDT", 5_000)):
-        lines = "".join(
-            f"{start + at} {json.dumps(frame)}\n"
-            for at, frame in ((0, {"data": {"s": symbol}}), (10, {"lastUpdateId": 1}))
-        ).encode()
-        (tmp_path / name).write_bytes(gzip.compress(lines) if name.endswith("gz") else lines)
+        write(tmp_path / name, start, [(0, quote(symbol, "100.0")), (10, snapshot("100.0"))])
     found = list(read_captures((str(tmp_path / "a.gz"), str(tmp_path / "b"))))
     assert [at for at, _ in found] == [0, 0, 10, 10]
     assert [frame["s"] for _, frame in found[2:]] == ["BTCUSDT", "ETHUSDT"]
+
+
+def test_a_snapshot_among_several_symbols_is_the_ones_whose_price_is_nearest_also_if_it_comes_first(
+    tmp_path: Path,
+) -> None:
+    depth = {"data": {"e": "depthUpdate", "s": "ETHUSDT", "b": [["1.0", "5"], ["2999.0", "1"]], "a": []}}
+    frames = [depth, quote("BTCUSDT", "64000.0"), snapshot("63500.0"), snapshot("3010.0")]
+    write(tmp_path / "capture", 1_000, list(enumerate([snapshot("3001.0"), *frames])))
+    found = list(read_captures((str(tmp_path / "capture"),)))
+    assert [at for at, _ in found] == [0, 1, 2, 3, 4]
+    assert [frame["s"] for _, frame in found if "lastUpdateId" in frame] == ["ETHUSDT", "BTCUSDT", "ETHUSDT"]
+
+
+def quote(symbol: str, bid: str) -> dict[str, Any]:
+    return {"data": {"e": "bookTicker", "s": symbol, "b": bid}}
+
+
+def snapshot(bid: str) -> dict[str, Any]:
+    return {"lastUpdateId": 1, "bids": [[bid, "1"]], "asks": []}
+
+
+def write(path: Path, start: int, frames: list[tuple[int, dict[str, Any]]]) -> None:
+    """A recording with an empty line in it, which some recorders leave."""
+    lines = "\n".join(f"{start + at} {json.dumps(frame)}\n" for at, frame in frames).encode()
+    path.write_bytes(gzip.compress(lines) if path.suffix == ".gz" else lines)

@@ -29,14 +29,39 @@ def read_captures(paths: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]
 
 
 def _read(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """One file's frames. A snapshot body names no symbol: it gets that of the frames before it."""
+    """One file's frames. A snapshot body names no symbol: it gets the one's whose price is nearest."""
     first: int | None = None
-    symbol: str | None = None
+    prices: dict[str, float] = {}
+    early: list[tuple[int, dict[str, Any]]] = []
     for recorded_ns, payload in read_lines(Path(path)):
         first = recorded_ns if first is None else first
         frame = _decode(payload)
+        if "lastUpdateId" in frame and not prices:
+            early.append((recorded_ns - first, frame))
+            continue
         if "lastUpdateId" in frame:
-            frame["s"] = symbol
+            frame["s"] = _nearest(prices, frame)
         else:
-            symbol = frame.get("data", frame).get("s")
+            _note_price(prices, frame.get("data", frame))
+        if early and prices:
+            yield from ((at_ns, {**snapshot, "s": _nearest(prices, snapshot)}) for at_ns, snapshot in early)
+            early.clear()
         yield recorded_ns - first, frame
+
+
+def _note_price(prices: dict[str, float], event: Any) -> None:
+    match event:
+        case {"e": "bookTicker", "s": str(symbol), "b": price} | {
+            "e": "trade" | "aggTrade",
+            "s": str(symbol),
+            "p": price,
+        }:
+            prices[symbol] = float(price)
+        case {"e": "depthUpdate", "s": str(symbol), "b": [*_, [price, _]]}:  # lowest first: the last is near the best
+            prices.setdefault(symbol, float(price))
+
+
+def _nearest(prices: dict[str, float], snapshot: dict[str, Any]) -> str:
+    levels = snapshot["bids"] or snapshot["asks"]
+    best = float(levels[0][0]) if levels else 0.0
+    return min(prices, key=lambda symbol: abs(prices[symbol] / best - 1))
