@@ -63,6 +63,9 @@ def test_an_account_is_taken_from_the_higher_epoch_even_with_a_lower_version() -
     model.account(account(2, epoch=2))
     model.account(account(10, epoch=1))
     assert model.accounts["acc"].version == 2
+    later = msgspec.structs.replace(account(2, epoch=2), snapshot=msgspec.Raw(b'{"equity":1}'))
+    model.account(later)
+    assert model.accounts["acc"] == later, "the same at new prices"
 
 
 def test_an_ended_algo_leaves_and_a_late_item_of_lower_version_is_ignored() -> None:

@@ -9,7 +9,8 @@ import pytest
 from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, SnapshotRequest
 from pms_common.contracts.bus.risk import AccountState, TradingState
-from pms_risk.app.caches import Caches
+from pms_common.contracts.caches import RISK_REFRESH_S
+from pms_risk.app.caches import TURN_S, Caches
 from pms_risk.app.snapshots import PART, TOO_OLD_MS, Snapshots
 
 from .desk import Desk, entry
@@ -62,3 +63,17 @@ async def test_a_question_nobody_waits_for_any_more_is_only_acknowledged(asked: 
             await asyncio.sleep(0)
     assert desk.paper.acked == [old]
     assert not desk.told(SnapshotBegin)
+
+
+def test_an_account_at_rest_is_told_at_new_prices_within_five_seconds() -> None:
+    desk = Desk()
+    outbox: Any = desk.paper
+    account(desk.state.books, "b")
+    caches = Caches(desk.state, outbox, desk.updates, desk.names)
+    caches.turn()
+    before = len(desk.told(AccountState))
+    for _ in range(int(RISK_REFRESH_S / TURN_S)):
+        caches.turn()
+    again = desk.told(AccountState)[before:]
+    assert {state.account_id for state in again} == set(desk.state.books.accounts)
+    assert {state.version for state in again} == {account.version for account in desk.state.books.accounts.values()}

@@ -68,6 +68,8 @@ VIEWS: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
 }
 """Fields of each list and their headings; together they fit 80 columns. `account` is the account's name."""
+MONEY = ("balance", "equity", "marginUsed", "availableMargin", "unrealizedPnl")
+SHARES = ("marginRatio",)
 LISTS = ("accounts", "positions", "orders", "algos")
 STATUS = ("services", "trading")
 
@@ -165,15 +167,18 @@ def table(name: str, rows: Sequence[Mapping[str, Any]]) -> "Table":
     drawn = Table(title=f"{name} ({len(rows)})", title_justify="left", box=None, padding=(0, 1, 0, 0))
     for field, heading in columns:
         numbers = any(isinstance(row.get(field), int | float) for row in rows)
-        drawn.add_column(heading, justify="right" if numbers else "left", overflow="fold")
+        drawn.add_column(heading, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
     for row in rows:
-        drawn.add_row(*(_cell(row.get(field)) for field, _ in columns))
+        drawn.add_row(*(_cell(field, row.get(field)) for field, _ in columns))
     return drawn
 
 
-def _cell(value: Any) -> str:
+def _cell(field: str, value: Any) -> str:
+    """Money in cents and shares in percent; any other number with as many digits as tell it apart. JSON has all."""
     if value is None:
         return "–"
-    if isinstance(value, float):
-        return f"{value:,.8f}".rstrip("0").rstrip(".")
-    return f"{value:,}" if type(value) is int else str(value)
+    if not isinstance(value, int | float):
+        return str(value)
+    if field in MONEY:
+        return f"{value:,.2f}"
+    return f"{value:.2%}" if field in SHARES else f"{value:,.8g}"

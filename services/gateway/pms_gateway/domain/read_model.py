@@ -1,8 +1,8 @@
 """The gateway's picture of accounts, live orders and running algos, from what their owners tell.
 
-Owns nothing that cannot be told again. Applies only higher (epoch, version), so a repeat or a late snapshot never
-takes it back. What has ended leaves it, and so does what a complete snapshot of its owner does not name. Used by the
-GET routes.
+Owns nothing that cannot be told again. Applies no lower (epoch, version), so a repeat or a late snapshot never takes it
+back; an account is told again with the same version, at new prices. What has ended leaves it, and so does what a
+complete snapshot of its owner does not name. Used by the GET routes.
 """
 
 from dataclasses import dataclass, field
@@ -90,12 +90,12 @@ class ReadModel:
             self._named[service].add(key)
 
     def account(self, state: AccountState) -> None:
-        """An account after a change."""
+        """An account after a change, or at new prices."""
         self._name("risk", state.account_id)
         known = self.accounts.get(state.account_id)
         if state.status == CLOSED:
             self.accounts.pop(state.account_id, None)
-        elif known is None or (known.epoch, known.version) < (state.epoch, state.version):
+        elif known is None or (known.epoch, known.version) <= (state.epoch, state.version):
             self.accounts[state.account_id] = state
 
     def order(self, update: bytes) -> None:

@@ -48,7 +48,7 @@ class Caches:
             account_id = self._round.popleft()
             known = accounts.get(account_id)
             if known is not None and account_id not in fresh:
-                self._cache(known)
+                self.write(known)  # prices have moved its equity, margin ratio and PnL
 
     def write(self, account: Account) -> None:
         """Write the cache and tell the state of one account."""
