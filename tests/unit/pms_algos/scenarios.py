@@ -10,6 +10,9 @@ from decimal import Decimal
 from tests.unit.pms_algos.build import D
 from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
 
+from pms_algos.app.kinds import KINDS
+from pms_common.ids import object_id
+
 Step = Callable[[World], None]
 
 
@@ -40,8 +43,8 @@ def quoting(bid: str, ask: str, symbol: str = "BTCUSDT") -> Step:
     return lambda world: world.quote(bid, ask, symbol)
 
 
-def sending(type_: str, **body: object) -> Step:
-    return lambda world: world.send(type_, **body)  # type: ignore[arg-type]
+def sending(type_: str, request_id: str = "r1", **body: object) -> Step:
+    return lambda world: world.send(type_, request_id, **body)
 
 
 def filling(quantity: str, which: int = 0) -> Step:
@@ -116,7 +119,6 @@ CHASE = Scenario(
         filling("0.2"),
         quoting("100.5", "100.7"),
         passing(300),
-        sending("chase_pause", request_id="p", chaseId="chase_j"),
         ending("cancelled"),
         passing(1_500),
         lambda world: world.control("pause", token="a"),
@@ -292,4 +294,81 @@ SCALPER = Scenario(
     ),
     _scalper,
 )
+
+# -- what users order: pause, resume, an edit, a cancel
+
+
+def algo_id(kind: str, request_id: str) -> str:
+    """The algo that a request begins."""
+    return object_id(KINDS[kind].prefix, NAMES.namespace, ACCOUNT, request_id)
+
+
+def ordering(kind: str, verb: str, request_id: str, of: str, **body: object) -> Step:
+    """The user's word to the algo that the request `of` began."""
+    word = "".join(part.capitalize() for part in kind.split("_"))
+    named = {word[0].lower() + word[1:] + "Id": algo_id(kind, of)}
+    return sending(f"{kind}_{verb}", request_id=request_id, **named, **body)
+
+
+def _ordered(kind: str, edits: bool) -> Callable[[World], None]:
+    def truth(world: World) -> None:
+        begun = ["r1", "r2"] if edits else ["r1"]
+        for request_id in (*begun, "pause", "resume", "again", "cancel"):
+            assert world.result(request_id)["success"] is True, request_id
+        states = [world.state(algo_id(kind, request_id)) for request_id in begun]
+        assert [state.outcome for state in states] == ["cancelled"] * len(begun)
+        assert [event["reason"] for event in world.told(f"{kind}_cancelled")] == ["cancelled"] * len(begun)
+        assert world.most_owners <= 1, "the old one and the new one had orders at the same time"
+        assert world.hash.get(NAMES.algos(ACCOUNT), {}) == {}
+        if kind == "scalper":
+            assert sum((state.net for state in states), D(0)) == world.positions["BTCUSDT"] == D("0.499")
+            assert world.result("cancel")["closedPositions"] is True
+        elif kind != "trail_stop":
+            legs = [leg for state in states for leg in getattr(state, "legs", (state,))]
+            assert sum((leg.total_executed for leg in legs), D(0)) == world.executed > 0
+
+    return truth
+
+
+def _orders(kind: str, fill: str | None, body: dict[str, object], *, edits: bool = True, **close: object) -> Scenario:
+    """Begun, filled in part, paused, let go on, edited, filled again, cancelled; each pause is asked for twice."""
+    filled = (filling(fill), passing(150)) if fill is not None else ()
+    edited = (sending(kind, "r2", **body, replacesId=algo_id(kind, "r1")), passing(1_200), *filled) if edits else ()
+    last = "r2" if edits else "r1"
+    steps = (
+        passing(10),
+        *((holding("1"),) if kind == "trail_stop" else ()),
+        sending(kind, "r1", **body),
+        passing(150),
+        *filled,
+        ordering(kind, "pause", "pause", "r1"),
+        ordering(kind, "pause", "again", "r1"),
+        passing(200),
+        ordering(kind, "resume", "resume", "r1"),
+        passing(1_200),
+        *edited,
+        ordering(kind, "cancel", "cancel", last, **close),
+        passing(2_000),
+    )
+    return Scenario(steps, _ordered(kind, edits))
+
+
+_LEGS = [{"symbol": "BTCUSDT", "side": "BUY", "sizeUsdt": 300, "leverage": 5}]
+_LAYER = {"longOffsetPct": 0.2, "shortOffsetPct": 0.2, "longSizeUsd": 50, "shortSizeUsd": 50}
+ORDERED = {
+    "chase": _orders("chase", "0.2", {"symbol": "BTCUSDT", "side": "BUY", "quantity": 1, "leverage": 5}),
+    "twap": _orders(
+        "twap",
+        "0.1",
+        {"symbol": "BTCUSDT", "side": "BUY", "quantity": 1, "lots": 2, "durationMinutes": 1, "leverage": 5},
+    ),
+    "twap_basket": _orders("twap_basket", "0.1", {"legs": _LEGS, "lots": 2, "durationMinutes": 1}, edits=False),
+    "trail_stop": _orders("trail_stop", None, {"positionId": "pos_BTCUSDT_1", "callbackPct": 1}),
+    "scalper": _orders(
+        "scalper",
+        "0.499",
+        {"symbol": "BTCUSDT", "startSide": "LONG", "leverage": 5, **_LAYER},
+        closePositions=True,
+    ),
+}
 SCENARIOS = {"chase": CHASE, "twap": TWAP, "twap_basket": TWAP_BASKET, "trail_stop": TRAIL_STOP, "scalper": SCALPER}

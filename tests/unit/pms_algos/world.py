@@ -227,6 +227,8 @@ class World:
         self.tombstones: set[str] = set()
         self.requests: list[bytes] = []
         self.changes: list[bytes] = []
+        self.most_owners = 0
+        """Of how many algos orders were alive at the same time."""
         self.cancels_lost = 0
         """How many of the next cancels nobody carries out."""
         self.amends_lost = 0
@@ -540,6 +542,7 @@ class World:
             self._tell_order(name, "cancelled")
             return
         order.state = "active"
+        self.most_owners = max(self.most_owners, len({live.asked.parent_id for live in self.live}))
         self._tell_order(name, "accepted")
         if self.crosses:
             self._cross(name)
