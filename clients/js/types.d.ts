@@ -419,6 +419,7 @@ export interface TwapBasketCommand {
   jitter?: boolean | null;
   /** Default false. */
   irregular?: boolean | null;
+  replacesId?: string | null;
 }
 
 /** End a basket TWAP and cancel its resting lots. */
@@ -1477,7 +1478,7 @@ export interface ChaseProgress {
   ask: number | null;
 }
 
-/** Filled in full (dust below the symbol's minimum aside); `fillPrice` is the average of all its orders. */
+/** Filled in full; `fillPrice` is the average of all its orders, `dustQty` what was left and is below a minimum. */
 export interface ChaseFilled {
   seq: number;
   eventId: string;
@@ -1496,6 +1497,7 @@ export interface ChaseFilled {
   repriceCount: number;
   parentScalperId: string | null;
   fillPrice: number;
+  dustQty: number;
 }
 
 /** Ended before it was filled. */

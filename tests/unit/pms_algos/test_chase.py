@@ -207,7 +207,7 @@ def test_dust_is_reported_and_not_placed() -> None:
     told = update("cancelled", "cancelled", quantity=D("1.0004"), executed=D(1))
     state, actions = plans.on_child(state, 0, 0, told, spec(), T0)
     assert actions == (Save(), Ended())
-    assert (state.outcome, plans.dust(state)) == ("filled", D("0.0004"))
+    assert (state.outcome, state.remaining) == ("filled", D("0.0004"))
 
 
 def test_r22_post_only_refusals_are_priced_again_from_a_fresh_book_and_bounded() -> None:

@@ -319,7 +319,7 @@ class ChaseMachine(RuleBasedStateMachine):
         assert self.chase.remaining + executed == self.plan.quantity
         assert not any(child.alive for child in self.children.values())
         if self.chase.outcome == "filled":
-            assert plans.dust(self.chase) == self.plan.quantity - executed
+            assert self.chase.remaining == self.plan.quantity - executed
 
 
 TestChaseMachine = ChaseMachine.TestCase

@@ -1,6 +1,7 @@
 """The engine around all kinds: what ends them from outside."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,55 @@ from tests.unit.pms_algos.build import D, spec
 from tests.unit.pms_algos.scenarios import sole
 from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
 
+from pms_algos.app.kinds import KINDS
 from pms_common.ids import object_id
 
 CHASE = {"symbol": "BTCUSDT", "side": "BUY", "quantity": 1, "leverage": 5}
 TWAP = {**CHASE, "lots": 4, "durationMinutes": 1}
 SCALPER = {"symbol": "BTCUSDT", "startSide": "LONG", "childCount": 2, "longSizeUsd": 100, "leverage": 5}
+
+
+@pytest.mark.parametrize(("kind", "most"), [("chase", 500), ("twap", 500), ("twap_basket", 100), ("scalper", 50)])
+def test_an_account_may_run_so_many_of_a_kind_and_what_a_new_one_replaces_does_not_count(
+    kind: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert KINDS[kind].most == most
+    monkeypatch.setitem(KINDS, kind, replace(KINDS[kind], most=1))
+    legs = [{"symbol": "BTCUSDT", "side": "BUY", "sizeUsdt": 300, "leverage": 5}]
+    basket: dict[str, Any] = {"legs": legs, "lots": 2, "durationMinutes": 1}
+    body = {"chase": CHASE, "twap": TWAP, "twap_basket": basket, "scalper": SCALPER}[kind]
+    world = World()
+    world.pass_ms(10)
+    world.send(kind, "a", **body)
+    before = len(world.orders)
+    world.send(kind, "b", **body)
+    assert world.result("b")["errorCode"] == "ALGO_LIMIT_REACHED"
+    assert (len(world.orders), len(world.table)) == (before, 1), "before any side effect"
+    world.send(kind, "c", replacesId=sole(world), **body)
+    assert world.result("c")["success"] is True
+
+
+def test_no_database_stands_between_a_price_and_an_amend() -> None:
+    world = World()
+    world.crosses = False
+    world.pass_ms(10)
+    world.send("chase", **CHASE)
+    world.pass_ms(200)
+    world.database_stands = True
+    world.quote("99", "99.1")
+    (order,) = world.live
+    assert order.price == D("99.0")
+
+
+def test_dust_is_told() -> None:
+    world = World()
+    world.crosses = False
+    world.pass_ms(10)
+    world.send("chase", **CHASE)
+    world.happens(lambda: world.fill(world.resting[0], D("0.96")))
+    world.happens(lambda: world.end(world.resting[0], "cancelled"))
+    (event,) = world.told("chase_filled")
+    assert (event["filledQty"], event["dustQty"]) == (0.96, 0.04)
 
 
 @pytest.mark.parametrize("down", [False, True])

@@ -225,16 +225,6 @@ def test_too_many_lots_are_refused_with_how_many_fit() -> None:
     assert world.table == {}
 
 
-def test_an_account_may_run_so_many_and_what_a_new_one_replaces_does_not_count() -> None:
-    world = World()
-    world.pass_ms(10)
-    kind = world.life.engine.algos
-    kind.count = lambda *_: 500  # type: ignore[method-assign]
-    started(world)
-    assert world.result()["errorCode"] == "ALGO_LIMIT_REACHED"
-    assert world.requests == []
-
-
 def test_all_legs_that_are_too_small_are_named() -> None:
     world = World(symbols=("BTCUSDT", "ETHUSDT"))
     world.pass_ms(10)

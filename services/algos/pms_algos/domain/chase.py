@@ -17,7 +17,6 @@ from pms_algos.domain.chase_child import (
     Decision,
     await_market,
     cancel_child,
-    dust,
     finish,
     give_up,
     insist_on_cancel,
@@ -52,7 +51,6 @@ from pms_common.contracts.errors import Category, ErrorCode
 from pms_common.decimals import floor_to
 
 __all__ = [
-    "dust",
     "on_cancel",
     "on_child",
     "on_clock",

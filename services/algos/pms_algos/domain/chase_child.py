@@ -159,8 +159,3 @@ def finish(chase: Chase, outcome: EndReason, refusal: Refusal | None = None) -> 
     if over.executed:
         return replace(over, answered=True), (Save(), Started(), Ended())
     return replace(over, refusal=refusal or OVERTAKEN), (Save(), Ended())
-
-
-def dust(chase: Chase) -> Decimal:
-    """What was ordered and is too small to be executed, of a chase that ended filled."""
-    return chase.remaining if chase.outcome == "filled" else Decimal(0)

@@ -80,6 +80,7 @@ class TwapBasket(Command, frozen=True, kw_only=True):
     basket_name: Id = "Unnamed Index"
     jitter: Bool = False
     irregular: Bool = False
+    replaces_id: Id | None = None
 
 
 class OneTwap(Command, frozen=True, kw_only=True):

@@ -38,9 +38,10 @@ class ChaseProgress(ChaseEvent, frozen=True, kw_only=True, tag="chase_progress")
 
 
 class ChaseFilled(ChaseEvent, frozen=True, kw_only=True, tag="chase_filled"):
-    """Filled in full (dust below the symbol's minimum aside); `fillPrice` is the average of all its orders."""
+    """Filled in full; `fillPrice` is the average of all its orders, `dustQty` what was left and is below a minimum."""
 
     fill_price: Decimal
+    dust_qty: Decimal
 
 
 class ChaseCancelled(ChaseEvent, frozen=True, kw_only=True, tag="chase_cancelled"):

@@ -90,7 +90,7 @@ def item(chase: Chase, quote: Quote) -> ChaseItem:
 def end(chase: Chase) -> Told:
     """The event that tells how a chase ended."""
     if chase.outcome == "filled":
-        return ChaseFilled, {"fill_price": chase.fill_price}
+        return ChaseFilled, {"fill_price": chase.fill_price, "dust_qty": chase.remaining}
     refusal = chase.refusal
     why = {} if refusal is None else {"error": refusal.message, "error_code": refusal.code}
     return ChaseCancelled, {"reason": chase.outcome, **why}

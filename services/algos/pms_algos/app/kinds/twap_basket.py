@@ -50,6 +50,7 @@ def begin(of: Begin, command: StartTwapBasket) -> Decision:
             request_id=of.request_id,
             name=command.basket_name,
             legs=tuple(plans),
+            replaces_id=command.replaces_id,
             started_ms=of.scene.now_ms,
         )
     )
