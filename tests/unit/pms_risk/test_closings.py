@@ -291,6 +291,17 @@ def test_what_is_left_too_small_by_a_closer_goes_to_the_house() -> None:
     assert result(desk)["trade"]["quantity"] == 0.03
 
 
+def test_a_close_whose_order_was_never_sent_and_whose_position_the_house_took_has_closed_it() -> None:
+    desk, venue = opened("0.06")
+    close(desk)
+    (sent,) = venue.take()
+    desk.price(80.0)  # 4.8 of notional are too few to be sent again
+    venue.end(sent, "failed", "EXPIRED_COMMAND")
+    desk.commit()
+    done = result(desk)
+    assert (done["position"]["status"], done["trade"]["quantity"], done["trade"]["price"]) == ("CLOSED", 0.06, 80)
+
+
 def test_a_part_too_small_for_the_exchange_is_refused() -> None:
     desk, _ = opened()
     close(desk, quantity=0.01)

@@ -301,15 +301,17 @@ _MANY: dict[str, Callable[[RiskState, Wait], Wire]] = {
 
 
 def _refuse_what_never_traded(wait: Wait, outcomes: list[Outcome]) -> None:
-    """Raise where nothing was executed and the exchange refused, or a close found nothing to trade with."""
-    if any(outcome.view is not None and outcome.view.executed_quantity for outcome in outcomes):
+    """Raise where nothing was executed or taken by the house, and the exchange refused, or a close found nothing to
+    trade with."""
+    executed = any(outcome.view is not None and outcome.view.executed_quantity for outcome in outcomes)
+    if executed or any(item.taken_quantity for item in wait.items.values()):
         return
     for outcome in outcomes:
         _refuse_failed(wait, outcome)
     for item in wait.items.values():
         if item.error_code:
             raise CommandError(ErrorCode[item.error_code], item.error)
-        if not outcomes and not item.taken_quantity:
+        if not outcomes:
             raise _closed_by_others()
 
 
