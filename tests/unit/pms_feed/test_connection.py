@@ -1,4 +1,4 @@
-"""R-13: one connection's sockets: none is left open that nobody looks after."""
+"""One connection's sockets: none is left open that nobody looks after, no stream stays silent."""
 
 import asyncio
 import json
@@ -15,9 +15,12 @@ class Line:
 
     def __init__(self, on_text: Callable[[bytes], None]) -> None:
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.sent: list[tuple[str, list[str]]] = []
         self._on_text = on_text
 
     def send(self, message: bytes) -> None:
+        request = json.loads(message)
+        self.sent.append((request["method"], request["params"]))
         self._on_text(json.dumps({"result": None, "id": json.loads(message)["id"]}).encode())
 
     def ping(self) -> None:
@@ -51,3 +54,31 @@ async def test_r13_a_successor_is_closed_when_the_first_socket_ends_while_both_a
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_stream_that_is_silent_is_ended_and_asked_for_anew_and_its_book_begins_anew() -> None:
+    lines: list[Line] = []
+
+    async def connect(on_text: Callable[[bytes], None], _: Any) -> Line:
+        lines.append(Line(on_text))
+        return lines[-1]
+
+    market, frames = Market("BTCUSDT", "both", lambda _market: None), Frames()
+    frames.add(market)
+    market.book.load(1, [(1.0, 1.0)], [(2.0, 1.0)], whole=True)
+    connection = Connection(connect, frames)
+    connection.carry([market])
+    running = asyncio.create_task(connection.run())
+    try:
+        async with asyncio.timeout(10):
+            while not market.opened_ms:
+                await asyncio.sleep(0.01)
+            connection.renew(market, market.depth_stream)
+            while len(lines[0].sent) < 3:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    both, depth = [market.quote_stream, market.depth_stream], [market.depth_stream]
+    assert lines[0].sent == [("SUBSCRIBE", both), ("UNSUBSCRIBE", depth), ("SUBSCRIBE", depth)]
+    assert not market.book.loaded

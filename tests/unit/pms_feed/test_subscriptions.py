@@ -115,6 +115,17 @@ def test_refused_streams_are_asked_for_again_later_and_late_answers_condemn_the_
     assert control.answered(99, True, T) is None
 
 
+def test_r26_streams_that_were_refused_and_are_wanted_no_longer_are_forgotten() -> None:
+    control = Control()
+    for at in range(50):
+        control.wanted = frozenset({f"no{at}"})
+        control.asked.clear()
+        request = control.next(T + 1_000 * at)
+        assert request is not None
+        control.answered(request.id, False, T + 1_000 * at)
+    assert control._refused_ms.keys() == {"no49"}
+
+
 def test_a_silent_stream_is_ended_and_asked_for_anew() -> None:
     control = Control()
     control.wanted = frozenset({"a", "b"})

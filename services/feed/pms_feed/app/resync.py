@@ -69,6 +69,8 @@ class Resync:
 
     def forget(self, symbol: str) -> None:
         """The symbol is no longer watched."""
+        if symbol in self._running:
+            self._running[symbol].cancel()
         self._not_before_ms.pop(symbol, None)
         self._retry_ms.pop(symbol, None)
 

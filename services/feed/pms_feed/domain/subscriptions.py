@@ -133,6 +133,7 @@ class Control:
         if request.method == "SUBSCRIBE" and not ok:
             self.asked.difference_update(request.streams)
             self._refused_ms.update(dict.fromkeys(request.streams, now_ms))
+            self._refused_ms = {stream: at for stream, at in self._refused_ms.items() if stream in self.wanted}
         if ok:
             for stream in request.streams:
                 self._refused_ms.pop(stream, None)
