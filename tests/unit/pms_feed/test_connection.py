@@ -58,12 +58,18 @@ async def test_r13_a_successor_is_closed_when_the_first_socket_ends_while_both_a
 
 async def test_a_stream_that_is_silent_is_ended_and_asked_for_anew_and_its_book_begins_anew() -> None:
     lines: list[Line] = []
+    opened = asyncio.Event()
 
     async def connect(on_text: Callable[[bytes], None], _: Any) -> Line:
         lines.append(Line(on_text))
         return lines[-1]
 
-    market, frames = Market("BTCUSDT", "both", lambda _market: None), Frames()
+    class Opened(Market):
+        def opened(self, now_ms: int) -> None:
+            super().opened(now_ms)
+            opened.set()
+
+    market, frames = Opened("BTCUSDT", "both", lambda _market: None), Frames()
     frames.add(market)
     market.book.load(1, [(1.0, 1.0)], [(2.0, 1.0)], whole=True)
     connection = Connection(connect, frames)
@@ -71,11 +77,10 @@ async def test_a_stream_that_is_silent_is_ended_and_asked_for_anew_and_its_book_
     running = asyncio.create_task(connection.run())
     try:
         async with asyncio.timeout(10):
-            while not market.opened_ms:
-                await asyncio.sleep(0.01)
+            await opened.wait()
             connection.renew(market, market.depth_stream)
-            while len(lines[0].sent) < 3:
-                await asyncio.sleep(0.01)
+            opened.clear()
+            await opened.wait()
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
