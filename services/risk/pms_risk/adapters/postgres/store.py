@@ -37,11 +37,10 @@ HOUSE_CASH = (
     "  WHERE h.book = books.book AND h.asset = books.asset ORDER BY n DESC LIMIT 1) AS cash FROM books"
 )
 """The last balance of each book, each found by the index: a start takes no longer for a longer ledger."""
-_CAPITAL = "FROM pms_risk.house_ledger WHERE book = 'capital'"
-"""Found by the index: the other books grow with each execution."""
-OPENING = f"SELECT min(at_ms) AS at_ms {_CAPITAL} AND cause = 'opening_wallet'"
+OPENING = "SELECT min(at_ms) AS at_ms FROM pms_risk.house_ledger WHERE cause = 'opening_wallet'"
 """There are several, one an asset."""
-UNSEEN = f"SELECT reference {_CAPITAL} AND cause = 'unseen_payment'"
+UNSEEN = "SELECT reference FROM pms_risk.house_ledger WHERE book = 'capital' AND cause = 'unseen_payment'"
+"""All are in this book, which no execution touches: they are found by its index."""
 UNSEEN_FLOWS = (
     "SELECT kind, flow_id, asset, symbol, amount, info, at_ms FROM pms_risk.flows WHERE at_ms BETWEEN :since AND :until"
 )
