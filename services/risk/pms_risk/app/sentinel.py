@@ -32,8 +32,8 @@ from pms_risk.domain.position import Position
 log = get_logger(__name__)
 
 SLICE_S = 0.0004
-"""How long looking at accounts may keep everything else waiting: a sweep's slice may be followed at once by one of looks,
-and both are to stay below a millisecond."""
+"""How long looking at accounts may keep everything else waiting: a sweep's slice may be followed at once by one of
+looks, and both together are to stay below a millisecond."""
 TEND_S = 0.02
 """Between two looks at which accounts have changed: how long new rules, deposits and fills may go unseen."""
 SWEEP_S = 1.0
