@@ -167,6 +167,25 @@ def test_a_start_that_waits_for_its_first_price_is_ended_with_the_other_algos(ha
     assert [order.asked.symbol for order in world.orders.values()] == ["ETHUSDT"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "code"),
+    [
+        ("chase", CHASE, "NO_PRICE"),
+        ("twap", TWAP, "VALIDATION_TWAP_PRICE_UNAVAILABLE"),
+        ("scalper", SCALPER, "NO_PRICE"),
+    ],
+)
+def test_a_start_whose_price_does_not_come_says_so_in_its_kinds_word(
+    kind: str, body: dict[str, Any], code: str
+) -> None:
+    world = World()
+    world.life.markets._prices.clear()
+    world.quotes.clear()
+    world.send(kind, **body)
+    world.pass_ms(3_000)
+    assert (world.result()["errorCode"], world.table) == (code, {})
+
+
 @pytest.mark.parametrize("whose", [ACCOUNT, "somebody"])
 def test_a_start_that_waits_for_its_first_price_is_cancelled_by_its_id(whose: str) -> None:
     world = World()

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.unit.pms_algos.world import World
+from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
 
-from pms_algos.domain import twap
+from pms_algos.domain import scalper, twap
 from pms_algos.domain.events import Scene
 from pms_algos.domain.parts import Gathered
+from pms_algos.domain.scalper_state import Scalper
 from pms_algos.domain.twap_state import Twap
 
 BODY: dict[str, Any] = {"side": "BUY", "quantity": 1, "lots": 2, "durationMinutes": 2, "leverage": 5}
@@ -36,3 +37,22 @@ def test_a_plan_that_cannot_carry_out_an_event_ends_and_the_others_go_on(
     assert not left, "its order is taken back"
     kept = {world.state(algo_id).plan.symbol: world.state(algo_id).outcome for algo_id in world.table}
     assert kept == {"BTCUSDT": "error", "ETHUSDT": "filled"}
+
+
+def test_a_scalper_that_is_cut_off_leaves_no_order_and_no_line_of_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.crosses = False
+    world.pass_ms(10)
+    sizes = {"longSizeUsd": 100, "shortSizeUsd": 100, "longOffsetPct": 0.2, "childCount": 2}
+    world.send("scalper", symbol="BTCUSDT", startSide="LONG", leverage=5, **sizes)
+    world.pass_ms(1_500)
+    lines = world.hash[NAMES.algos(ACCOUNT)]
+    assert (len(world.live), len(lines)) == (2, 3)
+
+    def failing(*_: object) -> Scalper:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(scalper, "_tend", failing)
+    world.pass_ms(3_000)
+    assert [event["reason"] for event in world.told("scalper_cancelled")] == ["error"]
+    assert (world.live, lines) == ([], {})

@@ -358,7 +358,8 @@ class World:
         if name == "HSET":
             self.hash.setdefault(key, {})[words[0]] = words[1]
         elif name == "HDEL":
-            self.hash.get(key, {}).pop(words[0], None)
+            for word in words:
+                self.hash.get(key, {}).pop(word, None)
 
     def _told(self, data: bytes) -> None:
         update = algos_updates.decode(data)

@@ -30,7 +30,8 @@ FACTS_WITHIN_S = 2.0
 """How long a start waits for its symbol's first price, or for the position or account it names (interfaces)."""
 CANCEL_WITHIN_S = 5.0
 _MAY_COME = frozenset(
-    {ErrorCode.NO_PRICE, ErrorCode.POSITION_NOT_FOUND, ErrorCode.ACCOUNT_NOT_FOUND, ErrorCode.INFRA_NOT_READY}
+    {ErrorCode.POSITION_NOT_FOUND, ErrorCode.ACCOUNT_NOT_FOUND, ErrorCode.INFRA_NOT_READY}
+    | {kind.no_price for kind in KINDS.values()}
 )
 
 Verb = Literal["pause", "resume"]
@@ -128,7 +129,7 @@ class Commands:
         self._check_limits(kind, account_id, replaces_id)
         scene = self._engine.scene(account_id)
         if any(scene.market(symbol) is None for symbol in self._wants(kind, request)):
-            raise CommandError(ErrorCode.NO_PRICE)
+            raise CommandError(kind.no_price)
         begin = Begin(self._algo_id(kind, request), account_id, request.request_id, request.expires_at_ms, scene)
         decision = kind.begin(begin, request.command)
         if kind.opens(decision[0]) and self._engine.accounts.status(account_id) not in (None, "ACTIVE"):

@@ -133,7 +133,8 @@ class Outputs:
         item, (message, more) = self._item(kind, algo), kind.end(algo)
         if algo.answered:
             self._event(algo, "end", telling(message, item, self._head(algo, child_id, now_ms) | more))
-        self._outbox.command("HDEL", self._names.algos(algo.plan.account_id), algo.plan.algo_id)
+        parts = [part.plan.algo_id for part in kind.chases(algo)] if kind.shows_parts else []  # of one that was cut off
+        self._outbox.command("HDEL", self._names.algos(algo.plan.account_id), algo.plan.algo_id, *parts)
         self._state(kind, algo, encode_public(item))
 
     def show(self, kind: Kind, algo: Algo) -> None:

@@ -11,13 +11,14 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from pms_algos.domain.actions import EndReason, Market, Notice
-from pms_algos.domain.chase_child import OVERTAKEN
+from pms_algos.domain.chase_child import OVERTAKEN, shut
 from pms_algos.domain.chase_state import Chase, Refusal
 from pms_algos.domain.events import Event, Scene
 from pms_algos.domain.parts import Actions
 from pms_common.contracts.algos import AlgoItem, AlgoStatus
 from pms_common.contracts.bus.base import Side
 from pms_common.contracts.commands import Command
+from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.events.base import AlgoEvent
 from pms_common.contracts.results import Success
 
@@ -101,6 +102,8 @@ class Kind:
     """The event that tells how it ended."""
     changed: Callable[[Any], Told]
     """The answer to a cancel, a pause or a resume."""
+    no_price: ErrorCode = ErrorCode.NO_PRICE
+    """The answer to a start without a price."""
     notice: Callable[[Any, Notice], Told] | None = None
     shows_parts: bool = False
     """Whether readers are told of each chase it is made of, too."""
@@ -116,6 +119,19 @@ class Kind:
     """What only one of its kind may have, where there is such a thing."""
     position: Callable[[Any], str] | None = None
     """The position a command names, where that tells the account."""
+
+
+def market_of(of: Begin, symbol: str) -> Market:
+    """The market of a symbol that is wanted: nothing begins without its price."""
+    market = of.scene.market(symbol)
+    assert market is not None
+    return market
+
+
+def check_gate(market: Market, *, reduce_only: bool = False) -> None:
+    """Refuse a start that the gate forbids."""
+    if shut(market, reduce_only):
+        raise CommandError(ErrorCode.TRADING_HALTED if market.gate == "halted" else ErrorCode.TRADING_REDUCING)
 
 
 def status(algo: Algo) -> AlgoStatus:

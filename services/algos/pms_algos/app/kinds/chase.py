@@ -2,10 +2,10 @@
 
 from decimal import Decimal
 
-from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, sole_symbol, status
+from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, check_gate, market_of, sole_symbol, status
 from pms_algos.domain import chase as plan_of
 from pms_algos.domain.actions import Market
-from pms_algos.domain.chase_child import OVERTAKEN, closed
+from pms_algos.domain.chase_child import OVERTAKEN
 from pms_algos.domain.chase_price import own_quote, target_price
 from pms_algos.domain.chase_quote import unmoved
 from pms_algos.domain.chase_state import Chase, ChasePlan
@@ -19,9 +19,8 @@ from pms_common.decimals import floor_to
 
 def begin(of: Begin, command: StartChase) -> Decision:
     """A new chase, where its first order could be placed now."""
-    market = of.scene.market(command.symbol)
-    if market is None:
-        raise CommandError(ErrorCode.NO_PRICE)
+    market = market_of(of, command.symbol)
+    check_gate(market, reduce_only=command.reduce_only)
     plan = ChasePlan(
         algo_id=of.algo_id,
         account_id=of.account_id,
@@ -41,8 +40,6 @@ def begin(of: Begin, command: StartChase) -> Decision:
         anchor=own_quote(command.side, market),
         started_ms=of.scene.now_ms,
     )
-    if closed(plan, market):
-        raise CommandError(ErrorCode.TRADING_HALTED if market.gate == "halted" else ErrorCode.TRADING_REDUCING)
     _check_filters(plan, market)
     return plan_of.start(plan, of.expires_ms)
 

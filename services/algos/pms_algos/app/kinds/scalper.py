@@ -2,10 +2,9 @@
 
 from decimal import Decimal
 
-from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, sole_symbol, status
+from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, check_gate, market_of, sole_symbol, status
 from pms_algos.domain import scalper as plan_of
 from pms_algos.domain.actions import Market, Notice
-from pms_algos.domain.chase_child import shut
 from pms_algos.domain.events import PositionSide
 from pms_algos.domain.scalper_fills import Filled
 from pms_algos.domain.scalper_geometry import least_size
@@ -21,11 +20,8 @@ LEGS: tuple[PositionSide, ...] = ("LONG", "SHORT")
 
 def begin(of: Begin, command: StartScalper) -> Decision:
     """A new scalper, where each layer that opens could be an order now."""
-    market = of.scene.market(command.symbol)
-    if market is None:
-        raise CommandError(ErrorCode.NO_PRICE)
-    if shut(market, reduce_only=False):
-        raise CommandError(ErrorCode.TRADING_HALTED if market.gate == "halted" else ErrorCode.TRADING_REDUCING)
+    market = market_of(of, command.symbol)
+    check_gate(market)
     plan = ScalperPlan(
         algo_id=of.algo_id,
         account_id=of.account_id,

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, status
+from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, market_of, status
 from pms_algos.domain import trail_stop as plan_of
 from pms_algos.domain.actions import Notice
 from pms_algos.domain.trail_stop import TrailStop, TrailStopPlan
@@ -19,9 +19,6 @@ def begin(of: Begin, command: StartTrailStop) -> Decision:
     held = next((held for held in of.scene.held() or () if held.position_id == command.position_id), None)
     if held is None:
         raise CommandError(ErrorCode.POSITION_NOT_FOUND, field="positionId")
-    market = of.scene.market(held.symbol)
-    if market is None:
-        raise CommandError(ErrorCode.NO_PRICE)
     plan = TrailStopPlan(
         algo_id=of.algo_id,
         account_id=of.account_id,
@@ -34,7 +31,7 @@ def begin(of: Begin, command: StartTrailStop) -> Decision:
         replaces_id=command.replaces_id,
         started_ms=of.scene.now_ms,
     )
-    return plan_of.start(plan, market)
+    return plan_of.start(plan, market_of(of, held.symbol))
 
 
 # -- what readers are shown

@@ -3,10 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
-from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, sole_symbol, status
+from pms_algos.app.kinds.base import Begin, Decision, Kind, Quote, Told, check_gate, market_of, sole_symbol, status
 from pms_algos.domain import twap as plan_of
 from pms_algos.domain.actions import Market, Notice
-from pms_algos.domain.chase_child import shut
 from pms_algos.domain.twap_lot import near_price
 from pms_algos.domain.twap_schedule import schedule
 from pms_algos.domain.twap_state import Twap, TwapPlan
@@ -60,11 +59,8 @@ def make_plan(
     **more: Any,
 ) -> TwapPlan:
     """The plan of one symbol, alone or in a basket, whose legs share their times; `refusal`: for lots too small."""
-    market = of.scene.market(symbol)
-    if market is None:
-        raise CommandError(ErrorCode.VALIDATION_TWAP_PRICE_UNAVAILABLE, f"There is no price of {symbol}")
-    if shut(market, reduce_only=False):
-        raise CommandError(ErrorCode.TRADING_HALTED if market.gate == "halted" else ErrorCode.TRADING_REDUCING)
+    market = market_of(of, symbol)
+    check_gate(market)
     assert total is not None
     step = max(market.spec.step_size, market.spec.market_step_size)
     total = total if in_usdt else floor_to(total, step)
@@ -201,5 +197,6 @@ KIND = Kind(
     progress=TwapProgress,
     end=end,
     changed=lambda _: (TwapChanged, {}),
+    no_price=ErrorCode.VALIDATION_TWAP_PRICE_UNAVAILABLE,
     notice=notice,
 )

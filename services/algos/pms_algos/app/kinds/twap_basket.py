@@ -129,4 +129,5 @@ KIND = Kind(
     progress=TwapBasketProgress,
     end=end,
     changed=lambda _: (TwapBasketChanged, {}),
+    no_price=ErrorCode.VALIDATION_TWAP_PRICE_UNAVAILABLE,
 )
