@@ -158,7 +158,8 @@ def test_a_start_that_waits_for_its_first_price_is_ended_with_the_other_algos(ha
         world.specs[symbol] = world.life.markets.specs[symbol] = spec(symbol=symbol)
         world.send("chase", name, **{**CHASE, "symbol": symbol})
     if halted:
-        world.life.controls.cancel_scope("", "BTCUSDT", "risk")
+        world.operate(state="halted", symbol="BTCUSDT", cancel=True)
+        world.operate(state="active", symbol="BTCUSDT")
     else:
         world.control("stop", symbol="BTCUSDT", reason="cancelled")
     world.quotes = {"BTCUSDT": (D("100"), D("100.1")), "ETHUSDT": (D("100"), D("100.1"))}
@@ -233,6 +234,20 @@ def test_an_amendment_that_is_lost_with_its_line_is_asked_for_again() -> None:
     assert (world.amends_lost, order.price) == (0, D("100.0"))
     world.pass_ms(3_000)
     assert order.price == D("99.0")
+
+
+def test_a_halt_that_cancels_ends_the_algos_whenever_the_process_dies() -> None:
+    for point in range(12):
+        world = World()
+        world.crosses = False
+        world.pass_ms(10)
+        world.send("chase", **CHASE)
+        world.kill_at = world.effects + point
+        world.operate(state="halted", cancel=True)
+        world.operate(state="active")
+        world.pass_ms(12_000)
+        assert (world.state(sole(world)).outcome, world.live) == ("risk", []), f"killed at effect {point}"
+        assert world.items == []
 
 
 def test_a_running_chase_refused_as_its_account_freezes_waits_and_goes_on_when_it_is_let() -> None:

@@ -30,6 +30,7 @@ from pms_algos.app.engine import Engine
 from pms_algos.app.kinds import KINDS
 from pms_algos.app.markets import Markets
 from pms_algos.app.outputs import Outputs
+from pms_algos.app.updates import Updates
 from pms_common.answers import Answers
 from pms_common.bus import UpdatesWriter
 from pms_common.contracts.bus.algos import AlgosControlled, ControlAlgos
@@ -190,6 +191,10 @@ class Life:
         self.controls = Controls(self.engine, outputs, journal, wall_ms)
         self.commands = Commands(self.engine, self.controls, self.inlet, answers, NAMES, wall_ms)
         self.routes = self.commands.routes()
+        snapshots: Any = SimpleNamespace()
+        told = self.commands.told
+        handlers = Updates(self.engine, self.children, self.controls, outbox, updates, snapshots, told).handlers(NAMES)
+        self.operators = handlers[NAMES.op("trading_state")]
         rows = list(world.table.values())
         running, ended = ([_row(row) for row in rows if (row[5] is not None) is over] for over in (False, True))
         self.engine.resume(store.loaded(running, ended))
@@ -456,6 +461,17 @@ class World:
             return
         with self.mortal():
             self._send("control", b"", deliver)
+            self._settle()
+
+    def operate(self, **body: object) -> None:
+        """An operator sets the trading state."""
+
+        def deliver(life: Life, item: Item) -> None:
+            entry: Any = item
+            life.operators(entry)
+
+        with self.mortal():
+            self._send("operators", json.dumps(body).encode(), deliver)
             self._settle()
 
     def result(self, request_id: str = "r1") -> dict[str, Any]:

@@ -57,13 +57,14 @@ class Controls:
         self._outputs.controlled(control, tuple(running.id for running in concerned))
         self._journal.then(saved)
 
-    def cancel_scope(self, account_id: str, symbol: str, reason: EndReason) -> None:
-        """End all algos of an account and symbol; an empty string means all of them."""
+    def cancel_scope(self, account_id: str, symbol: str, reason: EndReason, saved: Done) -> None:
+        """End all algos of an account and symbol; an empty string means all of them. `saved`: that is durable."""
         self.on_stop(account_id, symbol)
         algos = self._engine.algos
         for running in algos.of_account(account_id) if account_id else algos:
             if not symbol or symbol in running.symbols:
                 self._engine.cancel(running.id, reason)
+        self._journal.then(saved)
 
     # -- accounts
 

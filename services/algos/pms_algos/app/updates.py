@@ -4,6 +4,7 @@ Owns the handlers of these streams. An update that leads to a save is acknowledg
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from pms_algos.app.children import Children
@@ -122,14 +123,17 @@ class Updates:
 
     def _on_trading_state(self, entry: Entry) -> None:
         """A halt works with any service down; risk is the one that answers the operator, bad input included."""
-        self._outbox.ack(entry)
+        acknowledge = partial(self._outbox.ack, entry)
         try:
             command = cast(
                 "SetTradingState", parse_command("trading_state", entry.data or entry.fields, entry.id).command
             )
         except (CommandError, NotJson):
+            acknowledge()
             return
         account_id, symbol = command.sub_account_id or "", command.symbol or ""
         self._engine.markets.set_gate(account_id, symbol, command.state)
         if command.state == "halted" and command.cancel:
-            self._controls.cancel_scope(account_id, symbol, "risk")
+            self._controls.cancel_scope(account_id, symbol, "risk", acknowledge)
+        else:
+            acknowledge()

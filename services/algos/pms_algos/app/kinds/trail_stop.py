@@ -95,7 +95,7 @@ KIND = Kind(
     end=end,
     changed=lambda _: (TrailStopChanged, {}),
     notice=notice,
-    seen_us=lambda stop: stop.seen_us,
+    seen_us=lambda stop: stop.seen_us or None,
     claim=lambda stop: stop.plan.position_id,
     position=lambda command: command.position_id,
 )
