@@ -293,7 +293,8 @@ class World:
         for child_id, order in list(self.orders.items()):
             if order.alive and order.state != "placing":
                 self._hand_in(self._item("orders", b"", _told(self._view(child_id, "snapshot"))))
-        self.life.engine.missed(list(self.ticks))
+        if self.life.engine.on_missed is not None:
+            self.life.engine.on_missed(list(self.ticks))
         for symbol in self.quotes:
             self._tick(symbol)
         self.life.engine.lookup_done()

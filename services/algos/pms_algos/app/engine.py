@@ -205,8 +205,13 @@ class Engine:
 
     # -- prices and time
 
-    def missed(self, ticks: list[Tick]) -> None:
-        """What was quoted before the first price this process sees, as far back as that is still known."""
+    @property
+    def on_missed(self) -> Callable[[list[Tick]], None] | None:
+        """Takes what was quoted before the first price this process sees, where there is one that must not miss it."""
+        must = any(running.kind.seen_us(running.algo) is not None for running in self.algos)
+        return self._missed if must else None
+
+    def _missed(self, ticks: list[Tick]) -> None:
         tape = Tape(ticks)
         for running in self.algos:
             seen_us = running.kind.seen_us(running.algo)
