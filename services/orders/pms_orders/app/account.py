@@ -127,21 +127,18 @@ class ExchangeFacts:
     ) -> set[str]:
         """The whole truth, from queries asked at `asked_s` (monotonic); the symbols whose position was another one.
 
-        What the feed has told since then, or so shortly before that the queries may not have seen it, stays as told
-        unless they know a later change: of the same, or of anything where they are `of_one_moment` (a position that has
-        become flat is not in them). A leg that has not changed since `since_ms` counts as known, whatever became of the
-        symbol's other one.
+        What the feed has told since then, or so shortly before that the queries may not have seen it, stays as told;
+        where they are `of_one_moment` they say themselves what they have seen. A leg that has not changed since
+        `since_ms` counts as known, whatever became of the symbol's other one.
         """
         known = self._balances, self._positions
-        changed_ms: dict[Key, int] = {(item.asset, ""): item.update_time for item in assets}
-        changed_ms |= {(p.symbol, p.position_side): p.update_time for p in positions}
-        newest_ms = max(changed_ms.values(), default=0)
+        newest_ms = max([0, *(asset.update_time for asset in assets), *(held.update_time for held in positions)])
         self._asked_ms = max(self._now_ms() - int((time.monotonic() - asked_s + LAG_S) * 1_000), newest_ms)
         since_s = asked_s - LAG_S
         self._changed_s = {
             key: at_s
             for key, at_s in self._changed_s.items()
-            if at_s >= since_s and self._told_ms[key] >= (newest_ms if of_one_moment else changed_ms.get(key, 0))
+            if at_s >= since_s and not (of_one_moment and self._told_ms[key] < newest_ms)
         }
         self._balances = {key: item for key, item in self._balances.items() if key in self._changed_s}
         self._positions = {key: item for key, item in self._positions.items() if key in self._changed_s}
