@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 from tests.unit.pms_algos.build import D, spec
+from tests.unit.pms_algos.life import START_MS
 from tests.unit.pms_algos.scenarios import SCENARIOS, Scenario, sole
-from tests.unit.pms_algos.world import START_MS, World
+from tests.unit.pms_algos.world import World
 
 from pms_algos.app.clock import Clock
 from pms_algos.app.kinds import KINDS

@@ -6,7 +6,8 @@ what the algo says of itself is what the venue has: Σ children + remainder = pa
 """
 
 import pytest
-from tests.unit.pms_algos.scenarios import ORDERED, SCENARIOS, Scenario
+from tests.unit.pms_algos.ordered import ORDERED
+from tests.unit.pms_algos.scenarios import SCENARIOS, Scenario
 
 
 @pytest.mark.parametrize("kind", SCENARIOS)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from tests.unit.pms_algos.build import D, spec
+from tests.unit.pms_algos.life import NAMES
 from tests.unit.pms_algos.scenarios import sole
-from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
+from tests.unit.pms_algos.world import ACCOUNT, World
 
 from pms_algos.app.kinds import KINDS
 from pms_common.ids import object_id

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
+from tests.unit.pms_algos.life import NAMES
+from tests.unit.pms_algos.world import ACCOUNT, World
 
 from pms_algos.domain import scalper, twap
 from pms_algos.domain.events import Scene

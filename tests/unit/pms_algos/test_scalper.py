@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.pms_algos.build import D, spec
+from tests.unit.pms_algos.life import NAMES
 from tests.unit.pms_algos.scenarios import sole
-from tests.unit.pms_algos.world import ACCOUNT, NAMES, World
+from tests.unit.pms_algos.world import ACCOUNT, World
 
 from pms_algos.domain.events import Held
 from pms_algos.domain.scalper_geometry import armed, offsets, weights
