@@ -149,12 +149,12 @@ def _send_and_print(where: Place, command: str, body: dict[str, Any], timeout: f
 
 async def request(where: Place, command: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any] | None:
     """Write a command and wait for its result; None when none came in time. Subscribes first, so nothing is missed."""
-    import redis.asyncio as aioredis
+    from pms_common.bus.dial import connected
 
     names = where.names
     stream = names.op(command) if command in OPERATOR_COMMANDS else names.cmd(command)
     key = names.result(str(body["requestId"]))
-    async with aioredis.Redis.from_url(where.redis, decode_responses=True) as client, client.pubsub() as listener:
+    async with connected(where.redis, decode_responses=True) as client, client.pubsub() as listener:
         await listener.subscribe(key)
         await client.xadd(stream, {"data": json.dumps(body)})
         try:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from pms_cli.health.finding import Finding
+from pms_common.bus.dial import connected
 from pms_common.names import Names
 
 ROLES = ("orders", "risk", "algos", "gateway")
@@ -14,7 +14,7 @@ ROLES = ("orders", "risk", "algos", "gateway")
 async def examine_leases(url: str, names: Names) -> list[Finding]:
     """One finding: the holder of each role's lease."""
     try:
-        async with aioredis.Redis.from_url(url, decode_responses=True) as client:
+        async with connected(url, decode_responses=True) as client:
             seconds, _ = await client.time()
             records: dict[str, dict[Any, Any]] = {role: await client.hgetall(names.lease(role)) for role in ROLES}
     except (RedisError, OSError):

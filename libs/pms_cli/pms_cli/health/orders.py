@@ -3,10 +3,10 @@
 from collections.abc import Awaitable
 from typing import cast
 
-import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from pms_cli.health.finding import Finding
+from pms_common.bus.dial import connected
 from pms_common.names import Names
 from pms_orders.app.missing import alarms
 
@@ -14,7 +14,7 @@ from pms_orders.app.missing import alarms
 async def examine_orders(url: str, names: Names) -> list[Finding]:
     """One finding for each."""
     try:
-        async with aioredis.Redis.from_url(url, decode_responses=True) as client:
+        async with connected(url, decode_responses=True) as client:
             found = await cast("Awaitable[dict[str, str]]", client.hgetall(alarms(names)))
     except (RedisError, OSError):
         return []  # said by examine_redis

@@ -4,10 +4,10 @@ from collections.abc import Awaitable
 from typing import cast
 
 import msgspec
-import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from pms_cli.health.finding import Finding
+from pms_common.bus.dial import connected
 from pms_common.contracts.bus.heartbeat import STALE_MS, Heartbeat
 from pms_common.names import Names
 
@@ -18,7 +18,7 @@ _beat = msgspec.json.Decoder(Heartbeat)
 async def examine_processes(url: str, names: Names) -> list[Finding]:
     """One finding for each service that is missing or not ready, or one that all are there."""
     try:
-        async with aioredis.Redis.from_url(url) as client:
+        async with connected(url) as client:
             seconds, _ = await client.time()
             told = await cast("Awaitable[dict[bytes, bytes]]", client.hgetall(names.heartbeats))
     except (RedisError, OSError):

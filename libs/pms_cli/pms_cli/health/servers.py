@@ -8,6 +8,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from pms_cli import migrate
 from pms_cli.health.finding import Finding
+from pms_common.bus.dial import connected
 from pms_common.clock import now_ms
 from pms_common.db import connect
 
@@ -21,7 +22,7 @@ MAX_OFFSET_MS = 2_000
 async def examine_redis(url: str) -> list[Finding]:
     """Reachability, version, eviction, durability, memory, clock, replicas."""
     try:
-        async with aioredis.Redis.from_url(url, decode_responses=True) as client:
+        async with connected(url, decode_responses=True) as client:
             info: dict[str, Any] = await client.info()
             seconds, micros = await client.time()
             replicated = await _replicated(client, info)

@@ -4,6 +4,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import NoPermissionError, RedisError
 
 from pms_cli.health.finding import Finding
+from pms_common.bus.dial import connected
 from pms_common.bus.groups import next_after, stream_state
 from pms_common.bus.ids import id_ms
 from pms_common.clock import now_ms
@@ -19,7 +20,7 @@ async def examine_streams(url: str, names: Names) -> list[Finding]:
     findings: list[Finding] = []
     streams = topology(names)
     try:
-        async with aioredis.Redis.from_url(url) as client:
+        async with connected(url) as client:
             for stream in streams:
                 findings += await _examine(client, stream)
             dead = await client.xlen(names.dead)

