@@ -108,7 +108,7 @@ async def recover(
 
 
 class ClockKeeper:
-    """Measures the venue's clock every minute, and at once when the venue complains. Spawn `run`."""
+    """Measures the venue's clock every minute, and at once when the venue complains or did not answer. Spawn `run`."""
 
     def __init__(self, clock: VenueClock, rest: ExchangeClient, report: Callable[[bool, str], None]) -> None:
         self._clock = clock
@@ -134,4 +134,5 @@ class ClockKeeper:
             except (VenueRefused, VenueUnreachable) as error:
                 log.warning("clock_not_measured", error=str(error))
                 await asyncio.sleep(RETRY_S)
+                self._now.set()
             self._report(self._clock.known, "" if self._clock.known else "the venue's clock was not measured lately")
