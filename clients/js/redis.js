@@ -48,10 +48,12 @@ class Ioredis {
     await this.#client.unsubscribe(channel);
   }
 
-  /** Another connection of the same kind. What goes wrong with it is told by the client that was given. */
+  /** Another connection of the same kind. What goes wrong with it is told by the client that was given, if asked. */
   duplicate() {
     const copy = this.#client.duplicate({ maxRetriesPerRequest: null });
-    copy.on("error", (error) => this.#client.emit("error", error));
+    copy.on("error", (error) => {
+      if (this.#client.listenerCount("error")) this.#client.emit("error", error); // without a listener it would throw
+    });
     return new Ioredis(copy).open();
   }
 
