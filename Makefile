@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/pms_common libs/pms_cli services/feed services/orders services/risk services/algos services/gateway services/simulator
 SOURCES := libs services tests
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check types format docs bench chaos faults up lock audit images clean
+.PHONY: help setup demo test test-fast check types format docs bench chaos faults drills compose-test up lock audit images clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ chaos: setup ## the tests that kill and disconnect real processes
 
 faults: setup ## seeded fault schedules against the order service (ARGS="--schedules 10000 --seed 1 --workers 2")
 	$(BIN)/python -m tests.faults $(ARGS)
+
+drills: setup ## upgrades and failures of a whole cell under traffic, with their figures (ARGS="upgrade takeover …")
+	$(BIN)/python -m tests.drills $(ARGS)
+
+compose-test: setup images ## the containers, traded on from Node while they are killed and cut off (needs Docker, minutes)
+	PMS_TEST_COMPOSE=1 $(BIN)/python -m pytest tests/e2e/test_compose.py $(ARGS)
 
 check: setup types ## format, lint, types, import rules, reference, links of the docs
 	$(BIN)/ruff format --check $(SOURCES)

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from pms_cli.books import Books, settled_books, sim_state
 from pms_cli.commands.send import request
 from pms_cli.system.place import Place
+from pms_common.bus.dial import connected
 from pms_common.ids import client_order_id
 
 SYMBOL = "BTCUSDT"
@@ -77,18 +78,24 @@ class Trading:
             await asyncio.gather(collecting, return_exceptions=True)
 
     async def _write(self, client: "Redis", n: int, price: float) -> None:
-        account = self.accounts[n % len(self.accounts)]
-        body: dict[str, Any] = {"subAccountId": account, "symbol": SYMBOL, "leverage": 10}
-        side = "BUY" if (n // 3) % 2 else "SELL"
-        if n % 5 == 4:
-            command = "limit"
-            body |= {"side": "BUY", "quantity": 0.002, "price": int(price * 0.98) - n % 50}
-        else:
-            command = "trade"
-            body |= {"side": side, "quantity": 0.001 * (1 + n % 3)}
-        request_id = f"chaos-{uuid.uuid4().hex}"
+        request_id, account, command, body = self.compose(n, price)
         self.sent[request_id] = (account, command)
-        await client.xadd(self.place.names.cmd(command), {"data": json.dumps({"requestId": request_id, **body})})
+        await client.xadd(self.place.names.cmd(command), {"data": json.dumps(body)})
+
+    def compose(self, n: int, price: float) -> tuple[str, str, str, dict[str, Any]]:
+        """The n-th command: its request id, account, command and body."""
+        account = self.accounts[n % len(self.accounts)]
+        request_id = f"chaos-{uuid.uuid4().hex}"
+        body: dict[str, Any] = {"requestId": request_id, "subAccountId": account, "symbol": SYMBOL, "leverage": 10}
+        if n % 5 == 4:
+            return (
+                request_id,
+                account,
+                "limit",
+                body | {"side": "BUY", "quantity": 0.002, "price": int(price * 0.98) - n % 50},
+            )
+        side = "BUY" if (n // 3) % 2 else "SELL"
+        return request_id, account, "trade", body | {"side": side, "quantity": 0.001 * (1 + n % 3)}
 
     async def _collect(self, listener: Any) -> None:
         async for message in listener.listen():
@@ -153,5 +160,5 @@ class Trading:
             assert got == expected, f"{order['clientOrderId']}: {expected} executions, {got} events"
 
     async def _events(self) -> list[dict[str, Any]]:
-        async with Redis.from_url(self.place.redis) as client:
+        async with connected(self.place.redis) as client:
             return [json.loads(fields[b"data"]) for _, fields in await client.xrange(self.place.names.events)]

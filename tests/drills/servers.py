@@ -1,0 +1,98 @@
+"""Drills of what the services depend on: Redis, PostgreSQL, the disk under both, the exchange.
+
+Each takes a running cell and the traffic on it, and returns its figures by name. Used by the command line.
+"""
+
+import asyncio
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.drills.cell import SERVICES, Cell
+from tests.drills.traffic import Traffic
+
+AWAY_S = 3.0
+QUIET_S = 3.0
+FULL_S = 10.0
+OUTAGE_S = float(os.environ.get("DRILL_OUTAGE_S", "600"))
+ALL = tuple(f"{service}-a" for service in SERVICES)
+
+
+async def redis_restart(cell: Cell, traffic: Traffic) -> dict[str, str]:
+    """Redis is stopped in order, away for a while and started; then it is killed."""
+    del traffic
+    figures = {}
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        cell.valkey.process.send_signal(how)
+        cell.valkey.process.wait(60)
+        await asyncio.sleep(AWAY_S)
+        cell.start_valkey()
+        figures[f"{how.name}, away {AWAY_S:g} s: back → all ready"] = f"{await cell.until_ready(ALL):.2f} s"
+        await asyncio.sleep(QUIET_S)
+    return figures
+
+
+async def postgres_restart(cell: Cell, traffic: Traffic) -> dict[str, str]:
+    """PostgreSQL is stopped in order, away for a while and started; then it is killed."""
+    del traffic
+    figures = {}
+    for how in (signal.SIGINT, signal.SIGKILL):
+        cell.postgres.process.send_signal(how)
+        cell.postgres.process.wait(60)
+        await asyncio.sleep(AWAY_S)
+        cell.start_postgres()
+        figures[f"{how.name}, away {AWAY_S:g} s: back → all ready"] = f"{await cell.until_ready(ALL):.2f} s"
+        await asyncio.sleep(QUIET_S)
+    return figures
+
+
+async def disk_full(cell: Cell, traffic: Traffic) -> dict[str, str]:
+    """The disk under Redis and PostgreSQL is full for a while; what died of it is started again, as `pms up` does."""
+    del traffic
+    ballast = cell.folder / "ballast"
+    _fill(ballast)
+    died = set()
+    until_s = time.monotonic() + FULL_S
+    while time.monotonic() < until_s:
+        await asyncio.sleep(0.2)
+        died |= {child.name for child in (cell.valkey, cell.postgres) if not child.alive()}
+    ballast.unlink()
+    if not cell.valkey.alive():
+        cell.start_valkey()
+    if not cell.postgres.alive():
+        cell.start_postgres()
+    took_s = await cell.until_ready(ALL)
+    await asyncio.sleep(QUIET_S)
+    return {
+        "full for": f"{FULL_S:g} s",
+        "ended of it": ", ".join(sorted(died)) or "none",
+        "ready after": f"{took_s:.2f} s",
+    }
+
+
+def _fill(ballast: Path) -> None:
+    block = bytes(1 << 16)
+    with ballast.open("wb", buffering=0) as file:
+        while True:
+            try:
+                file.write(block)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                if len(block) == 1:
+                    return
+                block = block[: len(block) // 16]
+
+
+async def outage(cell: Cell, traffic: Traffic) -> dict[str, str]:
+    """The exchange answers nothing: its connections stand and are silent; then it goes on."""
+    del traffic
+    exchange = cell.exchange.process
+    exchange.signal(signal.SIGSTOP)
+    await asyncio.sleep(OUTAGE_S)
+    exchange.signal(signal.SIGCONT)
+    took_s = await cell.until_ready(ALL)
+    await asyncio.sleep(QUIET_S)
+    return {"silent for": f"{OUTAGE_S:g} s", "back → all ready": f"{took_s:.2f} s"}
