@@ -17,6 +17,8 @@ Levels = Sequence[tuple[float, float]]
 Quote = tuple[float, float, float, float]
 """Bid, its quantity, ask, its quantity."""
 
+UNKNOWN_BID, UNKNOWN_ASK = float("inf"), 0.0
+"""A best that has to be searched: no price is better, so that a diff's levels are compared with nothing else."""
 MAX_WAITING = 1_000
 """Diffs kept while the snapshot is on its way: 100 s of `@depth@100ms`."""
 IDLE_WAITING = 20
@@ -94,7 +96,7 @@ class Book:
         self.loaded = False
         self.covered = False
         self._bridged = False
-        self._bid = self._ask = 0.0  # 0: has to be searched
+        self._bid, self._ask = UNKNOWN_BID, UNKNOWN_ASK
         self._floor = 0.0
         self._ceiling = float("inf")
 
@@ -160,10 +162,12 @@ class Book:
         for price, quantity in updates:
             if quantity:
                 bids[price] = quantity
-                if best and price > best:
+                if price > best:  # noqa: PLR1730 (a call would cost more than all the rest)
                     best = price
-            elif bids.pop(price, None) is not None and price == best:
-                best = 0.0
+            else:
+                bids.pop(price, None)
+                if price == best:
+                    best = UNKNOWN_BID
         self._bid = best
         if len(bids) > MAX_LEVELS:
             self.bids = {price: bids[price] for price in nlargest(MAX_LEVELS // 2, bids)}
@@ -174,10 +178,12 @@ class Book:
         for price, quantity in updates:
             if quantity:
                 asks[price] = quantity
-                if best and price < best:
+                if price < best:  # noqa: PLR1730
                     best = price
-            elif asks.pop(price, None) is not None and price == best:
-                best = 0.0
+            else:
+                asks.pop(price, None)
+                if price == best:
+                    best = UNKNOWN_ASK
         self._ask = best
         if len(asks) > MAX_LEVELS:
             self.asks = {price: asks[price] for price in nsmallest(MAX_LEVELS // 2, asks)}
@@ -187,9 +193,9 @@ class Book:
         """Best bid and ask, or None where the book cannot tell. A crossed book is lost."""
         if not self.bids or not self.asks:
             return None
-        if not self._bid:
+        if self._bid == UNKNOWN_BID:
             self._bid = max(self.bids)
-        if not self._ask:
+        if self._ask == UNKNOWN_ASK:
             self._ask = min(self.asks)
         bid, ask = self._bid, self._ask
         if bid >= ask:
