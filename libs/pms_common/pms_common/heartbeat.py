@@ -69,7 +69,7 @@ class Heart:
             resident_bytes=metrics.resident_bytes(),
             loop_lag_s=metrics.value("loop_lag_seconds") or 0.0,
             latencies=await self._latencies(),
-            backlogs=_backlogs(),
+            backlogs=_backlogs(self._bus.names.watch),
             figures={name: value for name in FIGURES if (value := metrics.value(name)) is not None},
         )
 
@@ -89,11 +89,13 @@ def _latency(now: Counts, before: Counts | None) -> Latency | None:
     return Latency(count=count, p50_s=quantile_s(new, 0.5), p99_s=quantile_s(new, 0.99)) if count else None
 
 
-def _backlogs() -> tuple[Backlog, ...]:
+def _backlogs(leases: str) -> tuple[Backlog, ...]:
+    """What waits to be done. What lies in the stream of leases only has not lapsed yet."""
     lags, pending, oldest = (metrics.values(f"stream_{what}") for what in ("lag", "pending", "oldest_seconds"))
     return tuple(
         Backlog(
             stream=key[0], group=key[1], lag=int(lag), pending=int(pending.get(key, 0)), oldest_s=oldest.get(key, 0.0)
         )
         for key, lag in lags.items()
+        if key[0] != leases
     )

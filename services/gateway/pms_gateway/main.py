@@ -54,7 +54,7 @@ async def wire(life: Lifecycle) -> None:
     processes, prices = Processes(bus.redis, names), Prices(bus.redis, names)
     reads = Reads(model, history, lambda: updates.last_ms, processes, lambda: event_log.epoch)
     socket = EventSocket(hub, store, life.stopping, tokens)
-    await serve(
+    door = await serve(
         life,
         tokens,
         [*commands.routes(), *reads.routes(), *history.routes(), *prices.routes(), *audit.routes(), *socket.routes()],
@@ -75,7 +75,9 @@ async def wire(life: Lifecycle) -> None:
     for consumer in consumers:
         life.on_stop(consumer.stop)
         life.spawn(consumer.run(), "consumer")
+    life.on_stop(door.cleanup)  # first of all: who waits for a result may still get it
     life.spawn(snapshots.run(), "snapshots")
+    life.spawn(waiters.until(life.stopping), "waiters")
     aged = {names.events: EVENTS_KEPT_MS, names.dead: DEAD_KEPT_MS, names.audit: AUDIT_KEPT_MS}
     life.spawn(Trimmer(bus.redis, [], aged=aged).run(), "trimmer")
 

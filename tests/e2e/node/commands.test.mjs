@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { PmsError } from "pms-client";
-import { call, close, newAccount, open } from "./redis.mjs";
+import { call, close, newAccount, open, until } from "./redis.mjs";
 
 const answered = []; // [command, its result]
 const is = {}; // accounts by what is special about them
@@ -65,8 +65,8 @@ async function sendFlat(type, body) {
   throw new Error(`${type} was not answered`);
 }
 
-async function fault(code) {
-  const body = JSON.stringify({ kind: "error", code, operation: "order.place", count: 1 });
+async function fault(code, operation = "order.place", lasts = { count: 1 }) {
+  const body = JSON.stringify({ kind: "error", code, operation, ...lasts });
   const answer = await fetch(`${process.env.PMS_TEST_SIM}/sim/faults`, { method: "POST", body });
   assert.equal(answer.status, 200, await answer.text());
 }
@@ -210,6 +210,8 @@ const refused = [
   ["EXCHANGE_MIN_NOTIONAL", "limit", () => order({ symbol: "ETHUSDT", quantity: 0.001, price: 2000 })],
   ["EXCHANGE_POST_ONLY", "limit", () => order({ price: near(1.01), postOnly: true, waitFor: "final" })],
   ["SCALE_INVALID_ORDER", "scale", () => ({ ...order({ quantity: undefined }), orders: [1, 1].map((p) => ({ price: p, quantity: 1 })) }), "orders[1].price"],
+  ["SCALE_INVALID_RANGE", "scale", () => ({ ...order({ quantity: undefined }), orders: [{ price: 1, quantity: 1 }] }), "orders"],
+  ["VALIDATION_PAYLOAD_TOO_LARGE", "trade", () => order({ note: "x".repeat(70_000) })],
   ["MAX_LEVERAGE", "basket", () => ({ subAccountId: is.small, legs: [{ symbol: "BTCUSDT", side: "BUY", quantity: 0.01, leverage: 50 }] }), "legs[0].leverage"],
   ["MAX_NOTIONAL", "basket", () => ({ subAccountId: is.small, legs: [{ symbol: "BTCUSDT", side: "BUY", quantity: 1, leverage: 5 }] }), "legs[0].quantity"],
   ["POSITION_NOT_FOUND", "close", () => ({ positionId: "none" })],
@@ -262,6 +264,8 @@ const refused = [
   ["EXCHANGE_QTY_TOO_SMALL", "trade", () => order(), undefined, -4003],
   ["EXCHANGE_QTY_TOO_LARGE", "trade", () => order(), undefined, -4005],
   ["EXCHANGE_FOK", "limit", () => order({ price: near(1.01), timeInForce: "FOK" }), undefined, -5021],
+  ["EXCHANGE_REDUCE_ONLY", "trade", () => order(), undefined, -2022],
+  ["EXCHANGE_UNAVAILABLE", "trade", () => order(), undefined, -1007],
   ["EXCHANGE_REJECTED", "trade", () => order(), undefined, -2010],
 ];
 
@@ -301,6 +305,18 @@ for (const [code, type, body, field, venue] of refused) {
     if (field) assert.equal(result.errors[0].field, field, JSON.stringify(result));
   });
 }
+
+test("an outcome that is not known says how to ask, and is told when it is", async () => {
+  const before = await pms.position();
+  await fault(-1007);
+  await fault(-1000, "order.status", { seconds: 8 });
+  const result = await send("trade", order());
+  assert.deepEqual([result.errorCode, result.errorCategory], ["AMBIGUOUS_RESULT", "AMBIGUITY"], JSON.stringify(result));
+  assert.match(result.error, /a cancel of that id/);
+  const { clientOrderId } = result.details;
+  const event = await until(pms.events({ after: before }), (e) => e.clientOrderId === clientOrderId && e.type === "order_failed");
+  assert.equal(event.errorCode, "EXCHANGE_UNAVAILABLE");
+});
 
 test("an order too many", async () => {
   const eth = { symbol: "ETHUSDT", subAccountId: is.picky, quantity: 0.2, price: Math.floor((await pms.price("ETHUSDT")).bid * 0.9) };

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import signal
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -81,6 +82,33 @@ async def test_a_command_reaches_its_owner_and_its_result_comes_back(
     halt = await next_entry(client, names.op("trading_state"))
     await services["risk"].done(str(halt["requestId"]), "", "trading_state", b'{"success":true}')
     assert (await asking).status == 200
+
+
+async def test_a_stop_waits_for_results_and_tells_who_has_none_how_to_ask(
+    gateway: GatewayProcess,
+    services: dict[str, Service],
+    client: redis.asyncio.Redis,
+    names: Names,
+    http: aiohttp.ClientSession,
+) -> None:
+    gateway.start()
+    await gateway.healthy()
+    await ready(gateway, http)
+    answered = asyncio.create_task(
+        http.post(f"{gateway.url}/v1/commands/trade", json={**TRADE, "requestId": "answered"})
+    )
+    unanswered = asyncio.create_task(
+        http.post(f"{gateway.url}/v1/commands/limit", json={**TRADE, "price": 1, "requestId": "unanswered"})
+    )
+    await next_entry(client, names.cmd("trade"))
+    await next_entry(client, names.cmd("limit"))
+    gateway.signal(signal.SIGTERM)
+    await services["risk"].done("answered", "acc", "trade", b'{"success":true,"requestId":"answered"}')
+    assert (await answered).status == 200
+    told = await (await unanswered).json()
+    assert told["errorCode"] == "INFRA_TIMEOUT"
+    assert "stopping" in told["error"] and "requestId unanswered" in told["error"]
+    assert await gateway.ended() == 0
 
 
 async def test_bad_input_is_refused_at_the_door_naming_the_field(
@@ -220,6 +248,12 @@ async def test_tokens_decide_who_may_do_what(
             async with http.request(method, gateway.url + path, headers=headers, json=body) as answer:
                 return answer.status
 
+        async def refusal(path: str, token: str) -> str:
+            async with http.post(gateway.url + path, headers={"Authorization": f"Bearer {token}"}, json={}) as answer:
+                return str((await answer.json())["errorCode"])
+
+        assert await refusal("/v1/commands/trade", "secret") == "AUTH_TOKEN_REQUIRED"
+        assert await refusal("/v1/commands/trade", "secret-read") == "AUTH_ROLE_FORBIDDEN"
         assert await status("GET", "/v1/accounts", None) == 401
         assert await status("GET", "/v1/accounts", "secret") == 401
         assert await status("GET", "/v1/accounts", "secret-read") == 200
@@ -243,9 +277,8 @@ async def test_tokens_decide_who_may_do_what(
             assert await status("GET", "/v1/accounts", "secret-read") == 401
             assert await status("GET", "/v1/accounts", "secret-new") == 200
             assert await status("GET", "/v1/audit", "secret-trade") == 403
-            while await status("GET", "/v1/accounts", "secret-trade") == 200:  # more than a token may send
-                pass
-            assert await status("GET", "/v1/accounts", "secret-trade") == 429
+            many = (refusal("/v1/commands/trade", "secret-trade") for _ in range(300))  # more than a token may send
+            assert "AUTH_RATE_LIMITED" in await asyncio.gather(*many)
             assert await status("GET", "/v1/accounts", "secret-new") == 200
         assert "secret-" not in gateway.log
     finally:

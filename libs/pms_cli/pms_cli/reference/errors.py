@@ -4,11 +4,12 @@ from collections import defaultdict
 
 from pms_cli.reference import markdown
 from pms_cli.reference.markdown import code, table
-from pms_common.contracts.errors import Category, ErrorCode
+from pms_common.contracts.errors import EARLIER, Category, ErrorCode
 from pms_common.contracts.exchange_codes import MEANINGS
 
 _INTRO = """`errorCode` and `errorCategory` of a failed result, and `code` of its `errors`. To try again means: the
 same command under a new request id may succeed without anybody changing anything."""
+_EARLIER = "Known from earlier engines, and not given any more:"
 _MEANING = {
     Category.VALIDATION: "the sender: the command itself is wrong",
     Category.OWNERSHIP: "the sender: the object belongs to another account",
@@ -30,9 +31,11 @@ def page() -> str:
     rows = [
         (code(e.name), e.category.value, "yes" if e.retryable else "", e.meaning, _list(exchange.get(e, [])))
         for e in ErrorCode
+        if e not in EARLIER
     ]
+    earlier = ", ".join(code(e.name) for e in ErrorCode if e in EARLIER)
     columns = ("code", "category", "try again", "meaning", "of the exchange's")
-    return markdown.page("Error codes", _INTRO, categories, table(columns, rows))
+    return markdown.page("Error codes", _INTRO, categories, table(columns, rows), f"{_EARLIER} {earlier}.")
 
 
 def _list(numbers: list[int]) -> str:

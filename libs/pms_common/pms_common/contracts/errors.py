@@ -150,6 +150,19 @@ class ErrorCode(Enum):
     INFRA_INTERNAL = (_I, False, "A defect of this system; its log has the details under the request id.")
 
 
+EARLIER = frozenset(
+    {
+        *(ErrorCode.VALIDATION_TWAP_INVALID_SIZE, ErrorCode.VALIDATION_TWAP_INVALID_INTERVAL),
+        *(ErrorCode.POSITION_SIDE_MISMATCH, ErrorCode.RISK_VALIDATION_ERROR, ErrorCode.NO_FILL_PRICE),
+        *(ErrorCode.DESYNC_CLOSE_FAILED, ErrorCode.EXECUTION_ERROR, ErrorCode.AMBIGUOUS_CLOSE_REJECTED),
+        *(ErrorCode.NOT_AVAILABLE, ErrorCode.INFRA_UNAVAILABLE, ErrorCode.INFRA_PROXY_FAILURE),
+        *(ErrorCode.INFRA_CHASE_UNAVAILABLE, ErrorCode.INFRA_SCALPER_UNAVAILABLE),
+        *(ErrorCode.INFRA_TWAP_UNAVAILABLE, ErrorCode.INFRA_TRAIL_STOP_UNAVAILABLE),
+    }
+)
+"""Codes that JS knows from earlier engines and that nothing gives any more."""
+
+
 class FieldError(Wire, frozen=True, kw_only=True):
     """One violation: the code, a readable sentence, and the field as the sender would write it (`legs[2].side`)."""
 

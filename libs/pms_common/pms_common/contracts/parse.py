@@ -106,7 +106,8 @@ def _object(payload: bytes | Mapping[str, str], default_id: str) -> Mapping[str,
             raise _too_large(payload.get("requestId") or default_id)
         return payload
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise _too_large(_request_id_in(payload[:MAX_PAYLOAD_BYTES]) or default_id)
+        begin, end = payload[:MAX_PAYLOAD_BYTES], payload[-MAX_PAYLOAD_BYTES:]
+        raise _too_large(_request_id_in(begin) or _request_id_in(end) or default_id)
     try:
         body = _decode(payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -115,13 +115,15 @@ class Items(Rule):
     least: int
     most: int
     code: ErrorCode = ErrorCode.VALIDATION_FAILED
+    count: ErrorCode = ErrorCode.VALIDATION_FAILED
+    """Where there are too few entries, or too many."""
 
     def read(self, value: object, path: str, report: Report) -> Any:
         entries = as_list(value)
         if entries is None:
             return report.refuse(path, "must be a list", self.code)
         if not self.least <= len(entries) <= self.most:
-            return report.refuse(path, f"must have {self.least} to {self.most} entries", self.code)
+            return report.refuse(path, f"must have {self.least} to {self.most} entries", self.count)
         return tuple(self._entry(entry, f"{path}[{i}]", report) for i, entry in enumerate(entries))
 
     def _entry(self, entry: object, path: str, report: Report) -> Any:

@@ -75,7 +75,7 @@ MAX_PAUSE_MS = 30_000
 _E = ErrorCode
 _KEEP_RESTING = frozenset(
     {_E.EXCHANGE_CAPACITY, _E.EXCHANGE_RATE_LIMITED, _E.EXCHANGE_UNAVAILABLE, _E.EXCHANGE_CLOCK, _E.INFRA_OVERLOADED}
-    | {_E.INFRA_NOT_READY, _E.INFRA_UNAVAILABLE, _E.AMBIGUOUS_RESULT}
+    | {_E.INFRA_NOT_READY, _E.AMBIGUOUS_RESULT}
     | {_E.TRADING_HALTED, _E.TRADING_REDUCING, _E.SYMBOL_FROZEN, _E.EXPIRED_COMMAND}
 )
 """Why an amend failed that says nothing against the order where it rests: the next tick tries again."""

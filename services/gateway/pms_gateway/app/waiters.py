@@ -8,6 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 MAX_WAITING = 10_000
+GRACE_S = 3.0
+"""For results of what was sent before a stop: less than the door's own time to close."""
+
+
+class GivenUp(Exception):
+    """Nobody will tell the result here any more: the gateway is stopping."""
 
 
 class TooManyWaiting(Exception):
@@ -32,7 +38,7 @@ class Waiters:
     def expect(self, request_id: str, account_id: str = "", command: str = "") -> Iterator[asyncio.Future[bytes]]:
         """A future of the result of `request_id`; `account_id` is what the caller gave, or empty.
 
-        Raises TooManyWaiting.
+        Raises TooManyWaiting; the future raises GivenUp.
         """
         if self._count >= self._max:
             raise TooManyWaiting
@@ -55,3 +61,12 @@ class Waiters:
             of_account = not wanted or not account_id or wanted == account_id
             if of_account and asked == command and not future.done():
                 future.set_result(body)
+
+    async def until(self, stopping: asyncio.Event) -> None:
+        """Wait for the stop; those who then wait still have a moment for their results, and hear that none comes."""
+        await stopping.wait()
+        await asyncio.sleep(GRACE_S)
+        for waiting in self._waiting.values():
+            for _, _, future in waiting:
+                if not future.done():
+                    future.set_exception(GivenUp)

@@ -17,7 +17,7 @@ from pms_common.contracts.commands import COMMANDS
 from pms_common.contracts.errors import CommandError, ErrorCode, NotJson
 from pms_common.contracts.parse import MAX_PAYLOAD_BYTES, parse_command
 from pms_common.names import Names
-from pms_gateway.app.waiters import TooManyWaiting, Waiters
+from pms_gateway.app.waiters import GivenUp, TooManyWaiting, Waiters
 from pms_gateway.door.access import allow
 from pms_gateway.door.answers import outcome_of, refusal, result_response
 from pms_gateway.door.audit import Audit
@@ -89,7 +89,9 @@ class Commands:
                 async with asyncio.timeout(self._wait_s):
                     return result_response(await result)
         except TimeoutError:
-            return refusal(_no_answer(request_id, self._wait_s), request_id)
+            return refusal(_no_answer(f"No answer within {self._wait_s:g} s", request_id), request_id)
+        except GivenUp:
+            return refusal(_no_answer("The gateway is stopping", request_id), request_id)
         except TooManyWaiting:
             return refusal(CommandError(ErrorCode.INFRA_OVERLOADED, "Too many requests are waiting."), request_id)
         except RedisError:
@@ -97,9 +99,9 @@ class Commands:
             return refusal(CommandError(ErrorCode.INFRA_REDIS_UNAVAILABLE, text), request_id)
 
 
-def _no_answer(request_id: str, wait_s: float) -> CommandError:
+def _no_answer(why: str, request_id: str) -> CommandError:
     text = (
-        f"No answer within {wait_s:g} s; the outcome is not known yet. "
+        f"{why}; the outcome is not known yet. "
         f"Send the same command again with requestId {request_id}: it is not executed twice and returns the outcome."
     )
     return CommandError(ErrorCode.INFRA_TIMEOUT, text)

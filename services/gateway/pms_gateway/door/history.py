@@ -15,7 +15,7 @@ from pms_common.contracts.bus.base import encode
 from pms_common.contracts.bus.common import HistoryKind, HistoryRequest
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.names import Names
-from pms_gateway.app.waiters import TooManyWaiting, Waiters
+from pms_gateway.app.waiters import GivenUp, TooManyWaiting, Waiters
 from pms_gateway.door.answers import json_response, refusal, result_response
 
 WAIT_S = 5.0
@@ -64,6 +64,8 @@ class History:
                 await self._redis.xadd(self._names.queries(_OWNERS[what]), {"data": encode(asked)})
                 async with asyncio.timeout(WAIT_S):
                     body = await page
+        except GivenUp:
+            return refusal(CommandError(ErrorCode.INFRA_NOT_READY, "The gateway is stopping."))
         except TimeoutError:
             text = f"{_OWNERS[what]} did not answer within {WAIT_S:g} s"
             return refusal(CommandError(ErrorCode.INFRA_TIMEOUT, text))

@@ -18,6 +18,9 @@ from pms_gateway.door.tokens import TokenFile
 
 log = get_logger(__name__)
 
+CLOSE_WITHIN_S = 5.0
+"""For requests that are being answered when the service stops."""
+
 
 class OpenToTheWorld(Exception):
     """The gateway would listen beyond this machine without tokens."""
@@ -33,8 +36,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-async def serve(life: Lifecycle, tokens: TokenFile, routes: Sequence[web.RouteDef]) -> str:
-    """Listen; the URL. Raises OpenToTheWorld."""
+async def serve(life: Lifecycle, tokens: TokenFile, routes: Sequence[web.RouteDef]) -> web.AppRunner:
+    """Listen until its clean-up. Raises OpenToTheWorld."""
     host, port = life.settings.gateway_host, life.settings.gateway_port
     if not tokens().required and not is_loopback(host):
         raise OpenToTheWorld(
@@ -44,10 +47,10 @@ async def serve(life: Lifecycle, tokens: TokenFile, routes: Sequence[web.RouteDe
     app = web.Application(middlewares=[guard(tokens), spare], client_max_size=MAX_PAYLOAD_BYTES)
     app.on_response_prepare.append(add_headers)
     app.add_routes([*page.routes(), *life.probe_routes(), *openapi.routes(), *routes])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_WITHIN_S)
     await runner.setup()
     life.on_stop(runner.cleanup)
     await web.TCPSite(runner, host, port, reuse_address=True).start()
     life.probe_url = f"http://{host}:{runner.addresses[0][1]}"
     log.info("listening", url=life.probe_url, tokens=tokens().required)
-    return life.probe_url
+    return runner

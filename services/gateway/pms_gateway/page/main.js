@@ -128,10 +128,12 @@ function showFigures() {
   const pool = figure("risk_pool_margin_ratio");
   const stale = figure("feed_staleness_seconds");
   const unknown = state.orders.filter((order) => order.state === "unknown").length;
+  const restricted = state.tradingStates.filter((gate) => gate.subAccountId ?? gate.symbol).length;
   const shown = [
     ["Equity", money(sum("equity")), ""],
     ["Open PnL", money(sum("unrealizedPnl")), sum("unrealizedPnl") < 0 ? "bad" : ""],
     ["Accounts", integer(state.accounts.length), ""],
+    ["Restricted", integer(restricted), restricted ? "warn" : ""],
     ["Highest ratio", percent(worst), ratioTone(worst)],
     ["Exchange ratio", percent(pool), pool === undefined ? "" : ratioTone(pool)],
     ["Books", drifts === undefined ? "not told" : drifts ? `${drifts} differ` : "equal", drifts ? "bad" : drifts === 0 ? "ok" : "warn"],

@@ -177,7 +177,8 @@ def test_all_violations_are_told_at_once() -> None:
 def test_an_entry_of_a_list_is_named_by_its_place(command: str, path: str, bad: dict[str, Any]) -> None:
     error = refusal(command, EXAMPLES[command] | bad)
     assert path in [e.field for e in error.errors]
-    assert error.code.name == ("SCALE_INVALID_ORDER" if command == "scale" else "VALIDATION_FAILED")
+    scale = "SCALE_INVALID_RANGE" if path == "orders" else "SCALE_INVALID_ORDER"
+    assert error.code.name == (scale if command == "scale" else "VALIDATION_FAILED")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import json
 import re
 
 import pytest
+from tests.conftest import ROOT
 
 from pms_common.contracts.base import encode
-from pms_common.contracts.errors import Category, CommandError, ErrorCode, FieldError
+from pms_common.contracts.errors import EARLIER, Category, CommandError, ErrorCode, FieldError
 from pms_common.contracts.exchange_codes import from_exchange
 from pms_common.contracts.results import failure
 
@@ -27,6 +28,17 @@ MAX_LEVERAGE MAX_NOTIONAL REQUEST_ID_REUSED EXPIRED_COMMAND INFRA_OVERLOADED EXC
 @pytest.mark.parametrize("code", LEGACY.split())
 def test_every_code_that_callers_know_exists(code: str) -> None:
     assert ErrorCode[code].name == code
+
+
+def test_every_code_that_is_documented_is_given_somewhere_and_no_other() -> None:
+    text = "".join(
+        path.read_text()
+        for folder in ("libs", "services")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name != "errors.py" and "reference" not in path.parts
+    )
+    given = set(re.findall(r"\b(?:ErrorCode|_E|_C)\.([A-Z][A-Z_]+)", text))
+    assert given == {code.name for code in ErrorCode if code not in EARLIER}
 
 
 def test_every_code_has_a_meaning_and_a_fitting_category() -> None:

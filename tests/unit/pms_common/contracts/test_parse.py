@@ -165,6 +165,8 @@ def test_payloads_are_bounded() -> None:
     raw = json.dumps(TRADE | {"requestId": "r-1", "note": "x" * MAX_PAYLOAD_BYTES}).encode()
     error = refused("trade", raw)
     assert (error.code, error.request_id) == (ErrorCode.VALIDATION_PAYLOAD_TOO_LARGE, "r-1")
+    last = json.dumps(TRADE | {"note": "x" * MAX_PAYLOAD_BYTES, "requestId": "r-2"}).encode()
+    assert refused("trade", last).request_id == "r-2"
     flat = {"requestId": "r-1", "note": "x" * (MAX_PAYLOAD_BYTES + 1)}
     assert refused("trade", flat).code is ErrorCode.VALIDATION_PAYLOAD_TOO_LARGE
 

@@ -91,7 +91,11 @@ class Scale(Command, frozen=True, kw_only=True):
     symbol: Symbol
     side: OrderSide
     leverage: Leverage
-    orders: Annotated[tuple[ScaleLevel, ...], Items(ScaleLevel, 2, 30, ErrorCode.SCALE_INVALID_ORDER), Alias("levels")]
+    orders: Annotated[
+        tuple[ScaleLevel, ...],
+        Items(ScaleLevel, 2, 30, ErrorCode.SCALE_INVALID_ORDER, ErrorCode.SCALE_INVALID_RANGE),
+        Alias("levels"),
+    ]
 
     @classmethod
     def settle(cls, given: dict[str, Any], report: Report) -> None:
