@@ -5,6 +5,7 @@ the hot path: memory reaches back further than anything but a long outage.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from pms_common.logging import get_logger
 log = get_logger(__name__)
 
 MAX_BOOKED_HERE = 10_000
+"""The newest ones: a commit takes no longer than so many doubts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Late:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Doubt] = asyncio.Queue()  # bounded by the consumer's max_unacked
-        self._booked_here: set[Hashable] = set()
+        self._booked_here: OrderedDict[Hashable, None] = OrderedDict()
 
     def ask(self, doubt: Doubt) -> None:
         """Have it booked or skipped as soon as the database has answered."""
@@ -45,7 +47,7 @@ class Late:
             if booked:
                 doubt.skip()
             else:
-                self._booked_here.add(doubt.key)  # until its commit the database cannot know it
+                self._booked_here[doubt.key] = None  # until its commit the database cannot know it
                 doubt.book()
-            if self._queue.empty() and len(self._booked_here) > MAX_BOOKED_HERE:
-                self._booked_here.clear()
+            if len(self._booked_here) > MAX_BOOKED_HERE:
+                self._booked_here.popitem(last=False)
