@@ -92,7 +92,7 @@ async def wire(life: Lifecycle) -> None:
 
     for close in (journal.close, told.stop, asked.stop):
         life.on_stop(close)
-    ticks = bus.ticks_reader(names.ticks, "algos", on_ticks, calm=idle, missed=engine.on_missed)
+    ticks = bus.ticks_reader(names.ticks, "algos", on_ticks, calm=idle, missed=engine.missed)
     running = {"updates": told.run(), "commands": take_commands(), "ticks": ticks.run(), "snapshots": snapshots.run()}
     for name, part in (*running.items(), ("watch", watch.run())):
         life.spawn(part, name)

@@ -254,6 +254,16 @@ def test_of_what_it_missed_it_takes_only_what_came_after_the_price_it_has_seen(q
     assert world.told("trail_stop_progress")[-1]["extremePrice"] == float(state(world).extreme)
 
 
+def test_a_best_price_while_the_line_was_lost_counts() -> None:
+    world = started()
+    world.quote("110", "110.1")
+    world.miss("112", "112.1")
+    world.happens(world.reconnect)
+    assert state(world).extreme == D("112.05")
+    world.pass_ms(2_000)
+    assert world.orders != {}, "at 110.05 it is more than its way below"
+
+
 def test_an_activation_that_it_missed_counts() -> None:
     world = started(activationPrice=105)
     world.miss("104", "104.1")

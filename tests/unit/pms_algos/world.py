@@ -134,8 +134,7 @@ class World:
         for child_id, order in list(self.orders.items()):
             if order.alive and order.state != "placing":
                 self._hand_in(self._item("orders", b"", _told(self._view(child_id, "snapshot"))))
-        if self.life.engine.on_missed is not None:
-            self.life.engine.on_missed(list(self.ticks))
+        self.reconnect()
         for symbol in self.quotes:
             self._tick(symbol)
         self.life.engine.lookup_done()
@@ -315,6 +314,12 @@ class World:
         with self.mortal():
             self._send("operators", json.dumps(body).encode(), deliver)
             self._settle()
+
+    def reconnect(self) -> None:
+        """The reader of prices begins, or begins again."""
+        take = self.life.engine.missed()
+        if take is not None:
+            take(list(self.ticks))
 
     def result(self, request_id: str = "r1") -> dict[str, Any]:
         """The one answer of a request, however often it was told."""

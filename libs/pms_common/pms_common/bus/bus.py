@@ -17,7 +17,7 @@ from pms_common.bus.dial import close_client, dial, library_client
 from pms_common.bus.handling import Handler, OnDead
 from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox, Ready
-from pms_common.bus.ticks import Take, TicksHandler, TicksReader, TicksWriter
+from pms_common.bus.ticks import Missed, Take, TicksHandler, TicksReader, TicksWriter
 from pms_common.metrics import gauge
 from pms_common.names import Names
 
@@ -31,6 +31,10 @@ def _nobody(_part: str, _ok: bool, _why: str) -> None:
 def _always() -> bool:
     """For processes without a lease."""
     return True
+
+
+def _no_one() -> None:
+    """For readers that no price which has passed concerns."""
 
 
 def _never() -> bool:
@@ -136,12 +140,12 @@ class Bus:
         group: str,
         handler: TicksHandler,
         calm: Callable[[], bool] = _never,
-        missed: TicksHandler | None = None,
+        missed: Missed = _no_one,
     ) -> TicksReader:
         """A reader of newest-only ticks as a group of this process; spawn its `run`.
 
         Cells that share a feed have each a group of their own. While `calm` says that nobody waits for ticks, they
-        gather for a moment before they are read. `missed` is handed first what the stream still holds.
+        gather for a moment before they are read. `missed` gives who wants what the stream still holds when it begins.
         """
         shared = self.names.feed != self.names.namespace
         return TicksReader(

@@ -32,6 +32,7 @@ KEEP_MS = 20
 """How much before the newest entry it goes on, so that most symbols are still among what it reads."""
 
 TicksHandler = Callable[[list[Tick]], None]
+Missed = Callable[[], TicksHandler | None]
 
 
 Take = Callable[[], list[Tick]]
@@ -137,7 +138,8 @@ class TicksWriter:
 class TicksReader:
     """Reads the newest ticks as a group of this process, without acknowledgements.
 
-    `missed` is handed what the stream still holds when it begins, before the first new ones.
+    `missed` gives who wants all that the stream still holds, if anybody does: whenever the reader begins, before the
+    first new ones. Much of it he may have seen.
     """
 
     def __init__(
@@ -151,7 +153,7 @@ class TicksReader:
         dead_stream: str,
         ready: Ready,
         calm: Callable[[], bool],
-        missed: TicksHandler | None = None,
+        missed: Missed,
     ) -> None:
         self._calm = calm
         self._dial = dial
@@ -198,11 +200,11 @@ class TicksReader:
         except RespError as error:
             if error.code != "BUSYGROUP":
                 raise
-        if self._missed is None:
+        missed = self._missed()
+        if missed is None:
             await self._skip(connection)
         else:
-            await self._catch_up(connection, self._missed)
-            self._missed = None
+            await self._catch_up(connection, missed)
         self._connection = connection
         self._ended = asyncio.get_running_loop().create_future()
         self._ready(f"ticks:{self._group}", True, "")

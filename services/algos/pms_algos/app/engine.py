@@ -205,13 +205,12 @@ class Engine:
 
     # -- prices and time
 
-    @property
-    def on_missed(self) -> Callable[[list[Tick]], None] | None:
-        """Takes what was quoted before the first price this process sees, where there is one that must not miss it."""
+    def missed(self) -> Callable[[list[Tick]], None] | None:
+        """Who takes what was quoted while nobody read prices, where there is an algo that must not miss it."""
         must = any(running.kind.seen_us(running.algo) is not None for running in self.algos)
-        return self._missed if must else None
+        return self._catch_up if must else None
 
-    def _missed(self, ticks: list[Tick]) -> None:
+    def _catch_up(self, ticks: list[Tick]) -> None:
         tape = Tape(ticks)
         for running in self.algos:
             seen_us = running.kind.seen_us(running.algo)

@@ -1,4 +1,4 @@
-"""What the stream of ticks still holds when the service begins: how far prices went while nobody looked.
+"""What the stream of ticks still holds when its reader begins: how far prices went while nobody looked.
 
 Owns the order of these ticks by symbol. Used once, before the first new price.
 """

@@ -101,7 +101,7 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """After a restart: the lowest and the highest middle price since the newest one that the state has seen."""
+    """After a restart, or a lost line: the lowest and the highest middle price since the newest one it has seen."""
 
     lowest: Decimal
     highest: Decimal

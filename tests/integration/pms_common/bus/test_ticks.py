@@ -59,7 +59,7 @@ async def test_newest_per_symbol_wins_while_a_write_is_in_flight(make_bus, js, n
     await end(tasks)
 
 
-async def test_what_was_missed_is_handed_out_first_and_then_what_follows_with_no_tick_between_or_twice(
+async def test_what_was_missed_is_handed_out_whenever_it_begins_and_then_what_follows_with_no_tick_between_or_twice(
     make_bus, js, names, until
 ):
     bus = await make_bus("feed")
@@ -69,7 +69,10 @@ async def test_what_was_missed_is_handed_out_first_and_then_what_follows_with_no
     await js.xadd(names.ticks, {"data": "no ticks"})
     calls = []
     reader = bus.ticks_reader(
-        names.ticks, "algos", lambda got: calls.append(("new", got)), missed=lambda got: calls.append(("missed", got))
+        names.ticks,
+        "algos",
+        lambda got: calls.append(("new", got)),
+        missed=lambda: lambda got: calls.append(("missed", got)),
     )
     tasks = await run(reader)
     sent = 2_500
@@ -82,6 +85,10 @@ async def test_what_was_missed_is_handed_out_first_and_then_what_follows_with_no
     assert [name for name, _ in calls].index("new") == 1
     assert len(calls[0][1]) >= 2_500
     assert [found.bid for _, got in calls for found in got] == list(range(sent))
+    calls.clear()
+    await js.client_kill_filter(_type="normal")
+    await until(lambda: bool(calls))
+    assert calls[0] == ("missed", [tick("BTCUSDT", float(bid)) for bid in range(sent)])
     await end(tasks)
 
 
