@@ -26,6 +26,7 @@ DRILLS: dict[str, Drill] = {
     "redis-restart": servers.redis_restart,
     "redis-failover": failover.redis_failover,
     "postgres-restart": servers.postgres_restart,
+    "restore": servers.restore,
     "disk-full": servers.disk_full,
     "clock-step": processes.clock_step,
     "move": processes.move,

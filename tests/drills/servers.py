@@ -6,12 +6,19 @@ Each takes a running cell and the traffic on it, and returns its figures by name
 import asyncio
 import errno
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 from tests.drills.cell import SERVICES, Cell
 from tests.drills.traffic import Traffic
+
+from pms_cli.embedded.postgres import binaries
+from pms_cli.ledgers import check_ledgers
+from pms_common.clock import now_ms
+from pms_common.db import create_engine
+from pms_orders.adapters.replay import replay
 
 AWAY_S = 3.0
 QUIET_S = 3.0
@@ -46,6 +53,52 @@ async def postgres_restart(cell: Cell, traffic: Traffic) -> dict[str, str]:
         figures[f"{how.name}, away {AWAY_S:g} s: back → all ready"] = f"{await cell.until_ready(ALL):.2f} s"
         await asyncio.sleep(QUIET_S)
     return figures
+
+
+async def restore(cell: Cell, traffic: Traffic) -> dict[str, str]:
+    """The database is dumped while trading goes on, and once more when all is stopped; it is lost and restored."""
+    figures = {"dumped while trading, in": await _dump(cell, "early")}
+    traffic.hold()
+    await cell.stop(ALL)
+    figures["dumped after a stop, in"] = await _dump(cell, "last")
+    cell.postgres.stop()
+    shutil.rmtree(cell.folder / "postgres")
+    cell.start_postgres()
+    for name in ("early", "last"):
+        figures[f"restored and replayed ({name}), in"] = await _restore(cell, name)
+    await cell.start(ALL)
+    await cell.until_ready(ALL)
+    traffic.go_on()
+    await asyncio.sleep(QUIET_S)
+    return figures
+
+
+async def _dump(cell: Cell, name: str) -> str:
+    return await _timed(binaries() / "pg_dump", "--format=custom", f"--file={cell.folder / name}", _dsn(cell))
+
+
+async def _restore(cell: Cell, name: str) -> str:
+    """Into the database, whatever it has; every order then follows from its history, and the ledgers add up."""
+    words = ("--clean", "--if-exists", "--single-transaction", f"--dbname={_dsn(cell)}", str(cell.folder / name))
+    took = await _timed(binaries() / "pg_restore", *words)
+    engine = create_engine(cell.postgres.url)
+    found = await replay(engine, 0, now_ms())
+    await engine.dispose()
+    wrong = await check_ledgers(cell.postgres.url)
+    assert found.orders and not found.differing and not wrong, (found, wrong)
+    return f"{took}, {found.orders} orders"
+
+
+async def _timed(program: Path, *words: str) -> str:
+    began_s = time.monotonic()
+    process = await asyncio.create_subprocess_exec(program, *words, stderr=asyncio.subprocess.PIPE)
+    _, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    return f"{time.monotonic() - began_s:.1f} s"
+
+
+def _dsn(cell: Cell) -> str:
+    return cell.postgres.url.replace("+asyncpg", "")
 
 
 async def disk_full(cell: Cell, traffic: Traffic) -> dict[str, str]:
