@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/pms_common libs/pms_cli services/feed services/orders services/risk services/algos services/gateway services/simulator
 SOURCES := libs services tests
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check types format docs bench chaos faults drills compose-test up lock audit images clean
+.PHONY: help setup demo test test-fast check types format docs bench chaos faults drills compose-test up lock audit sbom images clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,8 +73,16 @@ bench: setup ## the benchmarks beside their references (ARGS="hop --json figures
 up: setup ## all services with embedded servers and the simulated exchange (ARGS="--testnet …")
 	$(BIN)/pms up $(ARGS)
 
-audit: setup ## known weaknesses of what is locked (asks PyPI's advisories: not in check, which needs no network)
+SCANNED := ':!*.lock' ':!docs/images' ':!docs/reference' ':!*package-lock.json' ':!clients/js/types.d.ts'
+
+audit: setup ## secrets in the repository, known weaknesses of what is locked (asks PyPI: not in check, which needs no network)
+	git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/uv tool run --from detect-secrets==1.5.0 detect-secrets-hook \
+	  --no-verify --baseline .secrets.baseline
 	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.lock --require-hashes --disable-pip --strict
+
+sbom: setup ## dist/sbom.json: all that the image installs (CycloneDX)
+	@mkdir -p dist
+	$(BIN)/uv tool run --from cyclonedx-bom==7.1.0 cyclonedx-py requirements requirements-run.lock --output-file dist/sbom.json
 
 images: ## the image of all services: pms:local
 	docker build --file deploy/docker/Dockerfile --tag pms:local .
