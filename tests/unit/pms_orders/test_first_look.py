@@ -88,6 +88,21 @@ def test_the_look_holds_what_changed_until_the_moment_it_names(changes: list[Cha
     assert held == {symbol: quantity for symbol, (quantity, _) in positions.items() if quantity}
 
 
+def test_r13_a_payment_that_others_have_overtaken_is_told_with_the_wallet_as_it_is_known() -> None:
+    told = Told()
+    published: Any = told
+    facts = ExchangeFacts(published, lambda: NOW)
+    for at_ms, wallet, change in ((NOW, 107, 7), (NOW - 5, 100, 3), (NOW - 9, 97, 0)):
+        balance = wire.FeedBalance("USDT", Decimal(wallet), Decimal(change))
+        facts.change(wire.AccountUpdate(wire.FeedAccount("DEPOSIT", [balance]), at_ms))
+    assert [[(item.wallet, item.change) for item in update.balances] for update in told.facts] == [
+        [(107, 7)],
+        [(107, 3)],
+        [],
+    ]
+    assert [update.event_ms for update in told.facts] == [NOW, NOW - 5, NOW - 9]
+
+
 @pytest.fixture
 async def rig() -> AsyncIterator[Rig]:
     exchange = Exchange()

@@ -5,7 +5,7 @@ Never compares them with the virtual accounts: that is risk's. Used by the user 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from pms_common.bus import UpdatesWriter
@@ -58,7 +58,8 @@ class ExchangeFacts:
             for item in event.account.balances
         ]
         positions = [_position(item) for item in event.account.positions]
-        balances = [item for item in balances if self._is_newest(_wallet(item), event.event_ms)]
+        overtaken = [item for item in balances if not self._is_newest(_wallet(item), event.event_ms)]
+        balances = [item for item in balances if item not in overtaken]
         positions = [item for item in positions if self._is_newest(_leg(item), event.event_ms)]
         now_s, self.stirred = time.monotonic(), True
         if paid:
@@ -72,11 +73,18 @@ class ExchangeFacts:
                 trade_ms=None if paid else event.event_ms,
                 cause=event.account.cause,
                 symbol=event.account.symbol,
-                balances=balances,
+                balances=[*balances, *self._payments(overtaken)],
                 positions=positions,
                 event_ms=event.event_ms,
             )
         )
+
+    def _payments(self, overtaken: list[AssetBalance]) -> Iterator[AssetBalance]:
+        """What an event that others have overtaken tells of payments, with the wallets as they are known by now."""
+        for item in overtaken:
+            known = self._balances.get(_wallet(item))
+            if known is not None and item.change is not None:
+                yield AssetBalance(asset=item.asset, wallet=known.wallet, change=item.change)
 
     def executed(self, symbol: str, position_side: str, quantity: Decimal) -> None:
         """The feed told an execution: signed, positive bought."""
