@@ -94,7 +94,10 @@ class Lifecycle:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        log.error("task_failed", task=task.get_name(), error=str(error), exc_info=error)
+        if isinstance(error, SettingsError):  # the sentence says what to do; where it was found does not matter
+            log.error("cannot_start", error=str(error))
+        else:
+            log.error("task_failed", task=task.get_name(), error=str(error), exc_info=error)
         if not self.stopping.is_set():
             self.stop(exit_code=1)
 

@@ -290,3 +290,4 @@ def test_it_does_not_listen_to_the_world_without_tokens(environment: dict[str, s
     gateway.start()
     assert gateway.exit_code(60) == 1
     assert "PMS_GATEWAY_TOKEN_FILE" in gateway.log
+    assert "Traceback" not in gateway.log, "the sentence is enough"

@@ -6,6 +6,7 @@ import pytest
 
 from pms_common.db import Statement
 from pms_common.db.engine import connect_arguments
+from pms_common.settings import SettingsError
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
@@ -25,7 +26,7 @@ def test_the_url_decides_about_tls() -> None:
 
 
 def test_a_missing_url_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="PMS_DATABASE_URL is not set"):
+    with pytest.raises(SettingsError, match="PMS_DATABASE_URL is not set"):
         connect_arguments("", "risk")
 
 

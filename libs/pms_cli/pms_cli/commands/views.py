@@ -146,16 +146,20 @@ def _asked(url: str, asking: Coroutine[Any, Any, T]) -> T:
 
 
 async def _watch(url: str, every_s: float, as_json: bool) -> None:
-    from rich.console import Group
+    from rich.console import Console, Group
     from rich.live import Live
 
-    with Live(auto_refresh=False, screen=False) as live:
+    console = Console()
+    with Live(console=console, auto_refresh=False, screen=False) as live:
         while True:
             views = await rows_of(url, (*LISTS, *STATUS))
+            tables = Group(*(table(name, rows) for name, rows in views.items()))
             if as_json:
                 typer.echo(json.dumps(views))
+            elif console.is_terminal:
+                live.update(tables, refresh=True)
             else:
-                live.update(Group(*(table(name, rows) for name, rows in views.items())), refresh=True)
+                console.print(tables)
             await asyncio.sleep(every_s)
 
 

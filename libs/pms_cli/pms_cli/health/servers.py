@@ -11,6 +11,7 @@ from pms_cli.health.finding import Finding
 from pms_common.bus.dial import connected
 from pms_common.clock import now_ms
 from pms_common.db import connect
+from pms_common.settings import SettingsError
 
 OLDEST_REDIS = (7, 0)
 OLDEST_POSTGRES = 14
@@ -87,7 +88,7 @@ async def examine_database(url: str) -> list[Finding]:
         finally:
             await connection.close()
         has = await migrate.current(url)
-    except (OSError, ValueError, asyncpg.PostgresError) as error:
+    except (OSError, ValueError, SettingsError, asyncpg.PostgresError) as error:
         return [Finding("wrong", "database", str(error) or type(error).__name__, "start it, or set PMS_DATABASE_URL")]
     findings = [Finding("ok", "database", f"PostgreSQL {version.major}")]
     if version.major < OLDEST_POSTGRES:

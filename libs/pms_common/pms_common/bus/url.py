@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from pms_common.settings import SettingsError
+
 SENTINEL = "redis+sentinel"
 _TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
 _OPTIONS = {
@@ -23,7 +25,7 @@ _OPTIONS = {
 }
 
 
-class UrlError(ValueError):
+class UrlError(SettingsError):
     """A Redis URL that cannot be used, with the part that is wrong."""
 
 
@@ -61,6 +63,8 @@ class Endpoint:
 
 def parse(url: str) -> Endpoint:
     """Read a Redis URL. Raises `UrlError` naming the part that is wrong."""
+    if not url:
+        raise UrlError("PMS_REDIS_URL is not set")
     parts = urlsplit(url)
     if parts.scheme not in _OPTIONS:
         raise UrlError(f"Redis URL: scheme {parts.scheme!r} is none of {', '.join(sorted(_OPTIONS))}")

@@ -9,6 +9,8 @@ import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from pms_common.settings import SettingsError
+
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 30.0
@@ -37,7 +39,7 @@ def application_name(service: str) -> str:
 def connect_arguments(url: str, service: str) -> dict[str, Any]:
     """The arguments of `asyncpg.connect` for a URL. `service` is the name shown in `pg_stat_activity`."""
     if not url:
-        raise ValueError("PMS_DATABASE_URL is not set")
+        raise SettingsError("PMS_DATABASE_URL is not set")
     parsed = make_url(url).set(drivername="postgresql")
     query = dict(parsed.query)
     sslmode = query.pop("ssl", None) or query.pop("sslmode", None)

@@ -11,6 +11,7 @@ from aiohttp import web
 from pms_common.contracts.parse import MAX_PAYLOAD_BYTES
 from pms_common.logging import get_logger
 from pms_common.service import Lifecycle
+from pms_common.settings import SettingsError
 from pms_gateway.door import openapi, page
 from pms_gateway.door.access import add_headers, guard
 from pms_gateway.door.caching import spare
@@ -22,7 +23,7 @@ CLOSE_WITHIN_S = 5.0
 """For requests that are being answered when the service stops."""
 
 
-class OpenToTheWorld(Exception):
+class OpenToTheWorld(SettingsError):
     """The gateway would listen beyond this machine without tokens."""
 
 

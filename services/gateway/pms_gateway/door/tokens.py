@@ -15,6 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from pms_common.logging import get_logger
+from pms_common.settings import SettingsError
 
 log = get_logger(__name__)
 
@@ -31,7 +32,7 @@ class Role(IntEnum):
     OPERATOR = 3
 
 
-class TokenFileError(Exception):
+class TokenFileError(SettingsError):
     """The token file cannot be used; the message names the line."""
 
 
