@@ -50,10 +50,11 @@ drills: setup ## upgrades and failures of a whole cell under traffic, with their
 compose-test: setup images ## the containers, traded on from Node while they are killed and cut off (needs Docker, minutes)
 	PMS_TEST_COMPOSE=1 $(BIN)/python -m pytest tests/e2e/test_compose.py $(ARGS)
 
-check: setup types ## format, lint, types, import rules, reference, links of the docs
+check: setup types ## format, lint, types, import rules, Dockerfile, reference, links of the docs
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/docker/Dockerfile
 	$(BIN)/python -m pms_cli.reference --check
 	$(BIN)/python -m pytest -q tests/unit/docs
 
