@@ -107,6 +107,7 @@ def test_a_funding_paid_after_the_look_for_an_instant_before_it_is_booked_with_w
     look.hear(FundingRates(epoch=1, n=look.n, rates=rates))
     assert look.state.books.house.cash[EXTERNAL, "USDT"] == -7, "at its instant nobody else held anything"
     assert (ROUNDING, "USDT") not in look.state.books.house.cash
+    assert [row["symbol"] for row in journalled(look, sql.FLOW)] == ["ETHUSDT"]
     assert not look.differences()
 
 
@@ -145,9 +146,9 @@ def test_the_database_knows_from_when_on_everything_is_booked() -> None:
     assert len(look.paper.acked) == 3
 
 
-def journalled(desk: Desk) -> list[dict[str, Any]]:
-    rows = [item[1] for item in desk.journal._waiting if isinstance(item, tuple) and item[0] is sql.HOUSE_LEDGER]
-    return [dict(zip(sql.HOUSE_LEDGER.columns, row, strict=True)) for row in rows]
+def journalled(desk: Desk, statement: Any = sql.HOUSE_LEDGER) -> list[dict[str, Any]]:
+    rows = [item[1] for item in desk.journal._waiting if isinstance(item, tuple) and item[0] is statement]
+    return [dict(zip(statement.columns, row, strict=True)) for row in rows]
 
 
 # -- any interleaving of the look with payments and executions
