@@ -251,6 +251,20 @@ def test_a_halt_that_cancels_ends_the_algos_whenever_the_process_dies() -> None:
         assert world.items == []
 
 
+def test_a_halt_that_comes_again_does_not_outlive_the_word_that_lifted_it() -> None:
+    world = World()
+    world.crosses = False
+    world.send("chase", **CHASE)
+    world.database_stands = True
+    world.operate(state="halted", cancel=True)
+    world.operate(state="active")
+    world.kill()
+    assert world.life.markets.gate("", "BTCUSDT") == "active"
+    world.database_stands = False
+    world.pass_ms(12_000)
+    assert (world.life.markets.gate("", "BTCUSDT"), world.items) == ("active", [])
+
+
 def test_a_running_chase_refused_as_its_account_freezes_waits_and_goes_on_when_it_is_let() -> None:
     world = World()
     world.crosses = False

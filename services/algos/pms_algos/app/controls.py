@@ -9,7 +9,7 @@ from pms_algos.app.engine import Done, Engine
 from pms_algos.app.outputs import Outputs
 from pms_algos.app.running import Running
 from pms_algos.domain import pauses
-from pms_algos.domain.actions import EndReason
+from pms_algos.domain.actions import Gate
 from pms_algos.domain.events import AccountChanged, Event, Paused, Resumed
 from pms_common.contracts.bus.algos import ControlAlgos
 from pms_common.contracts.bus.risk import AccountState
@@ -57,14 +57,20 @@ class Controls:
         self._outputs.controlled(control, tuple(running.id for running in concerned))
         self._journal.then(saved)
 
-    def cancel_scope(self, account_id: str, symbol: str, reason: EndReason, saved: Done) -> None:
-        """End all algos of an account and symbol; an empty string means all of them. `saved`: that is durable."""
+    def trading_state(self, account_id: str, symbol: str, state: Gate, cancel: bool, saved: Done) -> None:
+        """Open or shut the gate of an account and symbol, an empty string means all of them; a halt with `cancel` ends
+        their algos. `saved`: that is durable, and what was told before, which must not come again alone."""
+        self._engine.markets.set_gate(account_id, symbol, state)
+        if state == "halted" and cancel:
+            self._end_all(account_id, symbol)
+        self._journal.then(saved)
+
+    def _end_all(self, account_id: str, symbol: str) -> None:
         self.on_stop(account_id, symbol)
         algos = self._engine.algos
         for running in algos.of_account(account_id) if account_id else algos:
             if not symbol or symbol in running.symbols:
-                self._engine.cancel(running.id, reason)
-        self._journal.then(saved)
+                self._engine.cancel(running.id, "risk")
 
     # -- accounts
 

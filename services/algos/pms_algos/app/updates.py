@@ -132,8 +132,4 @@ class Updates:
             acknowledge()
             return
         account_id, symbol = command.sub_account_id or "", command.symbol or ""
-        self._engine.markets.set_gate(account_id, symbol, command.state)
-        if command.state == "halted" and command.cancel:
-            self._controls.cancel_scope(account_id, symbol, "risk", acknowledge)
-        else:
-            acknowledge()
+        self._controls.trading_state(account_id, symbol, command.state, command.cancel, acknowledge)
