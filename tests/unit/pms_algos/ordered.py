@@ -1,4 +1,4 @@
-"""One life of each kind of algo under its user's orders: paused, let go on, edited, cancelled.
+"""One life of each kind of algo under its user's orders: paused, let go on, edited, cancelled; and a start that waits.
 
 Used by the crash tests as the `scenarios` are.
 """
@@ -87,3 +87,36 @@ ORDERED = {
         closePositions=True,
     ),
 }
+
+
+# -- a start that waits for its first price
+
+
+def _prices(*, told: bool) -> Step:
+    def tell(world: World) -> None:
+        world.quotes = {"BTCUSDT": (D("100.0"), D("100.1"))} if told else {}
+        world.ticks.clear()
+        world.life.markets._prices.clear()
+
+    return tell
+
+
+def _begun_late(world: World) -> None:
+    assert world.result("r1")["success"] is True
+    assert world.state(algo_id("chase", "r1")).outcome == "filled"
+    assert world.executed == 1
+
+
+WAITING = Scenario(
+    (
+        passing(10),
+        _prices(told=False),
+        sending("chase", "r1", symbol="BTCUSDT", side="BUY", quantity=1, leverage=5),
+        passing(900),
+        _prices(told=True),
+        passing(200),
+        filling("1"),
+        passing(100),
+    ),
+    _begun_late,
+)
