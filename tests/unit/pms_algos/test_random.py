@@ -110,9 +110,9 @@ ops = st.lists(
 class Run:
     """One algo living through a list of steps."""
 
-    def __init__(self, kind: str, body: dict[str, Any]) -> None:
+    def __init__(self, kind: str, body: dict[str, Any], **filters: object) -> None:
         self.kind, self.requests = kind, 0
-        self.world = World(symbols=("BTCUSDT", "ETHUSDT"))
+        self.world = World(symbols=("BTCUSDT", "ETHUSDT"), **filters)
         self.world.pass_ms(10)
         if kind == "trail_stop":
             self.world.hold("1.5")
@@ -176,8 +176,10 @@ class Run:
         assert all(count <= legs for count in works.values()), works
 
 
-def _live_through(kind: str, body: dict[str, Any], steps: list[Any], within: Callable[[World], None]) -> Run:
-    run = Run(kind, body)
+def _live_through(
+    kind: str, body: dict[str, Any], steps: list[Any], within: Callable[[World], None], **filters: object
+) -> Run:
+    run = Run(kind, body, **filters)
     for what, *how in steps:
         run.step(what, *how)
         run.no_two_live()
@@ -221,6 +223,45 @@ def test_r32_the_lots_and_the_remainder_of_a_twap_make_its_parent(body: dict[str
         least = D(5) if in_usdt or twap.left * 95 >= 5 else twap.left + 1
         assert twap.left < max(least, D("0.001") * 120), "only what is too small to be an order is left"
         assert twap.filled_lots + len(twap.failures) <= len(twap.plan.lots)
+
+
+steps_of_quantity = st.sampled_from([D("0.001"), D("0.01"), D("0.1"), D(1)])
+filters = st.fixed_dictionaries(
+    {
+        "step_size": steps_of_quantity,
+        "market_step_size": steps_of_quantity,
+        "min_quantity": st.sampled_from([D("0.001"), D("0.1")]),
+        "market_min_quantity": st.sampled_from([D("0.001"), D("0.2")]),
+        "max_quantity": st.sampled_from([D(1000), D(1)]),
+        "market_max_quantity": st.sampled_from([D(100), D(1)]),
+        "min_notional": st.sampled_from([D(5), D(20), D(100)]),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(twap, ops, filters)
+def test_r32_with_any_filters_each_lot_is_an_order_and_what_is_left_is_none(
+    body: dict[str, Any], steps: list[Any], filters: dict[str, Any]
+) -> None:
+    size = "totalSize" if "totalSize" in body else "quantity"
+    body = {**body, size: body[size] * 10}  # that most starts are allowed
+    run = _live_through("twap", body, steps, lambda _: None, **filters)
+    rules = run.world.specs["BTCUSDT"]
+    step = max(rules.step_size, rules.market_step_size)
+    for order in run.world.orders.values():
+        assert order.asked.quantity % step == 0
+        assert order.asked.quantity >= max(rules.min_quantity, rules.market_min_quantity)
+    if not run.world.table:
+        return
+    twap = run.world.state(sole(run.world))
+    assert twap.executed == run.world.executed
+    if twap.outcome == "filled":
+        bid, ask = run.world.quotes["BTCUSDT"]
+        price = ask if body["side"] == "BUY" else bid
+        left = twap.left / price if "totalSize" in body else twap.left
+        least = max(rules.min_quantity, rules.market_min_quantity, rules.min_notional / price)
+        assert left < least * D("1.2") + step, "what is left is too small to be an order, at a price of its time"
 
 
 @settings(max_examples=40, deadline=None)
