@@ -13,7 +13,7 @@ from pms_common.contracts.caches import RISK_REFRESH_S
 from pms_risk.app.caches import TURN_S, Caches
 from pms_risk.app.snapshots import PART, TOO_OLD_MS, Snapshots
 
-from .desk import Desk, entry
+from .desk import Desk, entry, fill, update, view
 from .world import account
 
 
@@ -65,15 +65,17 @@ async def test_a_question_nobody_waits_for_any_more_is_only_acknowledged(asked: 
     assert not desk.told(SnapshotBegin)
 
 
-def test_an_account_at_rest_is_told_at_new_prices_within_five_seconds() -> None:
+def test_an_account_at_rest_that_has_a_position_is_told_at_new_prices_within_five_seconds() -> None:
     desk = Desk()
     outbox: Any = desk.paper
     account(desk.state.books, "b")
+    desk.hear(update("fill", view(state="filled"), fill=fill()))
+    held = desk.state.books.accounts["a"]
+    assert held.positions
     caches = Caches(desk.state, outbox, desk.updates, desk.names)
     caches.turn()
     before = len(desk.told(AccountState))
     for _ in range(int(RISK_REFRESH_S / TURN_S)):
         caches.turn()
     again = desk.told(AccountState)[before:]
-    assert {state.account_id for state in again} == set(desk.state.books.accounts)
-    assert {state.version for state in again} == {account.version for account in desk.state.books.accounts.values()}
+    assert {(state.account_id, state.version) for state in again} == {("a", held.version)}

@@ -1,7 +1,7 @@
 """`pms:risk:{account}` for JS and AccountState for the gateway's read model.
 
 Owns how often: within a quarter of a second after a change, and each account at least every 5 seconds for as long as it
-lives. Used by the service's clock.
+lives; AccountState without a change only where there are positions. Used by the service's clock.
 """
 
 from collections import deque
@@ -48,7 +48,8 @@ class Caches:
             account_id = self._round.popleft()
             known = accounts.get(account_id)
             if known is not None and account_id not in fresh:
-                self.write(known)  # prices have moved its equity, margin ratio and PnL
+                refresh = self.write if known.positions else self._cache  # prices move equity, margin ratio and PnL
+                refresh(known)
 
     def write(self, account: Account) -> None:
         """Write the cache and tell the state of one account."""
