@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -31,9 +32,18 @@ def set_users(url: str, acl: str) -> None:
                 admin.execute_command("ACL", "SETUSER", name, *rules)
 
 
+@dataclass(frozen=True)
+class Deployed:
+    """Where it answers, for an operator; and the URLs of its Redis for a JS backend and for who may do everything."""
+
+    place: Place
+    js: str
+    admin: str
+
+
 @contextlib.contextmanager
-def deployed_system(folder: Path, settings: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
-    """Where it answers, for an operator; and the URL of its Redis for those who may do everything."""
+def deployed_system(folder: Path, settings: Mapping[str, str]) -> Iterator[Deployed]:
+    """Everything, each process with only its own rights."""
     with contextlib.ExitStack() as stack:
         valkey, postgres = start_valkey(folder / "valkey"), start_postgres(folder / "postgres")
         stack.callback(postgres.stop)
@@ -52,8 +62,9 @@ def deployed_system(folder: Path, settings: Mapping[str, str]) -> Iterator[tuple
             stack.callback(process.stop)
             urls[service] = f"http://127.0.0.1:{ports[port]}"
         asyncio.run(_all_ready([url for name, url in urls.items() if name != "simulator"], folder))
-        operator = (made / "operator" / "redis_url").read_text().strip()
-        yield Place(Names(), operator, postgres.url, urls["gateway"], urls["simulator"], urls), valkey.url
+        operator, js = ((made / who / "redis_url").read_text().strip() for who in ("operator", "js"))
+        place = Place(Names(), operator, postgres.url, urls["gateway"], urls["simulator"], urls)
+        yield Deployed(place, js, valkey.url)
 
 
 def _secrets(folder: Path) -> dict[str, str]:

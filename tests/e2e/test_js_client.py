@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from redis import Redis
-from tests.deployed import deployed_system
+from tests.deployed import Deployed, deployed_system
 from tests.node import ROOT, run
 
 from pms_cli.commands.send import request
@@ -32,25 +32,28 @@ DEFS = contract("#/$defs/")
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, str]]:
-    """Everything as it is deployed, each service with only its own rights, and room for all that the table sends.
-
-    Where it is, for an operator, and the URL of its Redis for who may do everything.
-    """
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """Everything as it is deployed, each service with only its own rights, and room for all that the table sends."""
     limits = ("ORDERS_PER_MINUTE", "ORDERS_PER_TEN_SECONDS", "WEIGHT_PER_MINUTE")
     env = {"PMS_SIM_SYMBOLS": "BTCUSDT,ETHUSDT", "PMS_SIM_VOLATILITY": "0.0001", "PMS_SIM_BALANCE": "100000000"}
     env |= dict.fromkeys((f"PMS_SIM_LIMIT_{name}" for name in limits), "100000")
-    with deployed_system(tmp_path_factory.mktemp("js"), env) as (place, admin):
-        yield place, admin
-        with Redis.from_url(admin, decode_responses=True) as redis:
+    with deployed_system(tmp_path_factory.mktemp("js"), env) as running:
+        yield running
+        with Redis.from_url(running.admin, decode_responses=True) as redis:
             denied = [(entry["username"], entry["reason"], entry["object"]) for entry in redis.acl_log()]
     assert not denied, "what services need, and what the client does, deploy/redis/users.acl allows"
 
 
 @pytest.fixture(scope="module")
-def system(deployed: tuple[Place, str]) -> Place:
+def system(deployed: Deployed) -> Place:
     """Where it is, for an operator."""
-    return deployed[0]
+    return deployed.place
+
+
+@pytest.fixture(scope="module")
+def backend(deployed: Deployed) -> dict[str, str]:
+    """The environment of a JS backend, which may do no more than its Redis user."""
+    return {**_env(deployed.place), "PMS_REDIS_URL": deployed.js}
 
 
 def _env(system: Place) -> dict[str, str]:
@@ -62,9 +65,8 @@ def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_the_client(node_folder: Path, deployed: tuple[Place, str], library: str) -> None:
-    system, admin = deployed
-    env = {**_env(system), "PMS_TEST_REDIS": library, "PMS_TEST_ADMIN_URL": admin}
+def test_the_client(node_folder: Path, deployed: Deployed, library: str) -> None:
+    env = {**_env(deployed.place), "PMS_TEST_REDIS": library, "PMS_TEST_ADMIN_URL": deployed.admin}
     run("node", "--test", "client.test.mjs", cwd=node_folder, within_s=120, **env)
 
 
@@ -133,22 +135,24 @@ def account(system: Place) -> str:
     return str(made["subAccountId"])
 
 
-def test_the_tutorials_chase_is_filled(node_folder: Path, system: Place, account: str) -> None:
-    told = run(
-        "node", example(CHASE, node_folder).name, account, cwd=node_folder, within_s=120, **_env(system)
-    ).splitlines()
+def test_the_tutorials_chase_is_filled(node_folder: Path, backend: dict[str, str], account: str) -> None:
+    told = run("node", example(CHASE, node_folder).name, account, cwd=node_folder, within_s=120, **backend).splitlines()
     assert told[0].startswith("chase_progress")
     assert re.fullmatch(r"chase_filled [\d.]+", told[-1])
 
 
-def test_the_example_of_commands_tells_success_and_refusal(node_folder: Path, system: Place, account: str) -> None:
-    told = run("node", example(TRADE, node_folder).name, account, cwd=node_folder, **_env(system)).splitlines()
+def test_the_example_of_commands_tells_success_and_refusal(
+    node_folder: Path, backend: dict[str, str], account: str
+) -> None:
+    told = run("node", example(TRADE, node_folder).name, account, cwd=node_folder, **backend).splitlines()
     done, refused = map(json.loads, told)
     assert done["state"] == "filled"
     assert refused["errorCode"] == "MAX_NOTIONAL_EXCEEDED"
 
 
-def test_the_example_of_events_goes_on_where_it_was(node_folder: Path, system: Place, account: str) -> None:
+def test_the_example_of_events_goes_on_where_it_was(
+    node_folder: Path, system: Place, backend: dict[str, str], account: str
+) -> None:
     script, place = example(FOLLOW, node_folder), node_folder / "after.txt"
 
     def follow(wanted: str) -> list[str]:
@@ -156,7 +160,7 @@ def test_the_example_of_events_goes_on_where_it_was(node_folder: Path, system: P
         with subprocess.Popen(
             ["node", script.name],
             cwd=node_folder,
-            env={**os.environ, **_env(system)},
+            env={**os.environ, **backend},
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
