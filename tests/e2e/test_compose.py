@@ -110,14 +110,15 @@ def _place(compose: Compose) -> Place:
 
 
 def _account(compose: Compose) -> str:
-    name = f"compose-{uuid.uuid4().hex[:8]}"
-    created = compose(
-        "exec", "-T", "gateway", "pms", "send", "account", "action=create", f"name={name}", "balance=20000"
-    )
+    created = _operator(compose, "account", "action=create", f"name=compose-{uuid.uuid4().hex[:8]}", "balance=20000")
     account = str(json.loads(created)["subAccountId"])
     rules = ("maxNotionalPerTrade=1000000", "maxTotalExposure=1000000", "maxOpenOrders=1000")
-    compose("exec", "-T", "gateway", "pms", "send", "account", "action=set_rules", f"subAccountId={account}", *rules)
+    _operator(compose, "account", "action=set_rules", f"subAccountId={account}", *rules)
     return account
+
+
+def _operator(compose: Compose, *words: str) -> str:
+    return compose("run", "--rm", "--no-deps", "terminal", "send", *words)
 
 
 async def test_killed_containers_and_cut_networks_lose_and_repeat_nothing(

@@ -4,12 +4,14 @@ Owns the processor chain and the masking of secrets. Never writes a registered s
 whatever field, text or traceback it turns up. Used by `pms_common.service` and the `pms` command.
 """
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -40,6 +42,13 @@ def _mask_fields(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def _json(event: EventDict, **_given: Any) -> str:
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:  # an integer beyond 64 bits, half a surrogate pair: no reason to lose a line
+        return json.dumps(event, default=str)
+
+
 class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record))
@@ -57,7 +66,7 @@ def configure(service: str, level: str = "INFO", log_format: str = "console", st
     stream = stream or sys.stderr
     render: list[Processor]
     if log_format == "json":
-        render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
     else:
         plain = structlog.dev.plain_traceback  # rich's boxes and local variables have no place in a log
         render = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]

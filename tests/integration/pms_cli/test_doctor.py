@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from pms_cli import migrate
 from pms_cli.embedded import free_port, start_valkey
-from pms_cli.health import Finding, examine
+from pms_cli.health import Finding, examine, exchange
 from pms_cli.health.door import examine_door, examine_tokens
 from pms_cli.health.exchange import examine_exchange
 from pms_cli.health.leases import examine_leases
@@ -86,6 +86,17 @@ async def test_a_system_that_is_well_has_nothing_wrong(
     said = {finding.what: finding.detail for finding in findings}
     assert {"settings", "redis", "database", "database schema", "clock", "symbols", "keys", "streams"} <= set(said)
     assert said["keys"] == "accepted; position mode oneway"
+    assert said["market data"].startswith("first quote of ")
+
+
+async def test_it_finds_a_stream_that_is_silent(
+    simulator: str, redis_url: str, database: str, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "FIRST_QUOTE_S", 0.5)
+    place = Place(names, redis_url, database, "", simulator)
+    said = {finding.what: finding for finding in await examine(Settings(feed_symbols=("NOSUCH",)), place)}
+    assert said["market data"].state == "warn"
+    assert "no quote of NOSUCH" in said["market data"].detail
 
 
 async def test_it_names_what_is_wrong_with_theSettings(simulator: str, database: str, names: Names) -> None:

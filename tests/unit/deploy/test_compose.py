@@ -51,7 +51,7 @@ def test_a_container_sees_its_own_secrets_only(name: str) -> None:
         assert SERVICES[name]["network_mode"] == "none"
         return
     assert not whole
-    servers = {"migrate": "postgres", "roles": "postgres"} | dict.fromkeys(
+    servers = {"migrate": "postgres", "roles": "postgres", "terminal": "operator"} | dict.fromkeys(
         ("redis-2", "redis-3", "sentinel-1", "sentinel-2", "sentinel-3"), "redis"
     )
     assert folders in ([], [servers.get(name, name.removesuffix("-b"))])

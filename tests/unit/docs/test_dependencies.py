@@ -5,6 +5,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -42,3 +44,13 @@ def test_every_direct_requirement_has_its_row_and_no_other_has_one() -> None:
 def test_every_row_gives_a_reason() -> None:
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line.startswith("|") and not line.split("|")[2].strip()] == []
+
+
+SERVERS = ("redis", "uvloop", "websockets", "aiohttp", "sqlalchemy", "asyncpg", "orjson", "prometheus_client")
+
+
+@pytest.mark.parametrize("package", SERVERS)
+def test_what_the_product_stands_on_is_imported_where_it_runs(package: str) -> None:
+    sources = (*ROOT.glob("libs/*/pms_*/**/*.py"), *ROOT.glob("services/*/pms_*/**/*.py"))
+    imports = re.compile(rf"^\s*(?:from|import) {package}\b", re.MULTILINE)
+    assert [path for path in sources if "bench" not in path.parts and imports.search(path.read_text(encoding="utf-8"))]

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
@@ -62,3 +63,9 @@ def test_fields_with_the_name_of_a_secret_are_masked(out: io.StringIO) -> None:
     pms_logging.get_logger("x").info("e", api_key="k1", secret="k2", listenKey="k3", password="k4", token="k5")
     assert json.loads(out.getvalue())["secret"] == "***"
     assert not [key for key in ("k1", "k2", "k3", "k4", "k5") if key in out.getvalue()]
+
+
+def test_what_json_logs_cannot_hold_loses_no_line(out: io.StringIO) -> None:
+    pms_logging.get_logger("x").info("told", number=1 << 70, text="\ud800", amount=Decimal("0.10"), of={1: "one"})
+    line = json.loads(out.getvalue())
+    assert (line["event"], line["number"], line["amount"], line["of"]) == ("told", 1 << 70, "0.10", {"1": "one"})

@@ -1,9 +1,12 @@
-"""Does the exchange answer, do the clocks agree, are the symbols, keys and position mode what the settings say?"""
+"""Does the exchange answer, do quotes come, do clocks agree; are symbols, keys and position mode what settings say?"""
 
+import asyncio
 import time
 from typing import Any
 
 import aiohttp
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 from yarl import URL
 
 from pms_cli.health.finding import Finding
@@ -15,6 +18,11 @@ MAX_OFFSET_MS = 500
 """Half of the recvWindow of one second with which orders are signed."""
 
 
+FIRST_QUOTE_S = 5.0
+WATCHED = "BTCUSDT"
+"""A symbol whose best quote changes several times a second."""
+
+
 async def examine_exchange(settings: Settings, simulator: str) -> list[Finding]:
     """Reachability and clock, symbols, then what needs keys."""
     url = simulator or settings.binance_rest_url
@@ -22,6 +30,7 @@ async def examine_exchange(settings: Settings, simulator: str) -> list[Finding]:
     try:
         async with aiohttp.ClientSession(url, timeout=timeout) as session:
             findings = [await _clock(session), await _symbols(session, settings)]
+            findings.append(await _market_data(settings, simulator))
             if settings.binance_api_key and settings.binance_api_secret:
                 findings.append(await _position_mode(session, settings))
             else:
@@ -55,6 +64,22 @@ async def _symbols(session: aiohttp.ClientSession, settings: Settings) -> Findin
     if bad:
         return Finding("wrong", "symbols", ", ".join(bad), "correct PMS_FEED_SYMBOLS")
     return Finding("ok", "symbols", f"{len(listed)} listed, all of PMS_FEED_SYMBOLS trade")
+
+
+async def _market_data(settings: Settings, simulator: str) -> Finding:
+    """A wrong route is acknowledged there, and stays silent."""
+    symbol = settings.feed_symbols[0] if settings.feed_symbols else WATCHED
+    url = f"{simulator.replace('http', 'ws', 1) or settings.binance_ws_url}/public/ws/{symbol.lower()}@bookTicker"
+    began_s = time.monotonic()
+    try:
+        async with asyncio.timeout(FIRST_QUOTE_S), connect(url, proxy=None) as socket:
+            await socket.recv()
+    except (WebSocketException, TimeoutError, OSError) as error:
+        why = f"no quote of {symbol} within {FIRST_QUOTE_S:g} s" if isinstance(error, TimeoutError) else str(error)
+        return Finding(
+            "warn", "market data", f"{url}: {why}", "correct PMS_BINANCE_WS_URL, or what keeps WebSockets from here"
+        )
+    return Finding("ok", "market data", f"first quote of {symbol} after {(time.monotonic() - began_s) * 1000:.0f} ms")
 
 
 async def _position_mode(session: aiohttp.ClientSession, settings: Settings) -> Finding:
