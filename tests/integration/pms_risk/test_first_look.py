@@ -21,7 +21,7 @@ AT_LEAST_S = 4.0
 
 
 async def busy(sim: Simulator) -> None:
-    """Somebody trades by hand, is paid, and gets or pays funding, a few times a second."""
+    """Somebody trades by hand, is paid, and gets or pays funding, a few times a second; never twice the same amount."""
     n = 0
     while True:
         n += 1
@@ -32,7 +32,7 @@ async def busy(sim: Simulator) -> None:
         await sim.post("/sim/deposit", amount=str(n))
         await asyncio.sleep(0.01)
         if n % 4 == 0:
-            await sim.post("/sim/funding", symbol="BTCUSDT", rate="0.0001")
+            await sim.post("/sim/funding", symbol="BTCUSDT", rate=f"0.00{1000 + n}")
         await asyncio.sleep(0.03)
 
 

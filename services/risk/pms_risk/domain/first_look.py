@@ -88,11 +88,11 @@ class UnseenPayments:
 
 
 def _choices(places: list[int], flows: Sequence[CashFlow]) -> Iterator[list[int]]:
-    """The newest line first, then all of one symbol (a hedged one has a line a leg), then all."""
+    """The newest line first, then all of one symbol and instant (a hedged one has a line a leg), then of an instant."""
     yield from ([place] for place in sorted(places, key=lambda place: -flows[place].time_ms))
-    by_symbol = sorted(places, key=lambda place: flows[place].symbol)
-    yield from (list(same) for _, same in groupby(by_symbol, key=lambda place: flows[place].symbol))
-    yield places
+    ordered = sorted(places, key=lambda place: (flows[place].time_ms, flows[place].symbol))
+    yield from (list(one) for _, one in groupby(ordered, key=lambda place: (flows[place].time_ms, flows[place].symbol)))
+    yield from (list(one) for _, one in groupby(ordered, key=lambda place: flows[place].time_ms))
 
 
 def _sum(places: list[int], flows: Sequence[CashFlow]) -> Decimal:
