@@ -156,7 +156,7 @@ class _Service:
         self.amends = Amends(*(state, self.approvals, self.waits, self.closings, self.feed.has_ended, outbox, names))
         self.exchange = Exchange(state, outbox, journal, self.events)
         foreign = ForeignFills(*tools, self.closings, self.late.ask, store.is_booked, self.fees)
-        self.cash = CashBook(*tools, self.late.ask, store.is_flow_booked, store.moved_after)
+        self.cash = CashBook(*tools, self.late.ask, store.is_flow_booked, store.moved_between)
         self.orders_updates = OrdersUpdates(
             *(state, outbox, names, self.marks, self.feed, self.exchange, foreign, self.cash)
         )

@@ -51,7 +51,11 @@ async def test_forced_closes_takeovers_and_cash_flows_come_back(tools: tuple[Jou
     for moment in (0, 2, 30, 49, 50):
         assert again.held_at("BTCUSDT", moment) == books.held_at("BTCUSDT", moment)
     for moment in (0, 2, 30, 49, 50):
-        assert await store.moved_after("BTCUSDT", moment) == books.moves.after("BTCUSDT", moment)
+        assert await store.moved_between("BTCUSDT", moment, 10**6) == books.moves.after("BTCUSDT", moment)
+        until = await store.moved_between("BTCUSDT", -1, moment)
+        for holder, quantity in books.moves.after("BTCUSDT", moment).items():
+            until[holder] = until.get(holder, D(0)) + quantity
+        assert until == books.moves.after("BTCUSDT", -1)
     assert again.held_at("BTCUSDT", 49) == {("a", "BOTH"): D("1.5"), ("b", "BOTH"): D("1.5")}
     assert again.moves.liquidated("BTCUSDT", 45, 100) == books.moves.liquidated("BTCUSDT", 45, 100) != {}
     assert {name: one.cash for name, one in again.accounts.items()} == {owner.id: owner.cash for owner in owners}

@@ -229,7 +229,7 @@ async def no_answer(_: Any) -> bool:
     raise AssertionError("nothing here is older than memory")
 
 
-async def no_moves(_symbol: str, _at_ms: int) -> Any:
+async def no_moves(_symbol: str, _at_ms: int, _until_ms: int) -> Any:
     raise AssertionError("nothing here is older than memory")
 
 

@@ -129,7 +129,7 @@ def test_positions_that_are_not_remembered_are_not_guessed() -> None:
 
 
 async def test_a_funding_older_than_what_is_remembered_is_settled_by_what_the_database_has() -> None:
-    """It is asked again where something moved meanwhile; an execution heard of late has its part once."""
+    """It is asked again where an execution was heard of late, which has its part once, not for what is traded now."""
     desk, exchange = Desk(), Exchange()
     books = desk.state.books
     books.house.opened_ms = 0
@@ -141,15 +141,19 @@ async def test_a_funding_older_than_what_is_remembered_is_settled_by_what_the_da
     late = exchange.execute("a", "BTCUSDT", "SELL", D("0.25"), D(100))
     late = (late[0], msgspec.structs.replace(late[1], trade_ms=2))
     asked: list[dict[Any, Decimal]] = []
+    trading_ms = desk.state.now_ms()
 
-    async def moved_after(symbol: str, at_ms: int) -> dict[Any, Decimal]:
+    async def moved_between(symbol: str, at_ms: int, until_ms: int) -> dict[Any, Decimal]:
         assert (symbol, at_ms) == ("BTCUSDT", 2)
+        assert until_ms < trading_ms
         if not asked:
             books.book(*late)
+        told, fill = exchange.execute("a", "BTCUSDT", "BUY", D("0.125"), D(100))
+        books.book(told, msgspec.structs.replace(fill, trade_ms=trading_ms))
         asked.append({("a", "BOTH"): D("-1.5")})
         return asked[-1]
 
-    desk.cash._moved_after = moved_after
+    desk.cash._moved_between = moved_between
     running = [asyncio.create_task(coroutine) for coroutine in (desk.cash.run(), committing(desk))]
     rate = FundingRate(symbol="BTCUSDT", rate=RATE, mark=D(100), time_ms=2)
     desk.cash.on_rates(FundingRates(epoch=1, n=1, rates=(rate,)), entry(b""))

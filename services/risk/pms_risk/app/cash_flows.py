@@ -12,6 +12,7 @@ from functools import partial
 from pms_common.bus import Entry, Outbox
 from pms_common.contracts.bus.exchange import CashFlow, CashFlows, FundingRates
 from pms_common.contracts.events.system import AccountUpdated
+from pms_common.decimals import ZERO
 from pms_common.logging import get_logger
 from pms_common.metrics import counter
 from pms_risk.adapters.postgres.journal import Journal
@@ -29,8 +30,8 @@ from pms_risk.domain.snapshot import snapshot
 log = get_logger(__name__)
 
 IsFlowBooked = Callable[[CashFlow], Awaitable[bool]]
-MovedAfter = Callable[[str, int], Awaitable[Mapping[Holder, Decimal]]]
-"""What moved on a symbol by deals later than a moment, as it is committed."""
+MovedBetween = Callable[[str, int, int], Awaitable[Mapping[Holder, Decimal]]]
+"""What moved on a symbol by deals later than a moment, until another one, as it is committed."""
 Paid = set[tuple[int, str]]
 """Instants of fundings, and who paid or got some then."""
 Old = tuple[Funding, Paid]
@@ -50,7 +51,7 @@ class CashBook:
         events: Events,
         ask: Ask,
         is_flow_booked: IsFlowBooked,
-        moved_after: MovedAfter,
+        moved_between: MovedBetween,
     ) -> None:
         self._state = state
         self._outbox = outbox
@@ -58,7 +59,7 @@ class CashBook:
         self._events = events
         self._ask = ask
         self._is_flow_booked = is_flow_booked
-        self._moved_after = moved_after
+        self._moved_between = moved_between
         self.due: asyncio.Queue[Callable[[], Old | None]] = asyncio.Queue()  # bounded by the consumer's max_unacked
         """Fundings to be settled, and the acknowledgements of their entries."""
 
@@ -132,14 +133,18 @@ class CashBook:
         return None
 
     async def _settle_old(self, funding: Funding, paid: Paid) -> None:
-        """One of which not all later moves are remembered: the database has them all, once none came meanwhile."""
+        """One of which not all later moves are remembered: the database tells the older ones, memory the newer half of
+        its own. Only what is heard of late can have come between both answers: others go on trading."""
         books, symbol = self._state.books, funding.symbol
         while True:
-            seen = books.moves.added.get(symbol)
+            seen, from_ms = books.moves.added, books.moves.complete_from_ms
+            until_ms = max(from_ms, (from_ms + self._state.now_ms()) // 2)
             await self._journal.committed()
-            moved = await self._moved_after(symbol, funding.at_ms)
-            if books.moves.added.get(symbol) == seen:
+            moved = dict(await self._moved_between(symbol, funding.at_ms, until_ms))
+            if books.moves.complete_from_ms <= until_ms and not books.moves.came_late(symbol, until_ms, seen):
                 break
+        for holder, quantity in books.moves.after(symbol, until_ms).items():
+            moved[holder] = moved.get(holder, ZERO) + quantity
         if books.fundings.settle(funding):
             log.warning("funding_settled_late", symbol=symbol, at_ms=funding.at_ms)
             self._book_funding(funding, book_funding(books, funding, moved), paid)

@@ -7,6 +7,7 @@ moved after it. Filled by `books`, from the database at start; used by `funding`
 from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 
 from pms_common.contracts.bus.base import PositionSide
 from pms_common.decimals import ZERO
@@ -38,15 +39,15 @@ class Moves:
         self._moves: deque[Move] = deque()
         self._by_symbol: dict[str, deque[Move]] = {}
         self._most = most
-        self.added: dict[str, int] = {}
-        """How many moves of a symbol were ever added: whether one was since is seen by it."""
+        self.added = 0
+        """How many were ever added."""
         self.complete_from_ms = 0
         """All moves of deals after this are remembered."""
 
     def add(self, move: Move) -> None:
         """Remember a move, forget the oldest one where there are too many."""
         self._moves.append(move)
-        self.added[move.symbol] = self.added.get(move.symbol, 0) + 1
+        self.added += 1
         self._by_symbol.setdefault(move.symbol, deque()).append(move)
         if len(self._moves) > self._most:
             oldest = self._moves.popleft()
@@ -68,6 +69,13 @@ class Moves:
                 holder = (move.owner, move.leg)
                 sums[holder] = sums.get(holder, ZERO) + move.quantity
         return sums
+
+    def came_late(self, symbol: str, until_ms: int, since: int) -> bool:
+        """Whether a move on a symbol by a deal until `until_ms` was added since `added` was `since`."""
+        new = self.added - since
+        if new > len(self._moves):
+            return True
+        return any(move.symbol == symbol and move.at_ms <= until_ms for move in islice(reversed(self._moves), new))
 
     def liquidated(self, symbol: str, at_ms: int, within_ms: int) -> dict[str, Decimal]:
         """Notional that the exchange liquidated on a symbol around a moment, by owner."""

@@ -45,12 +45,14 @@ UNSEEN_FLOWS = (
     "SELECT kind, flow_id, asset, symbol, amount, info, at_ms FROM pms_risk.flows WHERE at_ms BETWEEN :since AND :until"
 )
 _SIGN = "CASE side WHEN 'BUY' THEN 1 ELSE -1 END"
-MOVED_AFTER = (
-    "WITH f AS (SELECT * FROM pms_risk.fills WHERE symbol = :symbol AND trade_ms > :at AND owner <> :pool)"
+MOVED_BETWEEN = (
+    "WITH f AS (SELECT * FROM pms_risk.fills WHERE symbol = :symbol AND trade_ms > :at AND trade_ms <= :until"
+    " AND owner <> :pool)"
     " SELECT owner, leg, sum(quantity) AS quantity FROM ("
     f" SELECT owner, leg, {_SIGN} * (quantity - excess) AS quantity FROM f"
     f" UNION ALL SELECT :house, leg, {_SIGN} * excess FROM f WHERE excess <> 0"
-    " UNION ALL SELECT owner, leg, quantity FROM pms_risk.moves WHERE symbol = :symbol AND at_ms > :at"
+    " UNION ALL SELECT owner, leg, quantity FROM pms_risk.moves"
+    " WHERE symbol = :symbol AND at_ms > :at AND at_ms <= :until"
     ") AS moved GROUP BY owner, leg"
 )
 """As `restore` makes moves of these rows."""
@@ -185,9 +187,10 @@ class Store:
             {row["reference"] for row in await self._rows(query, references=list(references))} if references else set()
         )
 
-    async def moved_after(self, symbol: str, at_ms: int) -> dict[Holder, Decimal]:
-        """What moved on a symbol by deals later than a moment: executions by their parts, and what is no execution."""
-        rows = await self._rows(MOVED_AFTER, symbol=symbol, at=at_ms, house=HOUSE, pool=POOL)
+    async def moved_between(self, symbol: str, at_ms: int, until_ms: int) -> dict[Holder, Decimal]:
+        """What moved on a symbol by deals later than a moment, until another one: executions by their parts, and what
+        is no execution."""
+        rows = await self._rows(MOVED_BETWEEN, symbol=symbol, at=at_ms, until=until_ms, house=HOUSE, pool=POOL)
         return {(row["owner"], row["leg"]): row["quantity"] for row in rows}
 
     async def is_flow_booked(self, flow: CashFlow) -> bool:
