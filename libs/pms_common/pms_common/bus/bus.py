@@ -145,7 +145,8 @@ class Bus:
         """A reader of newest-only ticks as a group of this process; spawn its `run`.
 
         Cells that share a feed have each a group of their own. While `calm` says that nobody waits for ticks, they
-        gather for a moment before they are read. `missed` gives who wants what the stream still holds when it begins.
+        gather for a moment before they are read. `missed` gives who wants what the stream still holds
+        when it begins, and what is skipped.
         """
         shared = self.names.feed != self.names.namespace
         return TicksReader(

@@ -139,7 +139,7 @@ class TicksReader:
     """Reads the newest ticks as a group of this process, without acknowledgements.
 
     `missed` gives who wants all that the stream still holds, if anybody does: whenever the reader begins, before the
-    first new ones. Much of it he may have seen.
+    first new ones, much of which he may have seen; and what it skips.
     """
 
     def __init__(
@@ -223,10 +223,8 @@ class TicksReader:
         last, more = ZERO, True
         while more:
             entries = await connection.call("XRANGE", self._stream, f"({last}", "+", "COUNT", PAGE)
-            for entry_id, fields in entries:
-                last = entry_id.decode()
-                with contextlib.suppress(msgspec.DecodeError):  # no reader has anything of it
-                    found += decode(fields[1])
+            found += _ticks_in(entries)
+            last = entries[-1][0].decode() if entries else last
             more = len(entries) == PAGE
         await connection.call("XGROUP", "SETID", self._stream, self._group, last)
         missed(found)
@@ -269,10 +267,24 @@ class TicksReader:
             self._connection.request(self._read_new, 1, self._answered)
             return
         self.skips += 1
-        skip = pack(("XGROUP", "SETID", self._stream, self._group, f"{newest_ms - KEEP_MS}-0"))
+        until, missed = f"{newest_ms - KEEP_MS}-0", self._missed()
+        if missed is not None:
+            skipped = pack(("XRANGE", self._stream, f"({last.decode()}", until))
+            self._connection.request(skipped, 1, lambda got: self._tell_skipped(missed, got))
+        skip = pack(("XGROUP", "SETID", self._stream, self._group, until))
         self._connection.request(
             skip + self._read_new, 2, lambda got: self._answered(got if isinstance(got, ConnectionError) else got[1:])
         )
+
+    def _tell_skipped(self, missed: TicksHandler, replies: Replies | ConnectionError) -> None:
+        if isinstance(replies, ConnectionError) or not isinstance(replies[0], list):
+            self._answered(replies)
+            return
+        try:
+            missed(_ticks_in(replies[0]))
+        except Exception as error:  # noqa: BLE001 (reported: `run` raises it)
+            if self._ended is not None and not self._ended.done():
+                self._ended.set_exception(error)
 
     def _hand_out(self, entry_id: bytes, fields: list[bytes]) -> None:
         data = fields[1] if len(fields) == 2 and fields[0] == b"data" else b""
@@ -280,3 +292,12 @@ class TicksReader:
             self._handler(decode(data))
         except (Malformed, msgspec.DecodeError) as error:
             dead_letter(self._outbox, self._dead_stream, self._stream, entry_id.decode(), str(error), 1, data)
+
+
+def _ticks_in(entries: list[Reply]) -> list[Tick]:
+    """All of them; of garbage no reader has anything."""
+    found: list[Tick] = []
+    for _, fields in entries:
+        with contextlib.suppress(msgspec.DecodeError):
+            found += decode(fields[1])
+    return found
