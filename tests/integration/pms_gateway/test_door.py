@@ -138,6 +138,12 @@ async def test_bad_input_is_refused_at_the_door_naming_the_field(
         assert (await answer.json())["success"] is False
     async with http.get(f"{gateway.url}/v1/commands/trade") as answer:
         assert answer.status == 405
+    for query, named in [("symbols=A&symbols=B", "symbols"), ("symbols=A-B", "symbols")]:
+        async with http.get(f"{gateway.url}/v1/prices?{query}") as answer:
+            assert (answer.status, (await answer.json())["errors"][0]["field"]) == (400, named)
+    for path in ("/v1/audit?before=1%0A", "/v1/accounts/a/ledger?before=%C2%B2~", "/v1/accounts/a/trades?before=x"):
+        async with http.get(gateway.url + path) as answer:
+            assert (answer.status, (await answer.json())["errors"][0]["field"]) == (400, "before")
     assert await client.exists(names.cmd("trade")) == 0
 
 

@@ -71,8 +71,8 @@ def guard(tokens: Callable[[], Tokens]) -> Middleware:
         refused = None if request.path in OPEN else turned_away(request)
         if refused is not None:
             return refused
-        if len(request.query) > len(set(request.query)):
-            return refusal(CommandError(ErrorCode.VALIDATION_FAILED, f"given twice: {_given_twice(request)}"))
+        if twice := _given_twice(request):
+            return refusal(CommandError(ErrorCode.VALIDATION_FAILED, f"{twice} is given twice", field=twice))
         try:
             return await handler(request)
         except Forbidden as why:
@@ -107,7 +107,8 @@ async def add_headers(_request: web.Request, response: web.StreamResponse) -> No
 
 
 def _given_twice(request: web.Request) -> str:
-    return next(name for name in request.query if len(request.query.getall(name)) > 1)
+    """A parameter of which nobody could say which value is meant; empty where there is none."""
+    return next((name for name in request.query if len(request.query.getall(name)) > 1), "")
 
 
 def _presented(request: web.Request) -> str:
