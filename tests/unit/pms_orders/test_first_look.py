@@ -127,3 +127,28 @@ async def test_the_first_look_asks_until_no_wallet_changed_between_wallets_and_p
     rig.facts.tell_all("reconciliation")
     (facts,) = rig.told.facts
     assert [item.wallet for item in facts.balances] == [102] and facts.as_of_ms >= NOW + 102
+
+
+async def test_what_the_feed_has_told_counts_at_the_first_look_of_an_account_that_is_never_still(rig: Rig) -> None:
+    """Two executions between the last positions and the last wallets: the older one is in no answer."""
+    exchange, at_ms = rig.exchange, NOW
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal at_ms
+        if request.path.endswith("balance"):
+            at_ms += 10
+            exchange.balances = [{"asset": "USDT", "balance": str(at_ms), "updateTime": at_ms}]
+            for told_ms, symbol in ((at_ms - 5, "ETHUSDT"), (at_ms, "BTCUSDT")):
+                wallet = wire.FeedBalance("USDT", Decimal(told_ms))
+                held = wire.FeedPosition(symbol=symbol, quantity=Decimal(at_ms - NOW), entry_price=Decimal(1))
+                rig.facts.change(wire.AccountUpdate(wire.FeedAccount("ORDER", [wallet], [held]), told_ms))
+        return await exchange.answer(request)
+
+    rig.reconciler.known_ms = None
+    async with venue(answer) as rest:
+        rig.reconciler._rest = rest
+        await rig.reconciler._ask_facts(NOW)
+    rig.facts.tell_all("reconciliation")
+    look = rig.told.facts[-1]
+    assert {item.symbol: item.quantity for item in look.positions} == dict.fromkeys(("BTCUSDT", "ETHUSDT"), at_ms - NOW)
+    assert look.as_of_ms >= at_ms

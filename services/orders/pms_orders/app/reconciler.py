@@ -291,25 +291,25 @@ class Reconciler:
 
     async def _ask_facts(self, since_ms: int) -> set[str]:
         """Learn balances and positions; the symbols whose position is another one than was known, changed since."""
-        asked_s, first = time.monotonic(), self.known_ms is None
-        if first:
-            balances, positions = await self._ask_first()
+        asked_s, still = time.monotonic(), False
+        if self.known_ms is None:
+            balances, positions, still = await self._ask_first()
         else:
             balances, positions = await asyncio.gather(self._rest.balances(), self._rest.positions())
         self._facts_s = asked_s
-        return self._facts.replace(balances, positions, asked_s, since_ms, of_one_moment=first)
+        return self._facts.replace(balances, positions, asked_s, since_ms, of_one_moment=still)
 
-    async def _ask_first(self) -> tuple[list[wire.Asset], list[wire.PositionRisk]]:
-        """Balances and positions of one moment, for books that begin with them: no wallet changed between both."""
+    async def _ask_first(self) -> tuple[list[wire.Asset], list[wire.PositionRisk], bool]:
+        """Balances and positions for books that begin with them, and whether they are of one moment: no wallet changed
+        between both. Where it never was so, what the feed tells meanwhile counts more than they do."""
         balances = await self._rest.balances()
         for _ in range(MAX_FIRST_LOOKS):
             positions, before = await self._rest.positions(), balances
             balances = await self._rest.balances()
             if balances == before:
-                break
-        else:
-            log.error("account_not_still", looks=MAX_FIRST_LOOKS)
-        return balances, positions
+                return balances, positions, True
+        log.error("account_not_still", looks=MAX_FIRST_LOOKS)
+        return balances, positions, False
 
     def _judge_positions(self) -> Tally:
         tally, strange = judge_positions(self._facts.positions(), self._specs)
