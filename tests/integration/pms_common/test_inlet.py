@@ -242,6 +242,22 @@ async def test_a_command_whose_handling_always_fails_is_answered_and_buried(
     assert fields[b"tries"] == b"3"
 
 
+async def test_a_command_that_was_deleted_while_it_was_pending_is_buried(
+    redis_url: str, redis: Redis, names: Names
+) -> None:
+    stream = names.cmd("trade")
+    await redis.xgroup_create(stream, "risk", "0", mkstream=True)
+    entry = await send(redis, names, {**TRADE, "requestId": "r1"})
+    await redis.xreadgroup("risk", "risk", {stream: ">"})
+    await redis.xdel(stream, entry)
+    async with owner(redis_url, names) as service:
+        await send(redis, names, {**TRADE, "requestId": "r2"})
+        assert (await result(redis, names, "r2"))["success"] is True
+        await settled(redis, names)
+        assert [request.request_id for request in service.taken] == ["r2"]
+    assert await redis.xlen(names.dead) == 1
+
+
 async def test_flat_fields_are_a_command_too(redis_url: str, redis: Redis, names: Names) -> None:
     async with owner(redis_url, names) as service:
         fields = {key: str(value) for key, value in TRADE.items()}

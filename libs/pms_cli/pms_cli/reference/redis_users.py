@@ -74,9 +74,14 @@ TICKED = ("risk", "algos")
 """Services that read the ticks, each process in a group of its own."""
 
 
+NOBODY = "user default off ~* &* +@all"
+"""Nobody can be it. But all but the newest servers ask, when they read their AOF, what `default` may do before they carry
+out a transaction (redis#14541, valkey#3983): without these rights every MULTI would be lost at a restart."""
+
+
 def users() -> str:
     """The file."""
-    return "\n".join(("user default off", _js(), _operator(), *map(_service, OWN))) + "\n"
+    return "\n".join((NOBODY, _js(), _operator(), *map(_service, OWN))) + "\n"
 
 
 def _js() -> str:
