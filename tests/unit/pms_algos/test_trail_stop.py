@@ -182,6 +182,24 @@ def test_paused_it_does_not_fire_and_the_user_lets_it_go_on_from_the_present_pri
     assert state(world).extreme == D("100.05")
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_resumed_by_the_user_without_a_price_it_goes_on_from_the_next_one(killed: bool) -> None:
+    world = started()
+    stop_id = sole(world)
+    world.quote("110", "110.1")
+    world.send("trail_stop_pause", request_id="p", trailStopId=stop_id)
+    world.quote("100", "100.1")
+    world.life.markets._prices.clear()
+    world.send("trail_stop_resume", request_id="u", trailStopId=stop_id)
+    if killed:
+        world.kill()
+    world.pass_ms(1_000)
+    assert world.orders == {}
+    assert state(world).extreme == D("100.05")
+    world.quote("98", "98.1")
+    assert len(world.orders) == 1
+
+
 def test_a_pause_of_risk_does_not_loosen_it() -> None:
     world = started()
     world.quote("110", "110.1")

@@ -64,13 +64,14 @@ class TrailStop(State, frozen=True, kw_only=True):
     """A trailing stop. `extreme` is None until it is activated, `triggered` until it has fired; both are prices.
 
     `seen_us` is the feed's stamp of the price that the extreme is of, or of a later one from which on it is followed;
-    `saved_ms`: when it was last written, `told`: the one readers know; `part` the order that closes, `tries` how many
-    of them failed.
+    `afresh`: the next price is its new extreme; `saved_ms`: when it was last written, `told`: the one readers know;
+    `part` the order that closes, `tries` how many of them failed.
     """
 
     plan: TrailStopPlan
     extreme: Decimal | None = None
     seen_us: int = 0
+    afresh: bool = False
     triggered: Decimal | None = None
     part: Chase | None = None
     parts: int = 0
@@ -141,21 +142,25 @@ def _hear(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> Tr
 
 
 def _afresh(stop: TrailStop, event: Resumed, market: Market | None) -> TrailStop:
-    """The user lets it go on from the present price; what risk held back is as tight as it was.
+    """The user lets it go on from the present price, or the next one; what risk held back is as tight as it was.
 
     Either way what was quoted meanwhile is nothing to it.
     """
-    if market is None:
+    if event.by == USER and stop.extreme is not None:
+        stop = replace(stop, afresh=True, triggered=None)
+    return stop if market is None else _begun(replace(stop, seen_us=market.sent_us), market)
+
+
+def _begun(stop: TrailStop, market: Market) -> TrailStop:
+    """It goes on from this price, where it is to go on afresh."""
+    if not stop.afresh:
         return stop
-    stop = replace(stop, seen_us=market.sent_us)
-    if stop.extreme is None or event.by != USER:
-        return stop
-    return replace(stop, extreme=middle(market), triggered=None)
+    return replace(stop, extreme=middle(market), seen_us=market.sent_us, afresh=False, dirty=True)
 
 
 def _caught_up(stop: TrailStop, event: Missed, gathered: Gathered) -> TrailStop:
     """Follow as far as prices went while nobody looked. Only one that is quoted now can fire it."""
-    if stop.paused is not None or stop.ending is not None or stop.triggered is not None:
+    if stop.paused is not None or stop.ending is not None or stop.triggered is not None or stop.afresh:
         return stop
     followed = _follow(stop, event.highest if stop.plan.side == "LONG" else event.lowest, stop.seen_us)
     if followed.extreme == stop.extreme:
@@ -180,7 +185,7 @@ def _look(stop: TrailStop, event: Event, gathered: Gathered, scene: Scene) -> Tr
 
 
 def _looked(stop: TrailStop, market: Market, gathered: Gathered, now_ms: int) -> TrailStop:
-    after = _follow(stop, middle(market), market.sent_us)
+    after = _follow(_begun(stop, market), middle(market), market.sent_us)
     if after.triggered is not None or (after.extreme is not None and stop.extreme is None):
         gathered.saves = gathered.changed = True
     elif after.extreme != after.told and now_ms >= stop.progress_ms + PROGRESS_MS:
