@@ -75,8 +75,8 @@ TICKED = ("risk", "algos")
 
 
 NOBODY = "user default off ~* &* +@all"
-"""Nobody can be it. But all but the newest servers ask, when they read their AOF, what `default` may do before they carry
-out a transaction (redis#14541, valkey#3983): without these rights every MULTI would be lost at a restart."""
+"""Nobody can be it. But all but the newest servers ask, when they read their AOF, what `default` may do before they
+carry out a transaction (redis#14541, valkey#3983): without these rights every MULTI would be lost at a restart."""
 
 
 def users() -> str:
