@@ -100,9 +100,11 @@ def test_a_basket_sends_all_its_legs() -> None:
 
 def test_a_basket_is_checked_as_one_and_nothing_is_sent_where_a_leg_fails() -> None:
     desk, venue = desk_of(cash=100)
+    desk.state.pool.room = D(1_000)
     basket(desk, ("BTCUSDT", "BUY", 6), ("ETHUSDT", "SELL", 6))
     assert venue.take() == []
     assert not desk.account.orders
+    assert desk.state.pool.room == 1_000, "others need not wait for the next measurement"
     refused = result(desk, "b")
     assert refused["errorCode"] == "INSUFFICIENT_MARGIN"
     assert refused["errors"][0]["field"].startswith("legs[1]")

@@ -133,18 +133,24 @@ class Approvals:
         now_ms = self._state.now_ms()
         orders = [self._live(ask, part, child, bound, now_ms) for child, part in enumerate(parts)]
         reserve(ask.account, orders, equity, self._state.taker_fee)
-        opened = sum([order.quantity for order, part in zip(orders, parts, strict=True) if not part.closes], ZERO)
-        self._state.pool.spend(opened * bound / self._state.exchange_leverage(ask.spec.symbol))
         if _counts(ask):
             ask.account.activity.count_order(now_ms)
-        return [Approved(order, part.closes) for order, part in zip(orders, parts, strict=True)]
+        approved = [Approved(order, part.closes) for order, part in zip(orders, parts, strict=True)]
+        self._state.pool.spend(self._pool_margin(ask, approved, bound))
+        return approved
 
     def give_up(self, ask: Ask, approved: list[Approved]) -> None:
         """Release what was prepared and is not sent."""
+        self._state.pool.spend(-self._pool_margin(ask, approved, self.bound(ask)))
         for one in approved:
             ask.account.drop_order(one.order.client_order_id)
         if _counts(ask):
             ask.account.activity.uncount_order()
+
+    def _pool_margin(self, ask: Ask, approved: list[Approved], bound: Decimal) -> Decimal:
+        """What the exchange needs for what opens."""
+        opened = sum([one.order.quantity for one in approved if not one.closes], ZERO)
+        return opened * bound / self._state.exchange_leverage(ask.spec.symbol)
 
     def check(self, ask: Ask) -> Decimal:
         """Refuse what may not be, before anything is reserved; the equity to reserve against."""
