@@ -50,6 +50,7 @@ class Cluster:
 
     def join(self, name: str) -> None:
         self.feeds[name] = Shares(name)
+        self.told.pop(name, None)  # what an earlier life told ended with it
         self.beat(name)
 
     def beat(self, name: str) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from tests.unit.pms_orders.orders import NOW
 from tests.unit.pms_orders.others import income, told
 from tests.unit.pms_orders.test_reconciling import Rig
@@ -47,13 +48,12 @@ async def test_r33_rates_are_told_once_and_again_to_who_asks(rig: Rig) -> None:
     assert len(rates(rig)[CHUNK + 7 :]) == CHUNK + 6, "or since then"
 
 
-async def test_a_funding_without_its_mark_is_said_once_and_told_when_it_has_one(
-    rig: Rig, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_funding_without_its_mark_is_said_once_and_told_when_it_has_one(rig: Rig) -> None:
+    before = REGISTRY.get_sample_value("pms_fundings_unmarked_total") or 0
     rig.exchange.funding_rates = [settled("BTCUSDT", NOW, mark="")]
     for _ in range(3):
         await rig.fundings._ask(NOW - 1)
-    assert capsys.readouterr().out.count("funding_without_mark") == 1
+    assert REGISTRY.get_sample_value("pms_fundings_unmarked_total") == before + 1
     assert not rates(rig)
     rig.exchange.funding_rates = [settled("BTCUSDT", NOW)]
     await rig.fundings._ask(NOW - 1)
