@@ -31,7 +31,7 @@ from pms_risk.domain.position import Position
 
 log = get_logger(__name__)
 
-SLICE_S = 0.0004
+SLICE_S = 0.00035
 """How long looking at accounts may keep everything else waiting: a sweep's slice may be followed at once by one of
 looks, and both together are to stay below a millisecond."""
 TEND_S = 0.02
