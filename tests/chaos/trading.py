@@ -145,11 +145,16 @@ class Trading:
     def _check_fills(
         self, orders: list[dict[str, Any]], trades: list[dict[str, Any]], events: list[dict[str, Any]]
     ) -> None:
-        """Every execution is in exactly one event, every filled order has exactly one `order_filled`."""
+        """Every execution is in exactly one event, every filled order has exactly one `order_filled`.
+
+        That tells the last execution, or none, where the order's end is heard of after its executions.
+        """
+        ends = Counter(event["clientOrderId"] for event in events if event["type"] == "order_filled")
+        assert max(ends.values(), default=1) == 1, f"ends told twice: {ends.most_common(3)}"
         told = Counter(
             (event["clientOrderId"], event["filledQty"])
             for event in events
-            if event["type"] in ("order_filled", "order_partial")
+            if event["type"] in ("order_filled", "order_partial") and event.get("lastFillQty") is not None
         )
         repeated = [key for key, count in told.items() if count > 1]
         assert not repeated, f"fills told twice: {repeated[:5]}"
