@@ -9,11 +9,13 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.drills.cell import SERVICES, Cell
 from tests.drills.traffic import Traffic
 
+from pms_cli.embedded import Child
 from pms_cli.embedded.postgres import binaries
 from pms_cli.ledgers import check_ledgers
 from pms_common.clock import now_ms
@@ -30,29 +32,25 @@ ALL = tuple(f"{service}-a" for service in SERVICES)
 async def redis_restart(cell: Cell, traffic: Traffic) -> dict[str, str]:
     """Redis is stopped in order, away for a while and started; then it is killed."""
     del traffic
-    figures = {}
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        cell.valkey.process.send_signal(how)
-        cell.valkey.process.wait(60)
-        await asyncio.sleep(AWAY_S)
-        cell.start_valkey()
-        figures[f"{how.name}, away {AWAY_S:g} s: back → all ready"] = f"{await cell.until_ready(ALL):.2f} s"
-        await asyncio.sleep(QUIET_S)
-    return figures
+    ways = (signal.SIGTERM, signal.SIGKILL)
+    return dict([await _restart(cell, cell.valkey, how, cell.start_valkey) for how in ways])
 
 
 async def postgres_restart(cell: Cell, traffic: Traffic) -> dict[str, str]:
     """PostgreSQL is stopped in order, away for a while and started; then it is killed."""
     del traffic
-    figures = {}
-    for how in (signal.SIGINT, signal.SIGKILL):
-        cell.postgres.process.send_signal(how)
-        cell.postgres.process.wait(60)
-        await asyncio.sleep(AWAY_S)
-        cell.start_postgres()
-        figures[f"{how.name}, away {AWAY_S:g} s: back → all ready"] = f"{await cell.until_ready(ALL):.2f} s"
-        await asyncio.sleep(QUIET_S)
-    return figures
+    ways = (signal.SIGINT, signal.SIGKILL)
+    return dict([await _restart(cell, cell.postgres, how, cell.start_postgres) for how in ways])
+
+
+async def _restart(cell: Cell, server: Child, how: signal.Signals, start: Callable[[], None]) -> tuple[str, str]:
+    server.process.send_signal(how)
+    server.process.wait(60)
+    await asyncio.sleep(AWAY_S)
+    start()
+    took_s = await cell.until_ready(ALL)
+    await asyncio.sleep(QUIET_S)
+    return f"{how.name}, away {AWAY_S:g} s: back → all ready", f"{took_s:.2f} s"
 
 
 async def restore(cell: Cell, traffic: Traffic) -> dict[str, str]:

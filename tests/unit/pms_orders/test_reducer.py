@@ -319,3 +319,12 @@ def test_r07_invariants_hold_for_any_sequence(happenings: list[Report | Kind]) -
         assert not told & set(fills)
         told |= set(fills)
         executed, version = order.executed, order.version
+
+
+def test_an_execution_that_was_listed_before_the_orders_end_is_told_once_and_the_end_without_it() -> None:
+    order = sent()
+    listed = apply_report(order, trade(1, "10", None))
+    ended = apply_report(order, report(Kind.FOUND_FILLED, executed=Decimal(10)))
+    told = [(action.cause, action.fill is not None) for action in (*listed, *ended) if isinstance(action, Announce)]
+    assert told == [("fill", True), ("fill", False)]
+    assert order.status == "filled"

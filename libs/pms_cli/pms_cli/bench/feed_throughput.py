@@ -6,29 +6,24 @@ arrival to a reader of the stream.
 `python -m pms_cli.bench.feed_throughput` measures on an embedded server.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import re
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
-from pathlib import Path
 
 import aiohttp
 import redis.asyncio
 
+from pms_cli.bench.alone import measure, options
 from pms_cli.bench.feed_throughput_peer import FIRST_ID, SYMBOLS, depth_frames, quote_frames
 from pms_cli.bench.reference import run_round_trip
 from pms_cli.bench.result import Context, Result, Sample, combine, percentile
-from pms_cli.embedded import start_valkey
 from pms_common.bus import Bus
 from pms_common.contracts.bus.common import Tick
 from pms_common.names import Names
@@ -172,21 +167,5 @@ async def _ready(url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-def main() -> None:
-    """Measure on an embedded server and print the results."""
-    options = argparse.ArgumentParser(prog="feed_throughput")
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=float, default=2.0)
-    asked = options.parse_args()
-    with tempfile.TemporaryDirectory() as state:
-        server = start_valkey(Path(state))
-        try:
-            results = asyncio.run(run(Context(server.unix_url, asked.rounds, asked.seconds)))
-        finally:
-            server.stop()
-    for result in results:
-        print(json.dumps(asdict(result)))
-
-
 if __name__ == "__main__":
-    main()
+    measure(run, options("feed_throughput", rounds=3, seconds=2.0).parse_args())

@@ -6,17 +6,14 @@ under this load. At a calm pace, `after_log` is how much later than a reader of 
 door's own hop. `python -m pms_cli.bench.gateway_fanout` measures on embedded servers.
 """
 
-import argparse
 import asyncio
 import contextlib
-import json
 import os
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +23,11 @@ import redis.asyncio
 from picows import WSFrame, WSListener, WSTransport, ws_connect
 
 from pms_cli import migrate
+from pms_cli.bench.alone import measure, options
 from pms_cli.bench.reference import run_chain
 from pms_cli.bench.result import Context, Result, Sample, combine, sample_of
 from pms_cli.bench.rig import paced
-from pms_cli.embedded import Child, free_port, start_postgres, start_valkey
+from pms_cli.embedded import Child, free_port, start_postgres
 from pms_cli.embedded.process import spawn
 from pms_common.bus.dial import dial
 from pms_common.bus.resp import Connection
@@ -222,21 +220,5 @@ async def _healthy(url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-def main() -> None:
-    """Measure on embedded servers and print the results."""
-    options = argparse.ArgumentParser(prog="gateway_fanout")
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=float, default=3.0)
-    asked = options.parse_args()
-    with tempfile.TemporaryDirectory() as state:
-        server = start_valkey(Path(state))
-        try:
-            results = asyncio.run(run(Context(server.unix_url, asked.rounds, asked.seconds)))
-        finally:
-            server.stop()
-    for result in results:
-        print(json.dumps(asdict(result)))
-
-
 if __name__ == "__main__":
-    main()
+    measure(run, options("gateway_fanout", rounds=3, seconds=3.0).parse_args())

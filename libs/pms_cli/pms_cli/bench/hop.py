@@ -5,24 +5,20 @@ consumer. `python -m pms_cli.bench.hop [--pinned]` measures on an embedded serve
 the cost of waking idle CPUs is gone.
 """
 
-import argparse
 import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import redis.asyncio
 
+from pms_cli.bench.alone import measure, options
 from pms_cli.bench.reference import run_chain, run_round_trip
 from pms_cli.bench.result import Context, Result, Sample, combine
-from pms_cli.embedded import start_valkey
 
 RATES = (1, 100, 5000)
 SATURATED = -2000
@@ -116,21 +112,12 @@ async def _clean(context: Context, namespace: str) -> None:
 
 def main() -> None:
     """Measure on an embedded server and print the results."""
-    options = argparse.ArgumentParser(prog="hop")
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--seconds", type=float, default=1.5)
-    options.add_argument("--pinned", action="store_true", help="everything on one CPU")
-    asked = options.parse_args()
+    parser = options("hop", rounds=5, seconds=1.5)
+    parser.add_argument("--pinned", action="store_true", help="everything on one CPU")
+    asked = parser.parse_args()
     if asked.pinned:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # inherited by the server and the peers
-    with tempfile.TemporaryDirectory() as state:
-        server = start_valkey(Path(state))
-        try:
-            results = asyncio.run(run(Context(server.unix_url, asked.rounds, asked.seconds)))
-        finally:
-            server.stop()
-    for result in results:
-        print(json.dumps(asdict(result)))
+    measure(run, asked)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ the decoder alone on the same events in the same round.
 `python -m pms_cli.bench.orders_throughput` measures on embedded servers.
 """
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -13,16 +12,16 @@ import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import redis.asyncio
 
 from pms_cli import migrate
+from pms_cli.bench.alone import measure, options
 from pms_cli.bench.orders_throughput_peer import LIFE
 from pms_cli.bench.result import Context, Result, Sample, combine
-from pms_cli.embedded import start_postgres, start_valkey
+from pms_cli.embedded import start_postgres
 
 EVENTS_PER_S = 20_000
 """How many events are prepared for each second of a measurement: the goal."""
@@ -96,21 +95,5 @@ async def _clean(redis_url: str, namespace: str) -> None:
     await client.aclose()
 
 
-def main() -> None:
-    """Measure on embedded servers and print the results."""
-    options = argparse.ArgumentParser(prog="orders_throughput")
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=float, default=1.5)
-    asked = options.parse_args()
-    with tempfile.TemporaryDirectory() as state:
-        server = start_valkey(Path(state))
-        try:
-            results = asyncio.run(run(Context(server.unix_url, asked.rounds, asked.seconds)))
-        finally:
-            server.stop()
-    for result in results:
-        print(json.dumps(asdict(result)))
-
-
 if __name__ == "__main__":
-    main()
+    measure(run, options("orders_throughput", rounds=3, seconds=1.5).parse_args())
