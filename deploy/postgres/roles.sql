@@ -13,6 +13,9 @@ BEGIN
     EXCEPTION WHEN duplicate_object OR unique_violation THEN
       NULL;
     END;
+    -- Services give up a statement after 30 s themselves; this ends those of a process that cannot any more.
+    EXECUTE format('ALTER ROLE %I SET statement_timeout = ''60s''', 'pms_' || service);
+    EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = ''60s''', 'pms_' || service);
     EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO %1$I', 'pms_' || service);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO %1$I', 'pms_' || service);
     EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO %1$I', 'pms_' || service);

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from pms_algos.adapters import store
 from pms_algos.app.accounts import Accounts
 from pms_algos.app.children import Children
@@ -18,7 +20,7 @@ from pms_common.asking import Snapshots
 from pms_common.bus import Bus, LagSampler, Trimmer, UpdatesWriter
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.common import Tick
-from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.db import GroupCommit, Retention, TableSizes, create_engine, take_epoch
 from pms_common.db.cursors import PgCursorStore
 from pms_common.inlet import CommandInlet
 from pms_common.joining import join
@@ -96,14 +98,17 @@ async def wire(life: Lifecycle) -> None:
     running = {"updates": told.run(), "commands": take_commands(), "ticks": ticks.run(), "snapshots": snapshots.run()}
     for name, part in (*running.items(), ("watch", watch.run())):
         life.spawn(part, name)
-    _keep(life, bus, names, {*handlers, *routes})
+    _keep(life, bus, names, database, {*handlers, *routes})
 
 
-def _keep(life: Lifecycle, bus: Bus, names: Names, read: set[str]) -> None:
-    """Trim and measure the streams that are ours: those only we read, and our updates."""
+def _keep(life: Lifecycle, bus: Bus, names: Names, database: AsyncEngine, read: set[str]) -> None:
+    """Trim and measure what is ours: the streams only we read, our updates, our tables."""
     ours = [stream for stream in topology(names) if stream.name in {*read, names.updates("algos")}]
     life.spawn(Trimmer(bus.redis, kept_by(names, "algos")).run(), "trimmer")
     life.spawn(LagSampler(bus.redis, ours).run(), "lag")
+    if life.settings.history_days:
+        life.spawn(Retention(database, life.settings.history_days, now_ms, store.remove_ended).run(), "retention")
+    life.spawn(TableSizes(database, "pms_algos").run(), "table_sizes")
 
 
 def main() -> None:

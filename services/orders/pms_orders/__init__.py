@@ -43,7 +43,7 @@ never sends an order twice: an unknown outcome is asked for under its client ord
                         PostgreSQL: the table that the JS application reads
     adapters/recall, replay
                         PostgreSQL: what is read back, at a start, to tell it again, and to check the books
-    adapters/retention  PostgreSQL: what is old is removed
+    adapters/retention  PostgreSQL: what is old is removed; adapters/months: the partitions of what happened
 
 One order's way: intake -> manager.place -> sender (lane, budget, gate, signature) -> trading socket; the answer comes
 back through outcomes, the feed through session; both end in manager.follow, which publishes, journals, answers and

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pms_common.answers import Answers
 from pms_common.bus import Bus, Consumer, LagSampler, Trimmer, UpdatesWriter
 from pms_common.clock import monotonic_ms, now_ms
-from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.db import GroupCommit, Retention, TableSizes, create_engine, take_epoch
 from pms_common.db.cursors import PgCursorStore
 from pms_common.histories import Histories
 from pms_common.inlet import CommandInlet
@@ -30,8 +30,9 @@ from pms_orders.adapters.binance.trading_socket import TradingSocket
 from pms_orders.adapters.binance.transport import Transport
 from pms_orders.adapters.closed_orders import closed_orders
 from pms_orders.adapters.journal import STATEMENTS, Journal
+from pms_orders.adapters.months import Months
 from pms_orders.adapters.pending_orders import adopt
-from pms_orders.adapters.retention import Retention
+from pms_orders.adapters.retention import remove_orders
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.cancels import Cancels
 from pms_orders.app.configuration import Configuration
@@ -236,8 +237,11 @@ async def _there(life: Lifecycle, ask: Callable[[], Awaitable[T]]) -> T:
 def _keep(life: Lifecycle, bus: Bus, names: Names, engine: AsyncEngine, tracker: OrderTracker, budget: Budget) -> None:
     """Trim what is ours to trim, and measure what is ours to read, to send and to follow."""
     Figures(tracker, budget)
-    if life.settings.history_days:
-        life.spawn(Retention(engine, life.settings.history_days, now_ms).run(), "retention")
+    days = life.settings.history_days
+    if days:
+        life.spawn(Retention(engine, days, now_ms, remove_orders).run(), "retention")
+    life.spawn(Months(engine, days, now_ms).run(), "months")
+    life.spawn(TableSizes(engine, "pms_orders").run(), "table_sizes")
     life.spawn(Trimmer(bus.redis, kept_by(names, SERVICE)).run(), "trimmer")
     read = [stream for stream in topology(names) if SERVICE in stream.groups or stream.name == names.updates(SERVICE)]
     life.spawn(LagSampler(bus.redis, read).run(), "lag")

@@ -12,7 +12,7 @@ from pms_common.bus import Bus, Consumer, LagSampler, Trimmer, UpdatesWriter
 from pms_common.bus.handling import Handler
 from pms_common.clock import now_ms
 from pms_common.contracts.bus.common import Tick
-from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.db import GroupCommit, TableSizes, create_engine, take_epoch
 from pms_common.histories import Histories
 from pms_common.inlet import CommandInlet
 from pms_common.joining import join
@@ -109,6 +109,7 @@ async def wire(life: Lifecycle) -> None:
     service = _Service(life, bus, names, state, journal, engine, epoch)
     await service.start(SharedAccounts(engine) if shared.enrolment is not None else None)
     life.spawn(LeftOut(engine, shared.again).run(), "left_out")
+    life.spawn(TableSizes(engine, "pms_risk").run(), "table_sizes")
 
 
 class _Service:

@@ -11,8 +11,10 @@ from sqlalchemy.engine import make_url
 from tests.conftest import ROOT
 from tests.integration.pms_risk.rig import Rig
 
-from pms_common.db import GroupCommit, PgCursorStore, connect, create_engine, take_epoch
+from pms_common.clock import now_ms
+from pms_common.db import DAY_MS, GroupCommit, PgCursorStore, TableSizes, connect, create_engine, take_epoch
 from pms_common.names import Names
+from pms_orders.adapters.months import Months
 from pms_orders.adapters.pending_orders import adopt
 
 ROLES = ROOT / "deploy" / "postgres" / "roles.sql"
@@ -101,6 +103,28 @@ async def test_orders_writes_orders_of_accounts_that_are_there(roles: str) -> No
     await engine.dispose()
     await admin.execute("TRUNCATE sub_accounts CASCADE")
     await admin.close()
+
+
+async def test_orders_makes_and_drops_its_months_and_nobody_else_does(roles: str) -> None:
+    engine = create_engine(of(roles, "orders"), "orders")
+    later_ms = now_ms() + 365 * DAY_MS
+    until = "SELECT min(until_ms), max(until_ms) FROM pms_orders.months WHERE history = 'transitions'"
+    admin: Any = await connect(roles)
+    try:
+        await Months(engine, 0, lambda: later_ms).look()
+        oldest, newest = await admin.fetchrow(until)
+        assert oldest < later_ms - 250 * DAY_MS and newest >= later_ms
+        await Months(engine, 90, lambda: later_ms).look()
+        assert await admin.fetchval(until) > later_ms - 90 * DAY_MS
+        assert (await TableSizes(engine, "pms_orders").look())["transitions"] > 0
+    finally:
+        await engine.dispose()
+        await admin.close()
+    risk: Any = await connect(of(roles, "risk"))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await risk.execute("SELECT pms_orders.drop_month('transitions', 1)")
+    assert await risk.fetchval("SHOW statement_timeout") == "1min"
+    await risk.close()
 
 
 async def test_risk_does_all_its_work(names: Names, redis_url: str, roles: str, tmp_path: Path) -> None:

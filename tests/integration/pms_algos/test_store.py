@@ -7,7 +7,8 @@ from tests.unit.pms_algos.build import plan
 from pms_algos.adapters import store
 from pms_algos.app.kinds import KINDS
 from pms_algos.domain.chase_state import Chase, Child
-from pms_common.db import GroupCommit, create_engine, take_epoch
+from pms_common.clock import now_ms
+from pms_common.db import DAY_MS, GroupCommit, Retention, create_engine, take_epoch
 
 CHASE = KINDS["chase"]
 
@@ -32,6 +33,11 @@ async def test_a_late_save_takes_nothing_back_and_what_is_over_stays_so(database
             journal.add(store.SAVE, store.row(CHASE, saved, ("BTCUSDT",), over=over))
             await journal.flush()
         loaded = await store.load(engine)
+        young = Retention(engine, 90, lambda: now_ms() + 89 * DAY_MS, store.remove_ended)
+        assert await young.sweep() == 0
+        old = Retention(engine, 90, lambda: now_ms() + 91 * DAY_MS, store.remove_ended)
+        assert await old.sweep(batch=1, pause_s=0) == 1
+        kept = await store.load(engine)
     finally:
         await journal.close()
         writing.cancel()
@@ -41,3 +47,4 @@ async def test_a_late_save_takes_nothing_back_and_what_is_over_stays_so(database
     assert running == {"a": (2, None), "c": (2, "filled")}, "the end of c is still to be told"
     assert [(algo.plan.algo_id, algo.outcome) for _, algo in loaded.ended] == [("b", "cancelled")]
     assert loaded.unreadable == set()
+    assert (kept.running, kept.ended) == (loaded.running, []), "what is old and over has gone, and nothing else"

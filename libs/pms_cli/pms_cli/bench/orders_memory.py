@@ -20,10 +20,10 @@ from pms_cli.bench.orders_inside import Inside, inside
 from pms_cli.bench.orders_throughput_peer import LIFE, name_of, payload
 from pms_cli.embedded import start_postgres, start_valkey
 from pms_common.clock import now_ms
-from pms_common.db import create_engine
+from pms_common.db import Retention, create_engine
 from pms_common.names import Names
 from pms_orders.adapters.binance import wire
-from pms_orders.adapters.retention import Retention
+from pms_orders.adapters.retention import remove_orders
 
 AT_ONCE = 2_000
 MAX_ENDED = 5_000
@@ -58,7 +58,7 @@ def resident_kb() -> int:
 async def _run(redis_url: str, database: str, orders: int) -> None:
     """Print the state after each twentieth of the lives; old history is removed and the stream trimmed meanwhile."""
     engine = create_engine(database)
-    retention = Retention(engine, 0, now_ms)
+    retention = Retention(engine, 0, now_ms, remove_orders)
     share = max(AT_ONCE, orders // SAMPLES)
     names = Names(f"bench{uuid.uuid4().hex[:8]}")
     async with inside(redis_url, database, names, MAX_ENDED) as running:

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from pms_common.settings import SettingsError
@@ -14,16 +15,22 @@ from pms_common.settings import SettingsError
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 30.0
+DATABASE_ERRORS = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a query may raise: connecting does not wrap asyncpg's errors; a time-out is an OSError."""
 
 
-def create_engine(url: str, service: str = "pms", pool_size: int = 5) -> AsyncEngine:
-    """A SQLAlchemy engine for `PMS_DATABASE_URL`."""
-    arguments = connect_arguments(url, service)
+def create_engine(
+    url: str, service: str = "pms", pool_size: int = 5, statement_s: float | None = COMMAND_TIMEOUT_S
+) -> AsyncEngine:
+    """A SQLAlchemy engine for `PMS_DATABASE_URL`, of at most `pool_size` connections."""
+    arguments = connect_arguments(url, service) | {"command_timeout": statement_s}
 
     async def creator() -> Any:
         return await asyncpg.connect(**arguments)
 
-    return create_async_engine("postgresql+asyncpg://", async_creator=creator, pool_size=pool_size, pool_pre_ping=True)
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=creator, pool_size=pool_size, max_overflow=0, pool_pre_ping=True
+    )
 
 
 async def connect(url: str, service: str = "pms") -> Any:

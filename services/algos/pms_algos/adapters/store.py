@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pms_algos.app.kinds import KINDS, Kind
 from pms_algos.app.kinds.base import Algo
@@ -44,6 +44,10 @@ _ENDED = text(
     "SELECT algo_id, kind, state FROM pms_algos.algos "
     "WHERE outcome IS NOT NULL AND updated_at > now() - interval '24 hours' ORDER BY updated_at DESC LIMIT :limit"
 )
+_OLD = text(
+    "DELETE FROM pms_algos.algos WHERE algo_id IN (SELECT algo_id FROM pms_algos.algos WHERE outcome IS NOT NULL"
+    " AND updated_at < to_timestamp(CAST(:before AS bigint) / 1000) ORDER BY updated_at LIMIT :batch)"
+)
 _unreadable = counter("algo_rows_unreadable", "Algos of which a start could not read the state")
 _encode = msgspec.json.Encoder().encode
 
@@ -73,6 +77,11 @@ async def load(engine: AsyncEngine) -> Loaded:
         running = await connection.execute(_RUNNING)
         ended = await connection.execute(_ENDED, {"limit": MAX_ENDED})
     return loaded(running, reversed(ended.all()))
+
+
+async def remove_ended(connection: AsyncConnection, before_ms: int, most: int) -> int:
+    """Remove at most so many that ended before a time; how many. Passed to `pms_common.db.Retention`."""
+    return (await connection.execute(_OLD, {"before": before_ms, "batch": most})).rowcount
 
 
 def loaded(running: Iterable[Any], ended: Iterable[Any]) -> Loaded:

@@ -8,10 +8,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import msgspec
 from sqlalchemy import RowMapping, text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.contracts.bus.base import FINAL_STATES
@@ -21,9 +19,6 @@ from pms_orders.domain.history import Transition, book, rebuild
 from pms_orders.domain.order import OrderState, exchange_number
 
 log = get_logger(__name__)
-
-DATABASE_ERRORS = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What reading may raise: connecting does not wrap asyncpg's errors; a time-out is an OSError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Replayed:
 
 
 async def replay(engine: AsyncEngine, since_ms: int, until_ms: int) -> Replayed:
-    """Rebuild and compare the orders made in that time. Raises one of `recall.DATABASE_ERRORS`."""
+    """Rebuild and compare the orders made in that time. Raises one of `DATABASE_ERRORS`."""
     done, after = Replayed(), ""
     async with engine.connect() as connection:
         while True:

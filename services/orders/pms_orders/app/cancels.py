@@ -20,12 +20,13 @@ from pms_common.contracts.bus.base import encode as encode_message
 from pms_common.contracts.commands.orders import Cancel, CancelAll
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import CancelAllDone, failure
+from pms_common.db import DATABASE_ERRORS
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.logging import get_logger
 from pms_common.marks import Marks
 from pms_common.names import Names
 from pms_orders.adapters.journal import Journal
-from pms_orders.adapters.recall import DATABASE_ERRORS, find_one
+from pms_orders.adapters.recall import find_one
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.publisher import order_done
 from pms_orders.app.watchers import Ended

@@ -16,10 +16,10 @@ from pms_common.bus import UpdatesWriter
 from pms_common.contracts.bus.exchange import ForeignKind, ForeignOrder, Tally
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.contracts.exchange_codes import Outcome
+from pms_common.db import DATABASE_ERRORS
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance.exchange_client import VenueRefused
 from pms_orders.adapters.binance.queries import Queries
-from pms_orders.adapters.recall import DATABASE_ERRORS
 from pms_orders.app.manager import OrderManager
 from pms_orders.app.owners import Owners
 from pms_orders.domain.errors import judge

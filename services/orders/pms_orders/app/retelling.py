@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.bus import Outbox
+from pms_common.db import DATABASE_ERRORS
 from pms_common.logging import get_logger
 from pms_orders.adapters.journal import Journal
-from pms_orders.adapters.recall import DATABASE_ERRORS, REPEAT_MS, changed_since, fills_since, orders_named
+from pms_orders.adapters.recall import REPEAT_MS, changed_since, fills_since, orders_named
 from pms_orders.app.publisher import Publisher
 from pms_orders.domain.order import OrderState
 from pms_orders.domain.reducer import told_fill

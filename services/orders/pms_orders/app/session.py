@@ -10,11 +10,11 @@ from collections.abc import Callable
 from redis.exceptions import RedisError
 
 from pms_common import metrics
+from pms_common.db import DATABASE_ERRORS
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance import wire
 from pms_orders.adapters.binance.exchange_client import VenueRefused, VenueUnreachable
 from pms_orders.adapters.binance.user_socket import Batch
-from pms_orders.adapters.recall import DATABASE_ERRORS
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.foreign import ForeignOrders
 from pms_orders.app.fundings import Fundings

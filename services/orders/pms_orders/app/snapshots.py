@@ -13,8 +13,8 @@ from pms_common.bus import Entry, Outbox, UpdatesWriter
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, SnapshotRequest, snapshot_request
 from pms_common.contracts.bus.exchange import Brackets
 from pms_common.contracts.bus.orders import Reference
+from pms_common.db import DATABASE_ERRORS
 from pms_common.logging import get_logger
-from pms_orders.adapters.recall import DATABASE_ERRORS
 from pms_orders.app.account import ExchangeFacts
 from pms_orders.app.publisher import Publisher
 from pms_orders.app.readiness import Readiness
