@@ -52,7 +52,7 @@ def deployed_system(folder: Path, settings: Mapping[str, str]) -> Iterator[Deplo
         passwords.write(made, passwords.Servers(valkey.url, postgres.url.replace("postgres@", ""), (ACL,)))
         set_users(valkey.url, (made / "redis" / "users.acl").read_text())
         migrate.upgrade(postgres.url)
-        asyncio.run(_set_roles(postgres.url, (made / "postgres" / "passwords.sql").read_text()))
+        asyncio.run(set_roles(postgres.url, (made / "postgres" / "passwords.sql").read_text()))
         ports = {name: free_port() for name in PORTS}
         shared = {**settings, "PMS_BINANCE_ENV": "sim", **{f"PMS_{name}": str(port) for name, port in ports.items()}}
         urls = {}
@@ -72,7 +72,8 @@ def _secrets(folder: Path) -> dict[str, str]:
     return {f"PMS_{name.upper()}_FILE": str(folder / name) for name in names if (folder / name).exists()}
 
 
-async def _set_roles(url: str, passwords_sql: str) -> None:
+async def set_roles(url: str, passwords_sql: str) -> None:
+    """Give a server the roles of `deploy/postgres`, after a migration."""
     connection = await connect(url)
     try:
         await connection.execute(ROLES.read_text())

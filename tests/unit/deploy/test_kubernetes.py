@@ -137,8 +137,12 @@ def test_a_writer_has_a_standby_and_an_eviction_leaves_one(service: str) -> None
     assert of("PodDisruptionBudget", BASE)[f"pms-{service}"]["spec"]["minAvailable"] == 1
 
 
-def test_nothing_is_scaled_that_has_one_writer() -> None:
-    assert of("HorizontalPodAutoscaler", BASE) == {}
+def test_the_feed_is_scaled_by_its_work_and_nothing_that_has_one_writer() -> None:
+    ((name, scaler),) = of("HorizontalPodAutoscaler", BASE).items()
+    assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name}
+    assert name == "pms-feed" and scaler["spec"]["minReplicas"] == 2
+    assert "replicas" not in of("StatefulSet", BASE)[name]["spec"], "each `apply` would undo what the autoscaler did"
+    assert of("PodDisruptionBudget", BASE)[name]["spec"]["minAvailable"] == 1
 
 
 @pytest.mark.parametrize("name", pods(BASE))
@@ -207,3 +211,4 @@ def test_a_second_cell_has_its_own_names_and_the_first_ones_feed() -> None:
     (settings,) = [found["data"] for found in of("ConfigMap", manifests).values()]
     assert (settings["PMS_NAMESPACE"], settings["PMS_FEED_NAMESPACE"]) == ("{acct2}pms", "pms")
     assert set(of("StatefulSet", manifests)) == {f"pms-{name}" for name in WRITERS}
+    assert of("HorizontalPodAutoscaler", manifests) == {}
