@@ -24,6 +24,8 @@ export interface ConnectOptions {
   namespace?: string;
   /** That of the prices (`PMS_FEED_NAMESPACE`). Default: the same. */
   feedNamespace?: string;
+  /** Asked at each `send` for the W3C trace context of the moment; the body's own `traceparent` comes first. */
+  traceparent?: () => string | undefined;
 }
 
 /** Opens what is needed beside `client`, which stays yours to close. */

@@ -27,9 +27,9 @@ export class MissedEvents extends Error {
 }
 
 /** Opens what is needed beside `client`, which stays yours to close. */
-export async function connect(client, { namespace = "pms", feedNamespace = namespace } = {}) {
+export async function connect(client, { namespace = "pms", feedNamespace = namespace, traceparent } = {}) {
   const redis = await adapt(client).open();
-  return new Pms(redis, await redis.duplicate(), namespace, feedNamespace);
+  return new Pms(redis, await redis.duplicate(), namespace, feedNamespace, traceparent);
 }
 
 class Pms {
@@ -37,21 +37,23 @@ class Pms {
   #results;
   #namespace;
   #feed;
+  #traceparent;
   #readers = new Set();
   #closed = false;
 
-  constructor(redis, results, namespace, feedNamespace) {
+  constructor(redis, results, namespace, feedNamespace, traceparent = () => undefined) {
     this.#redis = redis;
     this.#results = results; // a connection that subscribes can do nothing else
     this.#namespace = namespace;
     this.#feed = feedNamespace;
+    this.#traceparent = traceparent;
   }
 
   async send(type, body, { timeoutMs = 15_000 } = {}) {
     const requestId = body.requestId ?? randomUUID();
     const stream = `${this.#namespace}:${OPERATORS_ONLY.has(type) ? "op" : "cmd"}:${type}`;
     const key = `${this.#namespace}:result:${requestId}`;
-    const data = JSON.stringify({ ...body, requestId });
+    const data = JSON.stringify({ traceparent: this.#traceparent(), ...body, requestId });
     let text;
     try {
       let tell;

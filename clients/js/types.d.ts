@@ -9,6 +9,7 @@ export interface TradeCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   quantity: number | string;
@@ -27,6 +28,7 @@ export interface LimitCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   quantity: number | string;
@@ -51,6 +53,7 @@ export interface ScaleCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   leverage: number;
@@ -67,6 +70,7 @@ export interface BasketCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   /** Also as items. */
   legs: Array<BasketLeg>;
   /** Default "Unnamed Basket". */
@@ -82,6 +86,7 @@ export interface CloseCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   positionId: string;
   quantity?: number | string | null;
   fraction?: number | null;
@@ -96,6 +101,7 @@ export interface CloseAllCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   symbol?: string | null;
 }
 
@@ -108,6 +114,7 @@ export interface LimitCloseCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   positionId: string;
   price: number | string;
 }
@@ -121,6 +128,7 @@ export interface ValidateCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   quantity: number | string;
@@ -139,6 +147,7 @@ export interface AmendCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   /** Also as orderId. */
   clientOrderId: string;
   price?: number | string | null;
@@ -154,6 +163,7 @@ export interface CancelCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   /** Also as orderId. */
   clientOrderId: string;
 }
@@ -167,6 +177,7 @@ export interface CancelAllCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   symbol?: string | null;
   /** Default false. */
   includeAlgos?: boolean | null;
@@ -185,6 +196,7 @@ export interface ChaseCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   quantity: number | string;
@@ -214,6 +226,7 @@ export interface ChaseCancelCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   chaseId: string;
 }
 
@@ -226,6 +239,7 @@ export interface ChasePauseCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   chaseId: string;
 }
 
@@ -238,6 +252,7 @@ export interface ChaseResumeCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   chaseId: string;
 }
 
@@ -254,6 +269,7 @@ export interface ScalperCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   symbol: string;
   /** Also as side. */
   startSide: "LONG" | "SHORT" | "BUY" | "SELL";
@@ -306,6 +322,7 @@ export interface ScalperCancelCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   scalperId: string;
   /** Default false. */
   closePositions?: boolean | null;
@@ -320,6 +337,7 @@ export interface ScalperPauseCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   scalperId: string;
 }
 
@@ -332,6 +350,7 @@ export interface ScalperResumeCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   scalperId: string;
 }
 
@@ -348,6 +367,7 @@ export interface TwapCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   symbol: string;
   side: "BUY" | "SELL" | "LONG" | "SHORT";
   totalSize?: number | string | null;
@@ -373,6 +393,7 @@ export interface TwapCancelCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   twapId: string;
 }
 
@@ -385,6 +406,7 @@ export interface TwapPauseCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   twapId: string;
 }
 
@@ -397,6 +419,7 @@ export interface TwapResumeCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   twapId: string;
 }
 
@@ -409,6 +432,7 @@ export interface TwapBasketCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   legs: Array<TwapBasketLeg>;
   lots: number;
   /** Also as duration. */
@@ -431,6 +455,7 @@ export interface TwapBasketCancelCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   twapBasketId: string;
 }
 
@@ -443,6 +468,7 @@ export interface TwapBasketPauseCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   twapBasketId: string;
 }
 
@@ -455,6 +481,7 @@ export interface TwapBasketResumeCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   twapBasketId: string;
 }
 
@@ -471,6 +498,7 @@ export interface TrailStopCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   positionId: string;
   callbackPct: number;
   activationPrice?: number | string | null;
@@ -486,6 +514,7 @@ export interface TrailStopCancelCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   trailStopId: string;
 }
 
@@ -498,6 +527,7 @@ export interface TrailStopPauseCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   trailStopId: string;
 }
 
@@ -510,6 +540,7 @@ export interface TrailStopResumeCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   trailStopId: string;
 }
 
@@ -526,6 +557,7 @@ export interface AccountCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   action: "create" | "deposit" | "withdraw" | "freeze" | "unfreeze" | "set_rules" | "set_mode" | "takeover" | "assign";
   name?: string | null;
   balance?: number | string | null;
@@ -562,6 +594,7 @@ export interface TradingStateCommand {
   /** UTC epoch milliseconds */
   expiresAt?: number | null;
   waitFor?: "ack" | "final" | null;
+  traceparent?: string | null;
   state: "active" | "reducing" | "halted";
   symbol?: string | null;
   /** Default false. */
@@ -710,6 +743,7 @@ export interface Failure {
   errors: Array<FieldError>;
   details?: Record<string, unknown>;
   warnings?: Array<string>;
+  traceparent?: string;
 }
 
 /** One violation: the code, a readable sentence, and the field as the sender would write it (`legs[2].side`). */
@@ -765,6 +799,7 @@ export interface ScaleDone {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   placed: number;
   failed: number;
   total: number;
@@ -786,6 +821,7 @@ export interface BasketDone {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   basketName: string;
   total: number;
   succeeded: number;
@@ -829,6 +865,7 @@ export interface CloseDone {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   clientOrderId: string | null;
   orderId: string | null;
   position: ClosedPosition;
@@ -860,6 +897,7 @@ export interface CloseAllDone {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   closed: number;
   total: number;
   cancelled: number;
@@ -881,6 +919,7 @@ export interface CancelAllDone {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   cancelled: number;
   failed: number;
   total: number;
@@ -891,6 +930,7 @@ export interface ValidateDone {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   valid: boolean;
   errors: Array<FieldError>;
   computedValues: ComputedValues;
@@ -912,6 +952,7 @@ export interface AccountDone {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   subAccountId: string;
   action: "assign" | "create" | "deposit" | "freeze" | "set_mode" | "set_rules" | "takeover" | "unfreeze" | "withdraw";
   name: string;
@@ -945,6 +986,7 @@ export interface TradingStateDone {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   state: "active" | "halted" | "reducing";
   subAccountId: string | null;
   symbol: string | null;
@@ -1132,6 +1174,7 @@ export interface ChaseChanged {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   chaseId: string;
   symbol: string;
   side: "BUY" | "SELL";
@@ -1144,6 +1187,7 @@ export interface ScalperChanged {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   scalperId: string;
   symbol: string;
   status: "active" | "ended" | "paused" | "starting" | "stopping";
@@ -1155,6 +1199,7 @@ export interface TwapChanged {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   twapId: string;
   status: "active" | "ended" | "paused" | "starting" | "stopping";
   filledLots: number;
@@ -1168,6 +1213,7 @@ export interface TwapBasketChanged {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   twapBasketId: string;
   status: "active" | "ended" | "paused" | "starting" | "stopping";
   filledLots: number;
@@ -1179,6 +1225,7 @@ export interface TrailStopChanged {
   success: true;
   requestId: string;
   warnings?: Array<string>;
+  traceparent?: string;
   trailStopId: string;
   symbol: string;
   side: "LONG" | "SHORT";
@@ -1188,12 +1235,13 @@ export interface TrailStopChanged {
 /**
  * What stands in a published event beside its own fields.
  *
- * `seq` rises by one per account, across restarts; `eventId` is its id in `pms:events`, to read on from; another `epoch` means a restored or lost Redis: start cold.
+ * `seq` rises by one per account, across restarts; `eventId` is its id in `pms:events`, to read on from; another `epoch` means a restored or lost Redis: start cold. `traceparent` is there where the command that caused the event had one, or is traced.
  */
 export interface Sequenced {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
 }
 
 /** Sent to the exchange. Which level or lot of what it is stands here too (`twapLot` from 1). */
@@ -1201,6 +1249,7 @@ export interface OrderPlaced {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "order_placed";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1239,6 +1288,7 @@ export interface OrderActive {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "order_active";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1269,6 +1319,7 @@ export interface OrderPartial {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "order_partial";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1300,6 +1351,7 @@ export interface OrderFilled {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "order_filled";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1331,6 +1383,7 @@ export interface OrderCancelled {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "order_cancelled";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1363,6 +1416,7 @@ export interface OrderFailed {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "order_failed";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1395,6 +1449,7 @@ export interface PositionUpdated {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "position_updated";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1416,6 +1471,7 @@ export interface PositionClosed {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "position_closed";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1435,6 +1491,7 @@ export interface PositionReduced {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "position_reduced";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1455,6 +1512,7 @@ export interface ChaseProgress {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "chase_progress";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1483,6 +1541,7 @@ export interface ChaseFilled {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "chase_filled";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1505,6 +1564,7 @@ export interface ChaseCancelled {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "chase_cancelled";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1528,6 +1588,7 @@ export interface ScalperProgress {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "scalper_progress";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1560,6 +1621,7 @@ export interface ScalperFilled {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "scalper_filled";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1579,6 +1641,7 @@ export interface ScalperCancelled {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "scalper_cancelled";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1596,6 +1659,7 @@ export interface TwapProgress {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "twap_progress";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1625,6 +1689,7 @@ export interface TwapCompleted {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "twap_completed";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1648,6 +1713,7 @@ export interface TwapCancelled {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "twap_cancelled";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1672,6 +1738,7 @@ export interface TwapBasketProgress {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "twap_basket_progress";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1691,6 +1758,7 @@ export interface TwapBasketCompleted {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "twap_basket_completed";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1710,6 +1778,7 @@ export interface TwapBasketCancelled {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "twap_basket_cancelled";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1730,6 +1799,7 @@ export interface TrailStopProgress {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "trail_stop_progress";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1754,6 +1824,7 @@ export interface TrailStopTriggered {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "trail_stop_triggered";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1776,6 +1847,7 @@ export interface TrailStopCancelled {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "trail_stop_cancelled";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1794,6 +1866,7 @@ export interface Liquidation {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "liquidation";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1822,6 +1895,7 @@ export interface AdlTriggered {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "adl_triggered";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1840,6 +1914,7 @@ export interface FullLiquidation {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "full_liquidation";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1858,6 +1933,7 @@ export interface MarginWarning {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "margin_warning";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1874,6 +1950,7 @@ export interface AccountUpdated {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "account_updated";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1890,6 +1967,7 @@ export interface TradingStateChanged {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "trading_state";
   subAccountId: string;
   /** UTC epoch milliseconds */
@@ -1904,6 +1982,7 @@ export interface ReconciliationDrift {
   seq: number;
   eventId: string;
   epoch: number;
+  traceparent?: string;
   type: "reconciliation_drift";
   subAccountId: string;
   /** UTC epoch milliseconds */

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from pms_common import tracing
 from pms_common.answers import Answers
 from pms_common.bus import Entry, Malformed, Outbox
 from pms_common.contracts.commands import COMMANDS, Command
@@ -26,13 +27,17 @@ class Taken(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A checked command with its entry; `account_id` is what the sender gave, or empty."""
+    """A checked command with its entry; `account_id` is what the sender gave, or empty.
+
+    `traceparent` is the context in which it is decided, which its outputs carry on; empty where nobody traces it.
+    """
 
     command: Command
     entry: Entry
     warnings: tuple[str, ...]
     body_hash: str
     expires_at_ms: int | None
+    traceparent: str = ""
 
     @property
     def request_id(self) -> str:
@@ -93,17 +98,27 @@ class CommandInlet:
             except NotJson as why:
                 raise Malformed(str(why)) from why
             except CommandError as error:
-                self._answers.refuse(error.request_id, "", type_, error)
+                self._answers.refuse(error.request_id, "", type_, error, error.traceparent)
                 self._outbox.ack(entry)
                 return
             self._take(parsed, entry, decide, begun)
 
         return handle
 
-    def acknowledge(self, request: Request) -> None:
-        """End the entry of a request that was taken LATER, and write its mark."""
+    def acknowledge(self, request: Request, refusal: CommandError | None = None) -> None:
+        """End the entry of a request that was taken LATER, and write its mark; `refusal` is why it failed."""
         self._marks.take(request.account_id, request.request_id, request.body_hash)
         self._outbox.ack(request.entry)
+        if request.traceparent:
+            tracing.record(
+                f"command {request.type}",
+                request.traceparent,
+                request.command.traceparent or "",
+                request.entry.ms,
+                error=refusal.code.name if refusal is not None else "",
+                request_id=request.request_id,
+                account_id=request.account_id,
+            )
 
     def bury(self, entry: Entry, reason: str) -> None:
         """Answer a command that went to `pms:dead`, where an id can be found in it (the consumer's `on_dead`).
@@ -131,25 +146,28 @@ class CommandInlet:
         if known is not None:
             self._again(parsed, entry, known)
             return
-        request = Request(command, entry, parsed.warnings, parsed.body_hash, parsed.expires_at_ms)
+        context = tracing.begin(command.traceparent or "", command.TYPE, command.request_id, entry.id)
+        request = Request(command, entry, parsed.warnings, parsed.body_hash, parsed.expires_at_ms, context)
+        refusal: CommandError | None = None
         self._marks.hold(account_id, command.request_id, parsed.body_hash)
         try:
             if parsed.expired(self._now_ms()) and not (begun is not None and begun(request)):
                 raise CommandError(ErrorCode.EXPIRED_COMMAND)
             taken = decide(request)
         except CommandError as error:
-            self._answers.fail(command.request_id, account_id, command.TYPE, error)
-            taken = Taken.NOW
+            self._answers.fail(command.request_id, account_id, command.TYPE, error, request.traceparent)
+            taken, refusal = Taken.NOW, error
         except BaseException:
             self._marks.forget(account_id, command.request_id)  # its outputs are rolled back, it will be tried again
             raise
         if taken is Taken.NOW:
-            self.acknowledge(request)
+            self.acknowledge(request, refusal)
 
     def _again(self, parsed: Parsed, entry: Entry, known: Known) -> None:
         request_id, account_id, type_ = parsed.request_id, parsed.command.sub_account_id or "", parsed.command.TYPE
         if known.body_hash != parsed.body_hash:
-            self._answers.refuse(request_id, account_id, type_, CommandError(ErrorCode.REQUEST_ID_REUSED))
+            reused = CommandError(ErrorCode.REQUEST_ID_REUSED)
+            self._answers.refuse(request_id, account_id, type_, reused, parsed.command.traceparent or "")
         elif known.result is not None:
             self._answers.tell(request_id, account_id, type_, known.result)
         self._outbox.ack(entry)

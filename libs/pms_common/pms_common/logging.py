@@ -15,6 +15,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from pms_common.contracts.traceparent import ids
+
 MASK = "***"
 _SECRET_KEY = re.compile(r"secret|password|signature|listen_?key|api_?key|token", re.IGNORECASE)
 _SECRET_TEXT = re.compile(
@@ -42,6 +44,13 @@ def _mask_fields(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def _trace_ids(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """The field `traceparent` as the two ids by which logs and traces are joined; none where it is empty."""
+    if context := event.pop("traceparent", ""):
+        event["trace_id"], event["span_id"] = ids(context)
+    return event
+
+
 def _json(event: EventDict, **_given: Any) -> str:
     try:
         return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
@@ -61,6 +70,7 @@ def configure(service: str, level: str = "INFO", log_format: str = "console", st
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
+        _trace_ids,
         _mask_fields,
     ]
     stream = stream or sys.stderr

@@ -17,7 +17,7 @@ import uvloop
 from aiohttp import web
 
 from pms_common import logging as pms_logging
-from pms_common import metrics
+from pms_common import metrics, tracing
 from pms_common.pages import use_large_pages
 from pms_common.settings import Settings, SettingsError, load_settings
 
@@ -189,7 +189,10 @@ def run(name: str, wire: Wire, *, probes: bool = True) -> None:
     pms_logging.configure(name, settings.log_level, settings.log_format)
     keys = (settings.binance_api_key, settings.binance_api_secret)
     pms_logging.hide(key.get_secret_value() for key in keys if key is not None)
-    sys.exit(uvloop.run(_main(name, settings, wire, probes)))
+    tracing.start(name, settings)
+    exit_code = uvloop.run(_main(name, settings, wire, probes))
+    tracing.stop()
+    sys.exit(exit_code)
 
 
 async def _main(name: str, settings: Settings, wire: Wire, probes: bool) -> int:

@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     log_format: Literal["console", "json"] = "console"
 
+    otlp_endpoint: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    trace_ratio: float = Field(default=0.0, ge=0, le=1)
+
     sim_host: str = "127.0.0.1"
     sim_port: Port = 9900
     sim_market: Literal["synthetic", "replay", "manual"] | None = None

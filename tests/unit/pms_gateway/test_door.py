@@ -1,16 +1,18 @@
 """Tokens, statuses, waiting callers, the ring."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from pms_common.contracts.errors import ErrorCode
+from pms_common.contracts.traceparent import EXAMPLE
 from pms_gateway.app.hub import Hub, LiveEvent
 from pms_gateway.app.waiters import TooManyWaiting, Waiters
 from pms_gateway.domain.allowance import Allowance
 from pms_gateway.door.answers import status_of
-from pms_gateway.door.commands import with_request_id
+from pms_gateway.door.commands import completed
 from pms_gateway.door.server import is_loopback
 from pms_gateway.door.tokens import LOOK_S, Role, TokenFile, TokenFileError, load_tokens
 
@@ -90,11 +92,18 @@ def test_every_code_has_an_http_error_status() -> None:
 
 
 def test_a_request_id_is_added_where_there_is_none() -> None:
-    assert with_request_id(b'{"requestId":"r1","quantity":0.10}') == b'{"requestId":"r1","quantity":0.10}'
-    added = with_request_id(b'{"quantity":0.10000000000000000001}')
-    assert added.startswith(b'{"requestId":"')
-    assert added.endswith(b',"quantity":0.10000000000000000001}')
-    assert with_request_id(b"nonsense") == b"nonsense"
+    assert completed(b'{"requestId":"r1","quantity":0.10}', None) == b'{"requestId":"r1","quantity":0.10}'
+    added = completed(b'{"quantity":0.10000000000000000001}', None)
+    assert added.startswith(b'{"quantity":0.10000000000000000001,"requestId":"')
+    assert completed(b"nonsense", EXAMPLE) == b"nonsense"
+
+
+@pytest.mark.parametrize("body", [b'{"requestId":"r1"}', b'{"requestId":"r1","traceparent":null}'])
+def test_the_trace_context_of_the_http_request_is_the_commands(body: bytes) -> None:
+    assert json.loads(completed(body, EXAMPLE)) == {"requestId": "r1", "traceparent": EXAMPLE}
+    assert completed(body, "00-nonsense") == body
+    own = b'{"requestId":"r1","traceparent":"the body\'s own"}'
+    assert completed(own, EXAMPLE) == own
 
 
 async def test_waiters_tell_accounts_and_commands_apart_and_are_bounded() -> None:

@@ -6,7 +6,17 @@ from functools import singledispatch
 from pms_cli.reference.markdown import code
 from pms_cli.reference.types import link
 from pms_common.contracts.commands.admin import SymbolOrAll
-from pms_common.contracts.rules import MAX_TEXT_CHARS, Flag, Integer, Number, OneOf, Rule, SymbolName, Text
+from pms_common.contracts.rules import (
+    MAX_TEXT_CHARS,
+    Flag,
+    Integer,
+    Number,
+    OneOf,
+    Rule,
+    SymbolName,
+    Text,
+    TraceContext,
+)
 from pms_common.contracts.shapes import Items, ListOf
 
 _TIME_FROM = 10**12
@@ -35,6 +45,11 @@ def _integer(rule: Integer) -> str:
 @rule_text.register
 def _text(_: Text) -> str:
     return f"string of 1…{MAX_TEXT_CHARS} characters"
+
+
+@rule_text.register
+def _trace_context(_: TraceContext) -> str:
+    return "W3C trace context"
 
 
 @rule_text.register

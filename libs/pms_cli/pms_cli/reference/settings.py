@@ -62,6 +62,8 @@ MEANINGS = {
     "risk_metrics_port": "the same of risk",
     "log_level": "the least level that is logged",
     "log_format": "for people or for collectors",
+    "otlp_endpoint": "an OpenTelemetry collector that takes OTLP/HTTP, e.g. http://collector:4318; unset: no spans",
+    "trace_ratio": "the share of commands without a `traceparent` that begin a trace of their own",
     "sim_host": "the address the simulated exchange listens on",
     "sim_port": "0: a free one, told in the ready file",
     "sim_market": "default: replay with `PMS_SIM_REPLAY`, else synthetic",

@@ -174,7 +174,8 @@ class FieldError(Wire, frozen=True, kw_only=True):
 class CommandError(Exception):
     """A command refused or failed, with everything its answer needs.
 
-    `request_id` is where the answer goes, as far as the payload told one.
+    `request_id` is where the answer goes, as far as the payload told one; `traceparent` the command's, where it was
+    refused for its form.
     """
 
     def __init__(
@@ -186,6 +187,7 @@ class CommandError(Exception):
         errors: tuple[FieldError, ...] = (),
         details: dict[str, Any] | None = None,
         request_id: str = "",
+        traceparent: str = "",
     ) -> None:
         self.code = code
         self.message = message or code.meaning
@@ -193,6 +195,7 @@ class CommandError(Exception):
         self.errors = errors or (FieldError(code=code.name, message=self.message, field=field),)
         self.details = details
         self.request_id = request_id
+        self.traceparent = traceparent
         super().__init__(f"{code.name}: {self.message}")
 
 

@@ -24,7 +24,7 @@ from pms_common.contracts.shapes import Shape, shape_of
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_ERRORS_IN_SENTENCE = 5
 
-_NOT_HASHED = ("created_at_ms", "expires_at_ms", "wait_for")
+_NOT_HASHED = ("created_at_ms", "expires_at_ms", "wait_for", "traceparent")
 
 _canonical = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -35,7 +35,8 @@ class Parsed(msgspec.Struct, frozen=True):
     """A command that may be acted on.
 
     `warnings` name unknown fields. `body_hash` is equal for two commands that ask for the same, whatever their
-    request id, times, `waitFor`, order of fields or form. `expires_at_ms` is None for what never expires.
+    request id, times, `waitFor`, `traceparent`, order of fields or form. `expires_at_ms` is None for what never
+    expires.
     """
 
     command: Command
@@ -75,7 +76,7 @@ def parse_command(
     cls.settle(given, report)
     request_id = given.pop("request_id", None) or default_id
     if report.errors:
-        raise _refusal(report, request_id)
+        raise _refusal(report, request_id, given.get("traceparent") or "")
     envelope = {name: given.pop(name) for name in _NOT_HASHED if name in given}
     body_hash = blake2b(_canonical((type_, given)), digest_size=16).hexdigest()
     command = cls(request_id=request_id, **envelope, **given)
@@ -147,7 +148,7 @@ def _too_large(request_id: str) -> CommandError:
     return CommandError(ErrorCode.VALIDATION_PAYLOAD_TOO_LARGE, request_id=request_id[:128])
 
 
-def _refusal(report: Report, request_id: str) -> CommandError:
+def _refusal(report: Report, request_id: str, traceparent: str) -> CommandError:
     """One code when all violations share it, else VALIDATION_FAILED; the sentence names the first few."""
     codes = {error.code for error in report.errors}
     code = ErrorCode[codes.pop()] if len(codes) == 1 else ErrorCode.VALIDATION_FAILED
@@ -160,4 +161,5 @@ def _refusal(report: Report, request_id: str) -> CommandError:
         field=report.errors[0].field,
         errors=tuple(report.errors),
         request_id=request_id,
+        traceparent=traceparent,
     )

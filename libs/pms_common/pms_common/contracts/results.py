@@ -19,11 +19,13 @@ RESULT_TTL_S = 30
 
 
 class Success(Wire, frozen=True, kw_only=True):
-    """What every success carries. `warnings` name fields of the command that are unknown."""
+    """What every success carries. `warnings` name fields of the command that are unknown; `traceparent` is there where
+    the command had one, or is traced."""
 
     success: Literal[True] = always(True)
     request_id: str
     warnings: tuple[str, ...] | None = None
+    traceparent: str | None = None
 
 
 class Failure(Wire, frozen=True, kw_only=True):
@@ -38,6 +40,7 @@ class Failure(Wire, frozen=True, kw_only=True):
     errors: tuple[FieldError, ...]
     details: dict[str, Any] | None = None
     warnings: tuple[str, ...] | None = None
+    traceparent: str | None = None
 
 
 def failure(error: CommandError, request_id: str, warnings: Sequence[str] = ()) -> Failure:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow, Subnormal
 from typing import Annotated, Any
 
+from pms_common.contracts import traceparent
 from pms_common.contracts.base import PositionSide, Side
 from pms_common.contracts.errors import ErrorCode, FieldError
 from pms_common.contracts.symbols import InvalidSymbol, native_symbol
@@ -178,6 +179,17 @@ class SymbolName(Rule):
         return report.refuse(path, "must be a symbol such as BTCUSDT")
 
 
+@dataclass(frozen=True)
+class TraceContext(Rule):
+    """A W3C traceparent. One that is not valid refuses nothing: it is ignored, and named in the warnings."""
+
+    def read(self, value: object, path: str, report: Report) -> Any:
+        context = traceparent.read(value)
+        if not context:
+            report.warnings.append(f"{path} is no W3C trace context and was ignored")
+        return context or None
+
+
 _BUY_SELL = OneOf(("BUY", "SELL"), also=(("LONG", "BUY"), ("SHORT", "SELL")))
 _LONG_SHORT = OneOf(("LONG", "SHORT"), also=(("BUY", "LONG"), ("SELL", "SHORT")))
 
@@ -190,6 +202,7 @@ Price = Annotated[Decimal, Number(gt=0)]
 Usdt = Annotated[Decimal, Number(gt=0)]
 Leverage = Annotated[int, Integer(1, 125)]
 Id = Annotated[str, Text()]
+Traceparent = Annotated[str, TraceContext()]
 Bool = Annotated[bool, Flag()]
 TimeMs = Annotated[int, Integer(10**12, 10**14 - 1)]
 """Epoch milliseconds, 2001 to 5138: seconds and microseconds are refused."""

@@ -79,5 +79,10 @@ class Children:
         if len(self._orphans) > MAX_ORPHANS:
             self._orphans.popitem(last=False)
         _orphans.labels(order.origin.lower()).inc()
-        log.warning("orphan_cancelled", client_order_id=order.client_order_id, parent_id=order.parent_id)
+        log.warning(
+            "orphan_cancelled",
+            client_order_id=order.client_order_id,
+            parent_id=order.parent_id,
+            traceparent=order.traceparent,
+        )
         self._outputs.cancel_orphan(order)

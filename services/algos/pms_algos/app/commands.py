@@ -130,7 +130,14 @@ class Commands:
         scene = self._engine.scene(account_id)
         if any(scene.market(symbol) is None for symbol in self._wants(kind, request)):
             raise CommandError(kind.no_price)
-        begin = Begin(self._algo_id(kind, request), account_id, request.request_id, request.expires_at_ms, scene)
+        begin = Begin(
+            self._algo_id(kind, request),
+            account_id,
+            request.request_id,
+            request.expires_at_ms,
+            scene,
+            request.traceparent,
+        )
         decision = kind.begin(begin, request.command)
         if kind.opens(decision[0]) and self._engine.accounts.status(account_id) not in (None, "ACTIVE"):
             raise CommandError(ErrorCode.ACCOUNT_FROZEN)
@@ -219,8 +226,8 @@ class Commands:
 
     def _give_up(self, algo_id: str, error: CommandError) -> None:
         _, request = self._waiting.pop(algo_id)
-        self._inlet.acknowledge(request)
-        self._answers.fail(request.request_id, request.account_id, request.type, error)
+        self._inlet.acknowledge(request, error)
+        self._answers.fail(request.request_id, request.account_id, request.type, error, request.traceparent)
 
     # -- cancel, pause, resume
 
@@ -271,7 +278,7 @@ class Commands:
         item = kind.item(algo, self._engine.markets.quote)
         more |= {"request_id": request.request_id, "warnings": request.warnings or None}
         result = cast("Success", telling(message, item, more))
-        self._answers.succeed(request.request_id, algo.plan.account_id, request.type, result)
+        self._answers.succeed(request.request_id, algo.plan.account_id, request.type, result, request.traceparent)
 
     def _not_ended(self, request: Request, algo_id: str) -> None:
         if self._engine.algos.get(algo_id) is not None:
@@ -280,7 +287,7 @@ class Commands:
                 f"Send the same command again with requestId {request.request_id}, or wait for its last event"
             )
             error = CommandError(ErrorCode.AMBIGUOUS_RESULT, text)
-            self._answers.refuse(request.request_id, request.account_id, request.type, error)
+            self._answers.refuse(request.request_id, request.account_id, request.type, error, request.traceparent)
 
 
 def _named(kind: Kind, request: Request) -> str:

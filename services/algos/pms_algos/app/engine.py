@@ -284,7 +284,12 @@ class Engine:
         except Exception:
             _failures.labels(running.kind.name).inc()
             if not (running.failed and isinstance(event, Quoted)):
-                log.exception("algo_failed", algo_id=running.id, happened=type(event).__name__)
+                log.exception(
+                    "algo_failed",
+                    algo_id=running.id,
+                    happened=type(event).__name__,
+                    traceparent=running.algo.plan.traceparent,
+                )
         if running.failed:
             return cut_off(running.algo, running.kind.chases(running.algo))
         running.failed = True

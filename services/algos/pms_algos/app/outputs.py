@@ -14,6 +14,7 @@ from pms_algos.app.markets import Markets
 from pms_algos.domain.actions import Amend, Ask, Notice
 from pms_algos.domain.chase_state import ChasePlan
 from pms_algos.domain.parts import shown
+from pms_common import tracing
 from pms_common.answers import Answers
 from pms_common.bus import Outbox, UpdatesWriter
 from pms_common.contracts.algos import AlgoItem
@@ -75,6 +76,7 @@ class Outputs:
             lowest=ask.lowest,
             highest=ask.highest,
             expires_at_ms=ask.expires_at_ms,
+            traceparent=_decided("ask child", child_id, plan) if plan.traceparent else "",
         )
         self._outbox.add(self._names.requests("risk"), encode(order))
 
@@ -87,6 +89,7 @@ class Outputs:
                 symbol=plan.symbol,
                 price=amend.price,
                 quantity=amend.quantity,
+                traceparent=_decided("amend child", child_id, plan) if plan.traceparent else "",
             )
             self._outbox.express(self._changes, encode(order))
             return
@@ -192,6 +195,7 @@ class Outputs:
             account_id=algo.plan.account_id,
             type=str(event.__struct_config__.tag),
             payload=msgspec.Raw(encode_public(event)),
+            traceparent=algo.plan.traceparent,
         )
 
     # -- to the one who asked
@@ -216,11 +220,20 @@ class Outputs:
         if self._awaits_answer(algo):
             plan = algo.plan
             body = encode_public(started(self._item(kind, algo), plan.request_id, warnings))
-            self._answers.end(plan.request_id, plan.account_id, kind.name, body)
+            self._answers.end(plan.request_id, plan.account_id, kind.name, body, plan.traceparent)
 
     def start_failed(self, kind: Kind, algo: Algo) -> None:
         """Answer the command with why there is no algo."""
         if self._awaits_answer(algo):
             plan, refusal = algo.plan, kind.refusal(algo)
             error = CommandError(ErrorCode[refusal.code], refusal.message)
-            self._answers.fail(plan.request_id, plan.account_id, kind.name, error)
+            self._answers.fail(plan.request_id, plan.account_id, kind.name, error, plan.traceparent)
+
+
+def _decided(what: str, child_id: str, plan: ChasePlan) -> str:
+    """The trace context of a decision about a child."""
+    now_ms = tracing.now_ms()
+    context = tracing.step(plan.traceparent, what, child_id, str(now_ms))
+    about = {"client_order_id": child_id, "account_id": plan.account_id, "symbol": plan.symbol}
+    tracing.record(what, context, plan.traceparent, now_ms, algo_id=plan.parent_id or plan.algo_id, **about)
+    return context

@@ -54,6 +54,7 @@ class ChasePlan(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin = "CHASE"
     anchor: Decimal
     started_ms: UtcMs
+    traceparent: str = ""
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True):

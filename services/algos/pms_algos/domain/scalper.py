@@ -147,6 +147,7 @@ def _place(scalper: Scalper, side: PositionSide, slot: Slot, sight: Sight, gathe
         algo_id=f"{plan.algo_id}:{scalper.parts}",
         account_id=plan.account_id,
         request_id="",
+        traceparent=plan.traceparent,
         symbol=plan.symbol,
         side="BUY" if side == "LONG" else "SELL",
         quantity=verdict.quantity,

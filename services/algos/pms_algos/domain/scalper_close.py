@@ -52,6 +52,7 @@ def _begin(scalper: Scalper, gathered: Gathered, scene: Scene) -> Scalper:
         algo_id=f"{plan.algo_id}:{scalper.parts}",
         account_id=plan.account_id,
         request_id="",
+        traceparent=plan.traceparent,
         symbol=plan.symbol,
         side="SELL" if side == "LONG" else "BUY",
         quantity=quantity,

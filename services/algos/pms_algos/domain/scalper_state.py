@@ -57,6 +57,7 @@ class ScalperPlan(msgspec.Struct, frozen=True, kw_only=True):
     pnl_feedback_mode: Literal["off", "soft", "full"] = "off"
     replaces_id: str | None = None
     started_ms: UtcMs
+    traceparent: str = ""
 
     def offset_pct(self, leg: PositionSide) -> Decimal:
         """How far behind its quote the leg's middle layer stays."""

@@ -58,6 +58,7 @@ class TrailStopPlan(msgspec.Struct, frozen=True, kw_only=True):
     activation_price: Decimal | None = None
     replaces_id: str | None = None
     started_ms: UtcMs
+    traceparent: str = ""
 
 
 class TrailStop(State, frozen=True, kw_only=True):
@@ -236,6 +237,7 @@ def _order(stop: TrailStop, held: Held, spec: SymbolSpec, now_ms: int) -> ChaseP
         algo_id=f"{stop.plan.algo_id}:{stop.parts}",
         account_id=stop.plan.account_id,
         request_id="",
+        traceparent=stop.plan.traceparent,
         symbol=stop.plan.symbol,
         side="SELL" if stop.plan.side == "LONG" else "BUY",
         quantity=min(quantity, most) if most else quantity,

@@ -239,6 +239,7 @@ def _begin(twap: Twap, quantity: Decimal, market: Market, gathered: Gathered, no
         algo_id=f"{plan.algo_id}:{twap.parts}",
         account_id=plan.account_id,
         request_id="",
+        traceparent=plan.traceparent,
         symbol=plan.symbol,
         side=plan.side,
         quantity=quantity,

@@ -25,6 +25,7 @@ class TwapBasketPlan(msgspec.Struct, frozen=True, kw_only=True):
     legs: tuple[TwapPlan, ...]
     replaces_id: str | None = None
     started_ms: UtcMs
+    traceparent: str = ""
 
 
 class TwapBasket(State, frozen=True, kw_only=True):

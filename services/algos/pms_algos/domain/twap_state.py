@@ -41,6 +41,7 @@ class TwapPlan(msgspec.Struct, frozen=True, kw_only=True):
     basket_id: str | None = None
     replaces_id: str | None = None
     started_ms: UtcMs
+    traceparent: str = ""
 
     @property
     def total(self) -> Decimal:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from functools import cache
 
+from pms_common import tracing
 from pms_common.bus import Outbox
 from pms_common.contracts.bus.common import PublicEvent
 from pms_common.contracts.events import splice
@@ -82,7 +83,11 @@ class EventLog:
         if stamp is None:
             _repeats.inc()
             return
-        payload = splice(bytes(event.payload), stamp.seq, stamp.event_id, stamp.epoch)
+        context = event.traceparent and tracing.step(event.traceparent, key)
+        payload = splice(bytes(event.payload), stamp.seq, stamp.event_id, stamp.epoch, context)
+        if context:
+            about = {"event_id": stamp.event_id, "account_id": event.account_id}
+            tracing.record(f"event {event.type}", context, event.traceparent, tracing.now_ms(), **about)
         fields = ("type", event.type, "data", payload, "key", key)
         self._outbox.command("XADD", self._names.events, stamp.event_id, *fields)
         self._outbox.publish(self._names.event_channel(event.type), payload)

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from pms_common.contracts.commands import COMMANDS
 from pms_common.contracts.errors import CommandError, ErrorCode, NotJson
 from pms_common.contracts.parse import MAX_PAYLOAD_BYTES, parse_command
+from pms_common.contracts.traceparent import read
 from pms_common.names import Names
 from pms_gateway.app.waiters import GivenUp, TooManyWaiting, Waiters
 from pms_gateway.door.access import allow
@@ -23,6 +24,7 @@ from pms_gateway.door.answers import outcome_of, refusal, result_response
 from pms_gateway.door.audit import Audit
 from pms_gateway.door.tokens import Role
 
+_NULL = msgspec.Raw(b"null")
 WAIT_S = 15.0
 """The life of an opening command (10 s) and the longest wait of its answer (5 s)."""
 
@@ -63,7 +65,7 @@ class Commands:
             return refusal(CommandError(ErrorCode.VALIDATION_UNKNOWN_COMMAND, text))
         allow(request, Role.OPERATOR if command.STREAM == "op" else Role.TRADE)
         try:
-            body = with_request_id(await request.read())
+            body = completed(await request.read(), request.headers.get("traceparent"))
             parsed = parse_command(type_, body, f"{self._now_ms()}-{next(self._count)}")
         except web.HTTPRequestEntityTooLarge:
             return refusal(CommandError(ErrorCode.VALIDATION_PAYLOAD_TOO_LARGE))
@@ -107,14 +109,17 @@ def _no_answer(why: str, request_id: str) -> CommandError:
     return CommandError(ErrorCode.INFRA_TIMEOUT, text)
 
 
-def with_request_id(body: bytes) -> bytes:
-    """The body itself, or with a request id of our own where it has none."""
+def completed(body: bytes, traceparent: str | None) -> bytes:
+    """The body with a request id of our own and the trace context of the HTTP request, where it has none itself."""
     if len(body) > MAX_PAYLOAD_BYTES:
         raise CommandError(ErrorCode.VALIDATION_PAYLOAD_TOO_LARGE)
     try:
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:
         return body  # the parser names what is wrong
-    if "requestId" in fields:
-        return body
-    return msgspec.json.encode({"requestId": msgspec.Raw(msgspec.json.encode(uuid.uuid4().hex)), **fields})
+    added: dict[str, str] = {}
+    if "requestId" not in fields:
+        added["requestId"] = uuid.uuid4().hex
+    if (context := read(traceparent)) and bytes(fields.get("traceparent", _NULL)) == b"null":
+        added["traceparent"] = context
+    return msgspec.json.encode({**fields, **added}) if added else body

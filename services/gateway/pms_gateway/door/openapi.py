@@ -40,6 +40,12 @@ _STATE: Schema = {
     "schema": {"enum": ["closed"]},
     "description": "those that have ended",
 }
+_TRACEPARENT: Schema = {
+    "name": "traceparent",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "W3C trace context of the command, where its body has none",
+}
 _SYMBOLS: Schema = {
     "name": "symbols",
     "in": "query",
@@ -92,6 +98,7 @@ def _command(type_: str) -> Schema:
         "operationId": type_,
         "tags": ["operators" if cls.STREAM == "op" else cls.OWNER],
         "summary": explained(cls),
+        "parameters": [_TRACEPARENT],
         "requestBody": body,
     }
     return {"post": about | _responses(_body("Its result.", RESULTS[type_]))}

@@ -51,13 +51,14 @@ function operation(path, method, about, all, parent) {
     const status = make("p", "", box), answer = make("pre", "", box); answer.hidden = true; status.setAttribute("role", "status");
     form.onsubmit = async event => {
       event.preventDefault();
-      const query = new URLSearchParams(); let url = path;
+      const query = new URLSearchParams(), headers = token.value ? {Authorization: "Bearer " + token.value} : {}; let url = path;
       for (const parameter of about.parameters || []) {
         const value = given[parameter.name].value;
-        if (parameter.in === "path") url = url.replace("{" + parameter.name + "}", encodeURIComponent(value)); else if (value) query.set(parameter.name, value);
+        if (parameter.in === "path") url = url.replace("{" + parameter.name + "}", encodeURIComponent(value));
+        else if (value && parameter.in === "header") headers[parameter.name] = value;
+        else if (value) query.set(parameter.name, value);
       }
       if (String(query)) url += "?" + query;
-      const headers = token.value ? {Authorization: "Bearer " + token.value} : {};
       status.textContent = "…";
       try {
         const told = await fetch(url, {method: method.toUpperCase(), headers, body: body && body.value}), text = await told.text();

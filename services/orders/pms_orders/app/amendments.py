@@ -57,6 +57,7 @@ class Amendments:
             self._recall(order, amend, entry)
             self._publisher.acknowledge(entry)  # its end was told, and nothing more will be
             return
+        order.traceparent = amend.traceparent or order.traceparent
         if self._waits(order, amend, entry):
             return
         try:

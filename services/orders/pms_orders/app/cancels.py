@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pms_common.answers import Answers
 from pms_common.bus import Outbox
-from pms_common.contracts.base import encode
+from pms_common.contracts.base import Wire, encode
 from pms_common.contracts.bus.algos import ControlAlgos
 from pms_common.contracts.bus.base import encode as encode_message
 from pms_common.contracts.commands.orders import Cancel, CancelAll
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.contracts.results import CancelAllDone, failure
+from pms_common.contracts.traceparent import told
 from pms_common.db import DATABASE_ERRORS
 from pms_common.inlet import CommandInlet, Request, Taken
 from pms_common.logging import get_logger
@@ -116,6 +117,7 @@ class Cancels:
         if order.final:
             self._answer(request, order)
             return
+        order.traceparent = request.traceparent or order.traceparent
         if request.wait_for == "ack":
             self._manager.cancel(order, "requested")
             self._tell_early(request, order)
@@ -154,7 +156,7 @@ class Cancels:
 
     def _end(self, request: Request, outcome: OrderState | CommandError) -> None:
         self._answers.end(request.request_id, request.account_id, request.type, _body(request, outcome))
-        self._inlet.acknowledge(request)
+        self._inlet.acknowledge(request, outcome if isinstance(outcome, CommandError) else None)
 
     def _tell_early(self, request: Request, outcome: OrderState | CommandError | CancelAllDone) -> None:
         """Answer now. The request ends when the journal has its cancels: until then a successor carries it out anew."""
@@ -193,7 +195,7 @@ class Cancels:
         self._outbox.add(self._algos, encode_message(stop))
 
     async def _cancel_them(self, request: Request, orders: list[OrderState]) -> None:
-        await self._cancelled([order for order in orders if not order.final])
+        await self._cancelled([order for order in orders if not order.final], request.traceparent)
         cancelled = sum(order.status in _CANCELLED for order in orders)
         done = CancelAllDone(
             request_id=request.request_id,
@@ -204,7 +206,7 @@ class Cancels:
         )
         self._tell_early(request, done)
 
-    async def _cancelled(self, orders: list[OrderState]) -> None:
+    async def _cancelled(self, orders: list[OrderState], traceparent: str = "") -> None:
         """Cancel these and wait for their ends, `WAIT_S` at most."""
         waiting, all_ended = set(orders), asyncio.Event()
 
@@ -214,6 +216,7 @@ class Cancels:
                 all_ended.set()
 
         for order in orders:
+            order.traceparent = traceparent or order.traceparent
             self._manager.watchers.watch(order, ended)
             self._manager.cancel(order, "requested")
         if waiting:
@@ -246,11 +249,14 @@ def _check_owner(request: Request, order: OrderState) -> None:
 
 
 def _body(request: Request, outcome: OrderState | CommandError | CancelAllDone) -> bytes:
+    result: Wire
     if isinstance(outcome, CommandError):
-        return encode(failure(outcome, request.request_id, request.warnings))
-    if isinstance(outcome, CancelAllDone):
-        return encode(outcome)
-    return encode(order_done(outcome, request.request_id, ended=True, warnings=request.warnings))
+        result = failure(outcome, request.request_id, request.warnings)
+    elif isinstance(outcome, CancelAllDone):
+        result = outcome
+    else:
+        result = order_done(outcome, request.request_id, ended=True, warnings=request.warnings)
+    return told(encode(result), request.traceparent)
 
 
 def _details(order: OrderState) -> dict[str, Any]:

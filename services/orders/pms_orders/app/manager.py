@@ -9,7 +9,7 @@ and the reconciliation (the same reports).
 
 from collections.abc import Callable, Iterable
 
-from pms_common import metrics
+from pms_common import metrics, tracing
 from pms_common.bus import Entry
 from pms_common.clock import monotonic_ms
 from pms_common.contracts.bus.orders import PlaceOrder, SymbolSpec
@@ -100,6 +100,7 @@ class OrderManager:
     def register(self, place: PlaceOrder, raw: bytes) -> OrderState:
         """A new order, known from here on and not sent yet."""
         order = register(place, self.now_ms())
+        order.traceparent = place_context(place)
         self.tracker.add(order)
         self._journal.registered(order, raw)
         return order
@@ -147,6 +148,7 @@ class OrderManager:
     def restore(self, order: OrderState) -> None:
         """Take over an order of the last writer, live or ended. What the writer did not see confirmed is suspect, and
         executions that are missing are fetched."""
+        order.traceparent = place_context(order.place)
         self.tracker.add(order)
         if order.final:
             self.follow(order, [])
@@ -201,11 +203,13 @@ class OrderManager:
             announces = apply_own(order, Kind.AMEND_REFUSED, now_ms, error_code=code, error=text)
         else:
             order.error_code, order.error = code, text
+            _record_unsent(order, code)
             announces = apply_own(order, Kind.BARRED, now_ms, error_code=code, error=text)
         self.follow(order, announces)
 
     def withdraw(self, order: OrderState, reason: str) -> None:
         """Cancel an order that was never sent."""
+        _record_unsent(order, reason)
         self.follow(order, apply_own(order, Kind.WITHDRAWN, self.now_ms(), reason=reason))
 
     def conclude(self, order: OrderState, kind: Kind) -> None:
@@ -322,7 +326,13 @@ class OrderManager:
 
     def _note_odd(self, order: OrderState, odd: Odd) -> None:
         _odd.labels(odd.kind, odd.state).inc()
-        log.warning("order_odd", client_order_id=order.client_order_id, kind=odd.kind, state=odd.state)
+        log.warning(
+            "order_odd",
+            client_order_id=order.client_order_id,
+            kind=odd.kind,
+            state=odd.state,
+            traceparent=order.traceparent,
+        )
         if not order.final:
             self.tracker.revive(order)
 
@@ -356,3 +366,15 @@ class OrderManager:
             expires_ms = order.place.expires_at_ms
             if expires_ms is not None and now_ms > expires_ms:
                 self.bar(order, Operation.PLACE, CommandError(ErrorCode.EXPIRED_COMMAND))
+
+
+def place_context(place: PlaceOrder) -> str:
+    """The trace context of an order's placement, by which it is told of; the same after a restart."""
+    return tracing.step(place.traceparent, place.client_order_id)
+
+
+def _record_unsent(order: OrderState, why: str) -> None:
+    if order.place.traceparent:
+        about = {"client_order_id": order.client_order_id, "account_id": order.place.account_id}
+        context, before = place_context(order.place), order.place.traceparent
+        tracing.record("order not sent", context, before, order.created_ms, error=why, **about)

@@ -6,13 +6,13 @@ it was not executed; where nothing is proven the order is cleared up first. Used
 
 from collections.abc import Callable
 
-from pms_common import metrics
+from pms_common import metrics, tracing
 from pms_common.clock import monotonic_ms
 from pms_common.contracts.exchange_codes import MEANINGS, Outcome, from_exchange
 from pms_common.logging import get_logger
 from pms_orders.adapters.binance.transport import Sent
 from pms_orders.adapters.journal import Journal
-from pms_orders.app.manager import OrderManager
+from pms_orders.app.manager import OrderManager, place_context
 from pms_orders.domain.errors import VenueError, judge
 from pms_orders.domain.order import Operation, OrderState
 from pms_orders.domain.rate import Budget
@@ -64,6 +64,8 @@ class Outcomes:
         """An answer to a request, possibly late."""
         order = sent.order
         self._measure(sent)
+        if order.traceparent:
+            _record(sent, "" if error is None else _text(error))
         outcome = None if error is None else self._note(error)
         self._journal.answered(order, sent.operation, sent.flight.sent_ms, exchange_order_id, outcome, error)
         if sent.operation is Operation.PLACE:
@@ -86,6 +88,8 @@ class Outcomes:
         order = sent.order
         self._unclear_ms = monotonic_ms()
         self._journal.unanswered(order, sent.operation, sent.flight.sent_ms)
+        if order.traceparent:
+            _record(sent, "nobody answered")
         if order.flight is sent.flight:
             self._lose(order)
 
@@ -214,6 +218,26 @@ class Outcomes:
         pause_s = RETRY_S * 2 ** min(order.tries, MAX_DOUBLINGS)
         order.tries += 1
         self._manager.sender.enter_later(order, pause_s)
+
+
+def _record(sent: Sent, error: str) -> None:
+    """The request as a step. A placement's first outcome ends the step by which its order is told of."""
+    order, operation, sent_ms = sent.order, sent.operation, sent.flight.sent_ms
+    before = order.place.traceparent
+    context = place_context(order.place)
+    if operation is not Operation.PLACE or order.tries or sent.flight.lost:
+        before = order.traceparent
+        context = tracing.step(before, operation, str(sent_ms))
+    tracing.record(
+        f"exchange {operation}",
+        context,
+        before,
+        sent_ms,
+        error=error,
+        client_order_id=order.client_order_id,
+        account_id=order.place.account_id,
+        symbol=order.place.symbol,
+    )
 
 
 def _text(error: VenueError) -> str:

@@ -96,13 +96,15 @@ class Publisher:
         order.answered = True
         if order.status in _REFUSED:
             code = ErrorCode[order.error_code or ErrorCode.EXCHANGE_REJECTED.name]
-            self._answers.fail(place.request_id, place.account_id, place.command, CommandError(code, order.error))
+            self._answers.fail(
+                place.request_id, place.account_id, place.command, CommandError(code, order.error), place.traceparent
+            )
         elif order.status == "cancelled" and not order.sent_ms:
             refusal = CommandError(ErrorCode.CANCELLED_BEFORE_SEND)
-            self._answers.fail(place.request_id, place.account_id, place.command, refusal)
+            self._answers.fail(place.request_id, place.account_id, place.command, refusal, place.traceparent)
         else:
             result = order_done(order, place.request_id, ended=False)
-            self._answers.end(place.request_id, place.account_id, place.command, encode(result))
+            self._answers.end(place.request_id, place.account_id, place.command, encode(result), place.traceparent)
 
     def answer_ambiguous(self, order: OrderState) -> None:
         """Tell the sender that the outcome is not known and how to ask; the order goes on being cleared up."""
@@ -116,7 +118,7 @@ class Publisher:
         )
         details = {"clientOrderId": place.client_order_id, "symbol": place.symbol}
         error = CommandError(ErrorCode.AMBIGUOUS_RESULT, text, details=details)
-        self._answers.fail(place.request_id, place.account_id, place.command, error)
+        self._answers.fail(place.request_id, place.account_id, place.command, error, place.traceparent)
 
     def keep_tombstone(self, client_order_id: str) -> None:
         """Write down that this order is not to be sent, in the MULTI that acknowledges its cancel."""

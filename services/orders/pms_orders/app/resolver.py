@@ -67,7 +67,12 @@ class Resolver:
             if taken and asked_ms >= case.conclusive_ms + FORGOTTEN_AFTER_MS:
                 await self._forgotten(order)
         except (VenueRefused, VenueUnreachable) as error:
-            log.warning("order_query_failed", client_order_id=order.client_order_id, error=str(error))
+            log.warning(
+                "order_query_failed",
+                client_order_id=order.client_order_id,
+                error=str(error),
+                traceparent=order.traceparent,
+            )
             return
         case.doubted = case.doubted and taken
         _queries.labels(str(found is not None)).inc()
@@ -79,7 +84,12 @@ class Resolver:
         if found is None or is_open:
             kind = conclusion(order, is_open, asked_ms, case)
             if kind is not None:
-                log.info("order_concluded", client_order_id=order.client_order_id, kind=kind)
+                log.info(
+                    "order_concluded",
+                    client_order_id=order.client_order_id,
+                    kind=kind,
+                    traceparent=order.traceparent,
+                )
                 self._manager.conclude(order, kind)
 
     async def _forgotten(self, order: OrderState) -> None:

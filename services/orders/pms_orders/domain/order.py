@@ -62,7 +62,7 @@ class OrderState:
     `quantity`, so that an older event cannot bring older terms back. `sent_ms` 0 means: never left this process.
     `amend_until_ms` is until when `wanted_amend` may leave it: the market moves on.
     `error_code` and `error` say why it was rejected or failed; `answered` that its public request has ended;
-    `rests_at` are its prices in the self-trade index.
+    `rests_at` are its prices in the self-trade index; `traceparent` is the context in which it is told of.
     """
 
     place: PlaceOrder
@@ -92,6 +92,7 @@ class OrderState:
     answered: bool = False
     rests_at: tuple[Decimal, ...] = ()
     trades: set[int] = field(default_factory=set)
+    traceparent: str = ""
 
     @property
     def client_order_id(self) -> str:
@@ -118,7 +119,7 @@ def register(place: PlaceOrder, now_ms: int) -> OrderState:
     """A new order, nothing sent. Of a leg (hedge mode) the venue takes no reduce-only flag (-4062)."""
     if place.reduce_only_on_venue and place.position_side != "BOTH":
         place = msgspec.structs.replace(place, reduce_only_on_venue=False)
-    return OrderState(place, now_ms, now_ms, place.price, place.quantity)
+    return OrderState(place, now_ms, now_ms, place.price, place.quantity, traceparent=place.traceparent)
 
 
 def exchange_number(order_id: str) -> int | None:
@@ -196,4 +197,5 @@ def view(order: OrderState) -> OrderView:
         version=order.version,
         created_ms=order.created_ms,
         updated_ms=order.updated_ms,
+        traceparent=order.traceparent,
     )

@@ -37,4 +37,5 @@ def successor(order: OrderState, wish: AmendOrder, asked_ms: int) -> PlaceOrder 
         asked_ms=asked_ms,
         expires_at_ms=asked_ms + REPLACE_WITHIN_MS,
         notional_cap=None if cap is None else cap - order.cost,
+        traceparent=wish.traceparent or order.place.traceparent,
     )

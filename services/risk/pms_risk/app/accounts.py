@@ -88,8 +88,8 @@ class Accounts:
         return Taken.LATER
 
     def _refuse(self, request: Request, error: CommandError) -> None:
-        self._inlet.acknowledge(request)
-        self._answers.fail(request.request_id, request.account_id, request.type, error)
+        self._inlet.acknowledge(request, error)
+        self._answers.fail(request.request_id, request.account_id, request.type, error, request.traceparent)
 
     def _answer(self, request: Request, command: AccountCommand, account: Account) -> None:
         shot = snapshot(account, self._state.prices.mark)
@@ -104,7 +104,7 @@ class Accounts:
             balance=account.cash,
             account=shot,
         )
-        self._answers.succeed(request.request_id, request.account_id, request.type, done)
+        self._answers.succeed(request.request_id, request.account_id, request.type, done, request.traceparent)
         event = AccountUpdated(
             sub_account_id=account.id,
             timestamp_ms=request.entry.ms,
@@ -114,7 +114,7 @@ class Accounts:
             reason=command.action,
             account=shot,
         )
-        self._events.tell(f"{account.id}:{request.request_id}:account_updated", event)
+        self._events.tell(f"{account.id}:{request.request_id}:account_updated", event, request.traceparent)
 
     # -- actions
 

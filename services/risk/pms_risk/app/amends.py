@@ -135,6 +135,7 @@ class Amends:
             price=price,
             quantity=size.quantity,
             replace_as=successor,
+            traceparent=request.traceparent,
         )
         # in the stream of its order, which it must not overtake
         self._outbox.add(self._urgent if order.reduce_only else self._requests, encode(amend))
@@ -149,6 +150,7 @@ class Amends:
             orders={order_id: Outcome(), successor: Outcome()},
             warnings=(*request.warnings, *size.warnings),
             amends=Amendment(order_id=order_id, successor=successor, price=price, quantity=size.quantity),
+            traceparent=request.traceparent,
         )
         self._waits.begin(wait)
 

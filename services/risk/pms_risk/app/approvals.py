@@ -30,6 +30,7 @@ class Ask:
 
     `seed` names the orders of a request that makes several. `asked_ms` is the time of the request's entry; what closes
     at market has none, for nothing overtakes it. `lowers` says of an amendment that it asks for no more than before.
+    `traceparent` is the context in which it is asked for.
     """
 
     account: Account
@@ -55,6 +56,7 @@ class Ask:
     lowers: bool = False
     lowest: Decimal | None = None
     highest: Decimal | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,7 @@ class Approvals:
             notional_cap=order.quantity * order.bound if capped else None,
             approved_ms=order.approved_ms,
             asked_ms=ask.asked_ms,
+            traceparent=ask.traceparent,
         )
         self._outbox.add(self._urgent if ask.urgent else self._requests, encode(placed))
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from decimal import Decimal
 from functools import partial
 
+from pms_common import tracing
 from pms_common.bus import Entry, Outbox, UpdatesWriter
 from pms_common.contracts.bus.base import PositionSide, Side
 from pms_common.contracts.bus.risk import ChildAmend, ChildOrder, ChildRefused, risk_work
@@ -69,18 +70,23 @@ class Children:
 
     def _decide(self, child: ChildOrder, entry: Entry) -> None:
         self._outbox.ack(entry)
+        context, refused = tracing.step(child.traceparent, "approve"), ""
         try:
-            self._place(child, entry.ms)
+            self._place(child, entry.ms, context)
         except CommandError as error:
             self._remember(child.client_order_id, error)
             self._refuse(child, error)
+            refused = error.code.name
+        if context:
+            about = {"client_order_id": child.client_order_id, "account_id": child.account_id, "symbol": child.symbol}
+            tracing.record("approve child", context, child.traceparent, entry.ms, error=refused, **about)
 
     def _remember(self, client_order_id: str, error: CommandError) -> None:
         self._refused[client_order_id] = (error.code, error.message)
         if len(self._refused) > MAX_REFUSED:
             self._refused.popitem(last=False)
 
-    def _place(self, child: ChildOrder, asked_ms: int) -> None:
+    def _place(self, child: ChildOrder, asked_ms: int, context: str) -> None:
         if (refused := self._refused.get(child.client_order_id)) is not None:
             raise CommandError(*refused)
         account = self._state.account(child.account_id)
@@ -90,6 +96,7 @@ class Children:
             self._withdraw(account, child)
             raise CommandError(ErrorCode.EXPIRED_COMMAND)
         ask = self._ask(account, child, asked_ms)
+        ask.traceparent = context
         if child.reduce_only and child.order_type == "MARKET":
             self._close(ask)
         else:
@@ -143,6 +150,7 @@ class Children:
                 leave=leave_of(holding, ask.quantity, self._closings.promised(ask.account, holding)),
                 expires_at_ms=ask.expires_at_ms,
                 asked_ms=ask.asked_ms,
+                traceparent=ask.traceparent,
             )
         )
 

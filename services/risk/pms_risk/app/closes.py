@@ -135,6 +135,7 @@ class Closes:
             deadline_ms=self._state.now_ms() + FINAL_WAIT_MS,
             items={position.id: Item(symbol=position.symbol, side=position.side, position_id=position.id, open=True)},
             warnings=(*request.warnings, *size.warnings),
+            traceparent=request.traceparent,
         )
         self._waits.begin(wait)
         holding = account.holding(position.symbol, position.leg)
@@ -155,6 +156,7 @@ class Closes:
             leave=leave_of(holding, size.quantity, self._closings.promised(account, holding)),
             expires_at_ms=self._state.now_ms() + CLOSING_LIFE_MS if takes else request.expires_at_ms,
             asked_ms=request.entry.ms if price is not None else 0,
+            traceparent=request.traceparent,
         )
         self._closings.begin(closing)
 
@@ -172,7 +174,7 @@ class Closes:
         if not held:
             nothing: dict[str, Any] = {"closed": 0, "total": 0, "cancelled": 0, "results": ()}
             done = CloseAllDone(request_id=request.request_id, warnings=request.warnings or None, **nothing)
-            self._answers.succeed(request.request_id, request.account_id, request.type, done)
+            self._answers.succeed(request.request_id, request.account_id, request.type, done, request.traceparent)
             return Taken.NOW
         wait = Wait(
             request_id=request.request_id,
@@ -186,6 +188,7 @@ class Closes:
             },
             items={_item(holding.symbol, holding.leg): _held(holding) for holding in held},
             warnings=request.warnings,
+            traceparent=request.traceparent,
         )
         self._waits.begin(wait)
         for holding in held:
@@ -208,6 +211,7 @@ class Closes:
             item=item,
             unsent=None,
             expires_at_ms=request.expires_at_ms,
+            traceparent=request.traceparent,
             awaited=[order.client_order_id for order in cancelled if (order.symbol, order.leg) == place],
         )
 

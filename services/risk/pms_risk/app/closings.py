@@ -144,7 +144,12 @@ class Closings:
             closing.stop(update.error_code or ErrorCode.EXCHANGE_REJECTED.name, update.error or "")
         elif absent:
             closing.spend(-view.quantity)
-            log.warning("close_sent_anew", client_order_id=view.client_order_id, attempt=closing.attempts)
+            log.warning(
+                "close_sent_anew",
+                client_order_id=view.client_order_id,
+                attempt=closing.attempts,
+                traceparent=view.traceparent,
+            )
 
     def tend(self) -> None:
         """Give up what has waited too long; look again at the others, because orders also end unheard."""
@@ -284,6 +289,7 @@ class Closings:
             command=closing.command,
             expires_at_ms=closing.expires_at_ms,
             asked_ms=closing.asked_ms,
+            traceparent=closing.traceparent,
         )
 
     # -- what the exchange does not take

@@ -41,8 +41,8 @@ class Events:
         self._updates = updates
         self._brackets = brackets
 
-    def tell(self, key: str, event: Event) -> None:
-        """Publish one event under its key."""
+    def tell(self, key: str, event: Event, traceparent: str = "") -> None:
+        """Publish one event under its key, with the trace context of what caused it."""
         self._updates.publish(
             PublicEvent(
                 epoch=0,
@@ -51,6 +51,7 @@ class Events:
                 account_id=event.sub_account_id,
                 type=str(event.__struct_config__.tag),
                 payload=msgspec.Raw(encode(event)),
+                traceparent=traceparent,
             )
         )
 
@@ -59,25 +60,26 @@ class Events:
         view = update.order
         fields = _order_fields(update, price)
         event = OrderPlaced(**fields, notional=view.quantity * price, leverage=int(view.leverage))
-        self.tell(f"{view.client_order_id}:order_placed", event)
+        self.tell(f"{view.client_order_id}:order_placed", event, view.traceparent)
 
     def active(self, update: OrderUpdate, price: Decimal) -> None:
         """It rests, or rests anew."""
-        self.tell(f"{update.key}:order_active", OrderActive(**_order_fields(update, price)))
+        self.tell(f"{update.key}:order_active", OrderActive(**_order_fields(update, price)), update.order.traceparent)
 
     def filled(self, update: OrderUpdate, price: Decimal, account: AccountSnapshot) -> None:
         """One execution, or the end of an order that was filled."""
-        fields = _order_fields(update, price)
-        if update.order.state == "filled":
-            self.tell(f"{update.order.client_order_id}:order_filled", OrderFilled(**fields, account=account))
+        view, fields = update.order, _order_fields(update, price)
+        if view.state == "filled":
+            key = f"{view.client_order_id}:order_filled"
+            self.tell(key, OrderFilled(**fields, account=account), view.traceparent)
         else:
-            self.tell(f"{update.key}:order_partial", OrderPartial(**fields, account=account))
+            self.tell(f"{update.key}:order_partial", OrderPartial(**fields, account=account), view.traceparent)
 
     def cancelled(self, update: OrderUpdate, price: Decimal, account: AccountSnapshot) -> None:
         """It ended without being filled."""
         reason = update.reason or _VENUE_STATUS[update.order.state]
         event = OrderCancelled(**_order_fields(update, price), reason=reason, account=account)
-        self.tell(f"{update.key}:order_cancelled", event)
+        self.tell(f"{update.key}:order_cancelled", event, update.order.traceparent)
 
     def failed(self, update: OrderUpdate, price: Decimal) -> None:
         """The exchange never had it."""
@@ -86,13 +88,13 @@ class Events:
             error=update.error or update.reason or "The exchange refused the order",
             error_code=update.error_code or "EXCHANGE_REJECTED",
         )
-        self.tell(f"{update.key}:order_failed", event)
+        self.tell(f"{update.key}:order_failed", event, update.order.traceparent)
 
     def positions(self, occasion: "Occasion", booking: Booking, account: Account, snapshot: AccountSnapshot) -> None:
         """What an execution or a takeover did to its owner's position."""
         for step in booking.own_steps:
             event = _position_event(occasion, step, account, snapshot, self._brackets)
-            self.tell(f"{occasion.key}:{event.__struct_config__.tag}:{step.position.id}", event)
+            self.tell(f"{occasion.key}:{event.__struct_config__.tag}:{step.position.id}", event, occasion.traceparent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,13 @@ class Occasion:
     reason: str
     price: Decimal
     at_ms: int
+    traceparent: str = ""
 
 
 def occasion_of(update: OrderUpdate, fill: Fill, booking: Booking) -> Occasion:
     """An execution as the occasion of what it moved."""
-    return Occasion(update.key, _reason(update.order, booking.flipped), fill.price, update.event_ms)
+    view = update.order
+    return Occasion(update.key, _reason(view, booking.flipped), fill.price, update.event_ms, view.traceparent)
 
 
 def _order_fields(update: OrderUpdate, price: Decimal) -> dict[str, Any]:

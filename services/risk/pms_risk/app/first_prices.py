@@ -46,4 +46,4 @@ class FirstPrices:
                 raise CommandError(ErrorCode.EXPIRED_COMMAND)
             decide(request)
         except CommandError as error:
-            self._answers.fail(request.request_id, request.account_id, request.type, error)
+            self._answers.fail(request.request_id, request.account_id, request.type, error, request.traceparent)

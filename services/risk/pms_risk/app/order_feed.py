@@ -12,6 +12,7 @@ from functools import partial
 
 import msgspec
 
+from pms_common import tracing
 from pms_common.bus import Entry, Outbox
 from pms_common.contracts.account import AccountSnapshot
 from pms_common.contracts.base import OrderState
@@ -137,8 +138,12 @@ class OrderFeed:
 
     def book(self, update: OrderUpdate, entry: Entry) -> None:
         """A fill that is in no book: book it, journal it, tell it, and acknowledge it after that."""
-        fill = update.fill
+        fill, before = update.fill, update.order.traceparent
         assert fill is not None
+        context = tracing.step(before, update.key)
+        if context != before:
+            order = msgspec.structs.replace(update.order, traceparent=context)
+            update = msgspec.structs.replace(update, order=order)
         booking = self._state.books.book(update.order, fill)
         account = self._state.books.accounts.get(update.order.account_id)
         # before anything that the fill sets off: a takeover is never in the database without its fill
@@ -149,13 +154,21 @@ class OrderFeed:
         self._fees.booked(fill)
         self._journal.then(partial(self._outbox.ack, entry))
         _alarm(update.order, booking)
+        if context:
+            about = {"client_order_id": update.order.client_order_id, "account_id": booking.owner}
+            tracing.record("book fill", context, before, entry.ms, symbol=update.order.symbol, **about)
 
     def _apply(self, update: OrderUpdate, booking: Booking | None) -> None:
         view = update.order
         account = self._state.books.accounts.get(view.account_id)
         if account is None:
             if booking is None:
-                log.warning("order_of_no_account", client_order_id=view.client_order_id, account_id=view.account_id)
+                log.warning(
+                    "order_of_no_account",
+                    client_order_id=view.client_order_id,
+                    account_id=view.account_id,
+                    traceparent=view.traceparent,
+                )
             return
         known = account.orders.get(view.client_order_id) or self._ended.get(view.client_order_id)
         was_placed = known.placed if known is not None else False
@@ -307,7 +320,17 @@ def _amend_ended(live: LiveOrder, update: OrderUpdate) -> bool:
 def _alarm(order: OrderView, booking: Booking) -> None:
     if booking.excess:
         _beyond.inc()
-        log.error("fill_beyond_position", client_order_id=order.client_order_id, excess=str(booking.excess))
+        log.error(
+            "fill_beyond_position",
+            client_order_id=order.client_order_id,
+            excess=str(booking.excess),
+            traceparent=order.traceparent,
+        )
     if booking.owner != order.account_id:
         _unowned.inc()
-        log.error("fill_of_no_account", client_order_id=order.client_order_id, account_id=order.account_id)
+        log.error(
+            "fill_of_no_account",
+            client_order_id=order.client_order_id,
+            account_id=order.account_id,
+            traceparent=order.traceparent,
+        )

@@ -81,6 +81,7 @@ class Sets:
             command=request.type,
             expires_at_ms=request.expires_at_ms,
             asked_ms=request.entry.ms,
+            traceparent=request.traceparent,
         )
 
     # -- basket
@@ -136,6 +137,7 @@ class Sets:
             command=request.type,
             expires_at_ms=request.expires_at_ms,
             asked_ms=request.entry.ms,
+            traceparent=request.traceparent,
         )
         return ask, size
 
@@ -148,6 +150,7 @@ class Sets:
             until=request.wait_for,
             deadline_ms=self._state.now_ms() + FINAL_WAIT_MS,
             warnings=request.warnings,
+            traceparent=request.traceparent,
         )
 
 

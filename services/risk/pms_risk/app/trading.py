@@ -131,7 +131,7 @@ class Trading:
                 maintenance_margin=shown(computed.maintenance) if computed else None,
             ),
         )
-        self._answers.succeed(request.request_id, request.account_id, request.type, done)
+        self._answers.succeed(request.request_id, request.account_id, request.type, done, request.traceparent)
 
     # -- what all share
 
@@ -143,6 +143,7 @@ class Trading:
         warnings = (*request.warnings, *size.warnings)
         ask.request_id, ask.command = request.request_id, request.type
         ask.expires_at_ms, ask.asked_ms = request.expires_at_ms, request.entry.ms
+        ask.traceparent = request.traceparent
         flips = _flips(ask)
         ask.answer = request.wait_for == "ack" and not warnings and not flips
         approved = self._approvals.approve(ask)
@@ -163,6 +164,7 @@ class Trading:
             orders={one.order.client_order_id: Outcome() for one in approved},
             warnings=warnings,
             flipped=flips,
+            traceparent=request.traceparent,
         )
 
 

@@ -55,7 +55,7 @@ class TradingStates:
             symbol=command.symbol,
             reason="operator",
         )
-        self._events.tell(f"trading_state:{request.request_id}:{request.entry.id}", event)
+        self._events.tell(f"trading_state:{request.request_id}:{request.entry.id}", event, request.traceparent)
         self._journal.then(partial(self._answer, request, command), hurry=True)
         return Taken.LATER
 
@@ -68,4 +68,4 @@ class TradingStates:
             sub_account_id=command.sub_account_id,
             symbol=command.symbol,
         )
-        self._answers.succeed(request.request_id, request.account_id, request.type, done)
+        self._answers.succeed(request.request_id, request.account_id, request.type, done, request.traceparent)

@@ -97,6 +97,7 @@ class Wait(msgspec.Struct, kw_only=True, omit_defaults=True):
     flipped: bool = False
     label: str = ""
     amends: Amendment | None = None
+    traceparent: str = ""
 
     @property
     def name(self) -> str:

@@ -131,16 +131,16 @@ class Waits:
             error = CommandError(
                 ErrorCode.AMBIGUOUS_RESULT, f"No final state yet: {asked}", details={"clientOrderIds": names}
             )
-            self._answers.fail(wait.request_id, wait.given_account, wait.command, error)
+            self._answers.fail(wait.request_id, wait.given_account, wait.command, error, wait.traceparent)
             self._forget(wait)
 
     def _end(self, wait: Wait) -> None:
         try:
             answer = results.success(self._state, wait)
         except CommandError as error:
-            self._answers.fail(wait.request_id, wait.given_account, wait.command, error)
+            self._answers.fail(wait.request_id, wait.given_account, wait.command, error, wait.traceparent)
         else:
-            self._answers.end(wait.request_id, wait.given_account, wait.command, encode(answer))
+            self._answers.end(wait.request_id, wait.given_account, wait.command, encode(answer), wait.traceparent)
         self._forget(wait)
 
     def _keep(self, wait: Wait) -> None:

@@ -52,6 +52,7 @@ class Closing:
     leave: Decimal = ZERO
     expires_at_ms: int | None = None
     asked_ms: int = 0
+    traceparent: str = ""
     orders: list[str] = field(default_factory=list)
     sent: int = 0
     attempts: int = 0

@@ -22,13 +22,15 @@ class RequestDone(Update, frozen=True, kw_only=True, tag="done"):
 class PublicEvent(Update, frozen=True, kw_only=True, tag="event"):
     """An event for `pms:events`, complete but for what only the gateway gives: seq, eventId, epoch.
 
-    `key` is derived from the cause, so a replay carries the same key and the gateway drops the repeat.
+    `key` is derived from the cause, so a replay carries the same key and the gateway drops the repeat. `traceparent` is
+    the context of the step that made it; empty where nobody traces its command.
     """
 
     key: str
     account_id: str
     type: str
     payload: msgspec.Raw
+    traceparent: str = ""
 
 
 class SnapshotRequest(Message, frozen=True, kw_only=True, tag="snapshot"):

@@ -36,7 +36,7 @@ class PlaceOrder(Message, frozen=True, kw_only=True, tag="place"):
     `price_cap` and `notional_cap` bound later amends: a BUY may not be priced above, a SELL not below the cap.
     `asked_ms` is the time of the request's entry, by which barriers stop it (0: `approved_ms`).
     `answer` says that the order service ends the public request `request_id` when the exchange has answered, naming
-    its `warnings`.
+    its `warnings`. `traceparent` is the context of the step that approved it, as everywhere in these messages.
     """
 
     client_order_id: str
@@ -64,6 +64,7 @@ class PlaceOrder(Message, frozen=True, kw_only=True, tag="place"):
     notional_cap: Decimal | None = None
     approved_ms: int
     asked_ms: int = 0
+    traceparent: str = ""
 
 
 class AmendOrder(Message, frozen=True, kw_only=True, tag="amend"):
@@ -79,6 +80,7 @@ class AmendOrder(Message, frozen=True, kw_only=True, tag="amend"):
     price: Decimal
     quantity: Decimal
     replace_as: str = ""
+    traceparent: str = ""
 
 
 class CancelOrder(Message, frozen=True, kw_only=True, tag="cancel"):
@@ -108,7 +110,8 @@ order_work = msgspec.json.Decoder(OrderWork)
 class OrderView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An order as its owner knows it. `version` rises with every change; a reader applies only higher ones.
 
-    `notional_cap` is the most the order was approved for, as in its PlaceOrder.
+    `notional_cap` is the most the order was approved for, as in its PlaceOrder. `traceparent` is the context of its
+    placement, or of a command that has changed it since.
     """
 
     client_order_id: str
@@ -135,6 +138,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int
     created_ms: int
     updated_ms: int
+    traceparent: str = ""
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

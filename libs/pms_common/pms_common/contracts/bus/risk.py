@@ -34,6 +34,7 @@ class ChildOrder(Message, frozen=True, kw_only=True, tag="child"):
     lowest: Decimal | None = None
     highest: Decimal | None = None
     expires_at_ms: int | None = None
+    traceparent: str = ""
 
 
 class ChildAmend(Message, frozen=True, kw_only=True, tag="child_amend"):

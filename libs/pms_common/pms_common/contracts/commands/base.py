@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from pms_common.contracts.base import Wire
-from pms_common.contracts.rules import Id, OneOf, Report, TimeMs
+from pms_common.contracts.rules import Id, OneOf, Report, TimeMs, Traceparent
 
 Owner = Literal["risk", "orders", "algos"]
 StreamKind = Literal["cmd", "op"]
@@ -31,6 +31,7 @@ class Envelope(Wire, frozen=True, kw_only=True):
     created_at_ms: TimeMs | None = msgspec.field(default=None, name="createdAt")
     expires_at_ms: TimeMs | None = msgspec.field(default=None, name="expiresAt")
     wait_for: Annotated[WaitFor | None, OneOf(("ack", "final"))] = None
+    traceparent: Traceparent | None = None
 
 
 class Command(Envelope, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 
 from pms_common.contracts.account import AccountSnapshot
 from pms_common.contracts.base import Wire
+from pms_common.contracts.traceparent import told
 
 ALL_ACCOUNTS = "*"
 """`subAccountId` of an event that belongs to no account."""
@@ -32,14 +33,17 @@ class Sequenced(Wire, frozen=True, kw_only=True):
     """What stands in a published event beside its own fields.
 
     `seq` rises by one per account, across restarts; `eventId` is its id in `pms:events`, to read on from;
-    another `epoch` means a restored or lost Redis: start cold.
+    another `epoch` means a restored or lost Redis: start cold. `traceparent` is there where the command that caused the
+    event had one, or is traced.
     """
 
     seq: int
     event_id: str
     epoch: int
+    traceparent: str | None = None
 
 
-def splice(payload: bytes, seq: int, event_id: str, epoch: int) -> bytes:
-    """`payload` (an encoded event, never empty) with the gateway's fields put first, without parsing it again."""
-    return b'{"seq":%d,"eventId":"%s","epoch":%d,%s' % (seq, event_id.encode(), epoch, payload[1:])
+def splice(payload: bytes, seq: int, event_id: str, epoch: int, traceparent: str = "") -> bytes:
+    """`payload` (an encoded event, never empty) with the gateway's fields put around it, without parsing it again."""
+    head = b'{"seq":%d,"eventId":"%s","epoch":%d,' % (seq, event_id.encode(), epoch)
+    return told(head + payload[1:], traceparent)

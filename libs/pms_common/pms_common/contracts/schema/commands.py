@@ -12,9 +12,21 @@ from typing import Any
 import msgspec
 
 from pms_common.contracts.commands import Command
-from pms_common.contracts.rules import MAX_TEXT_CHARS, MOST, Flag, Integer, Number, OneOf, Rule, SymbolName, Text
+from pms_common.contracts.rules import (
+    MAX_TEXT_CHARS,
+    MOST,
+    Flag,
+    Integer,
+    Number,
+    OneOf,
+    Rule,
+    SymbolName,
+    Text,
+    TraceContext,
+)
 from pms_common.contracts.schema.messages import Schema, explained, is_time
 from pms_common.contracts.shapes import FieldRule, Items, ListOf, shape_of
+from pms_common.contracts.traceparent import EXAMPLE
 
 AMOUNT_TEXT = r"^[0-9]{1,15}(\.[0-9]{1,12})?$"
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -97,6 +109,11 @@ def _integer(rule: Integer, ref: str) -> Schema:
 @rule_schema.register
 def _text(_: Text, ref: str) -> Schema:
     return {"type": "string", "pattern": PRINTABLE, "minLength": 1, "maxLength": MAX_TEXT_CHARS}
+
+
+@rule_schema.register
+def _trace_context(_: TraceContext, ref: str) -> Schema:
+    return {"type": "string", "examples": [EXAMPLE]}
 
 
 @rule_schema.register

@@ -36,6 +36,8 @@ class Plan(Protocol):
     def replaces_id(self) -> str | None: ...
     @property
     def started_ms(self) -> int: ...
+    @property
+    def traceparent(self) -> str: ...
 
 
 class Algo(Protocol):
@@ -66,6 +68,7 @@ class Begin:
     request_id: str
     expires_ms: int | None
     scene: Scene
+    traceparent: str = ""
 
 
 Quote = Callable[[str], tuple[float | None, float | None]]

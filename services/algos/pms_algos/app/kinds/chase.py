@@ -25,6 +25,7 @@ def begin(of: Begin, command: StartChase) -> Decision:
         algo_id=of.algo_id,
         account_id=of.account_id,
         request_id=of.request_id,
+        traceparent=of.traceparent,
         symbol=command.symbol,
         side=command.side,
         quantity=floor_to(command.quantity, market.spec.step_size),

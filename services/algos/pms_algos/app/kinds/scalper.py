@@ -26,6 +26,7 @@ def begin(of: Begin, command: StartScalper) -> Decision:
         algo_id=of.algo_id,
         account_id=of.account_id,
         request_id=of.request_id,
+        traceparent=of.traceparent,
         symbol=command.symbol,
         start_side=command.start_side,
         leverage=Decimal(command.leverage),

@@ -23,6 +23,7 @@ def begin(of: Begin, command: StartTrailStop) -> Decision:
         algo_id=of.algo_id,
         account_id=of.account_id,
         request_id=of.request_id,
+        traceparent=of.traceparent,
         position_id=command.position_id,
         symbol=held.symbol,
         side=held.side,

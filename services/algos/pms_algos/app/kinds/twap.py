@@ -72,6 +72,7 @@ def make_plan(
         algo_id=algo_id,
         account_id=of.account_id,
         request_id=of.request_id,
+        traceparent=of.traceparent,
         symbol=symbol,
         side=side,
         leverage=Decimal(leverage),

@@ -48,6 +48,7 @@ def begin(of: Begin, command: StartTwapBasket) -> Decision:
             algo_id=of.algo_id,
             account_id=of.account_id,
             request_id=of.request_id,
+            traceparent=of.traceparent,
             name=command.basket_name,
             legs=tuple(plans),
             replaces_id=command.replaces_id,
