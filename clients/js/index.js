@@ -189,5 +189,6 @@ class Pms {
 /** What the client itself has to tell, in the form of a result. */
 function failure(requestId, errorCode, errorCategory, why) {
   const error = `${why}; send the same command again with requestId ${requestId}: it is not executed twice`;
-  return { success: false, requestId, error, errorCode, errorCategory, retryable: true };
+  const errors = [{ code: errorCode, message: error }];
+  return { success: false, requestId, error, errorCode, errorCategory, retryable: true, errors };
 }

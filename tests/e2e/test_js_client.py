@@ -1,6 +1,6 @@
 """The JS client on a running system, in both Redis libraries: by itself, with every command, and as its docs use it.
 
-What every command was answered and told is held against the JSON Schemas.
+What every command was answered and told is held against the JSON Schemas, and every error code is brought about.
 """
 
 import asyncio
@@ -21,23 +21,65 @@ from tests.node import ROOT, run
 
 from pms_cli.commands.send import request
 from pms_cli.system.place import Place
+from pms_common.contracts.errors import EARLIER, ErrorCode
 from pms_common.contracts.events import EVENTS
+from pms_common.contracts.exchange_codes import MEANINGS, Outcome
 from pms_common.contracts.results_algos import RESULTS
 from pms_common.contracts.schema import contract
+from pms_simulator.domain.catalog import built_in
 
 CHASE, TRADE, FOLLOW = "chase.mjs", "trade.mjs", "follow-client.mjs"
 PAGE = ROOT / "docs" / "javascript.md"
 LIBRARIES = ["ioredis", "redis"]
 DEFS = contract("#/$defs/")
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "BNBUSDT", "ADAUSDT", "QUIETUSDT")
+TOKENS = """reader read token-that-may-read
+trader trade token-that-may-trade
+hasty trade token-that-hurries
+"""
+
+NEVER_ANSWERED = {
+    "APPROVAL_EXCEEDED": "answered to an algo, which cancels the order and asks for the rest anew",
+    "EXCHANGE_DUPLICATE_ID": "the order is asked for, and what it has become is the answer",
+    "INFRA_INTERNAL": "a defect; that one is answered is tried in tests/integration/pms_common/test_inlet.py",
+}
+"""Error codes that nothing sent from outside brings about, and why."""
+
+
+def exchange_codes() -> list[tuple[int, str, int]]:
+    """The exchange's codes by which an order is refused for good, with ours, and how often it has to say so."""
+    passing = (Outcome.AGAIN, Outcome.RATE, Outcome.CLOCK)
+    final = (Outcome.NOT_EXECUTED, Outcome.FATAL, Outcome.GONE)
+    found = {code: meaning for code, meaning in MEANINGS.items() if meaning.outcome in final}
+    first = {meaning.error: code for code, meaning in reversed(MEANINGS.items()) if meaning.outcome in passing}
+    once = [(code, meaning.error.name, 1) for code, meaning in found.items()]
+    return [*once, *((code, error.name, 3) for error, code in first.items())]
+
+
+def listing(folder: Path) -> Path:
+    """An exchange with a symbol that nobody trades, one that is settled, and one with four places in its book."""
+    info = built_in()
+    by_name = {entry["symbol"]: entry for entry in info["symbols"]}
+    info["symbols"].append({**by_name["SOLUSDT"], "symbol": "QUIETUSDT", "pair": "QUIETUSDT", "baseAsset": "QUIET"})
+    by_name["ADAUSDT"]["status"] = "SETTLING"
+    (places,) = (f for f in by_name["XRPUSDT"]["filters"] if f["filterType"] == "MAX_NUM_ORDERS")
+    places["limit"] = 4
+    file = folder / "exchange-info.json"
+    file.write_text(json.dumps(info), encoding="utf-8")
+    return file
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """Everything as it is deployed, each service with only its own rights, and room for all that the table sends."""
+    """Everything as it is deployed, each service with only its own rights, and room for all that the tables send."""
+    folder = tmp_path_factory.mktemp("js")
+    tokens = folder / "tokens"
+    tokens.write_text(TOKENS, encoding="utf-8")
     limits = ("ORDERS_PER_MINUTE", "ORDERS_PER_TEN_SECONDS", "WEIGHT_PER_MINUTE")
-    env = {"PMS_SIM_SYMBOLS": "BTCUSDT,ETHUSDT", "PMS_SIM_VOLATILITY": "0.0001", "PMS_SIM_BALANCE": "100000000"}
+    env = {"PMS_SIM_SYMBOLS": ",".join(SYMBOLS), "PMS_SIM_VOLATILITY": "0.0001", "PMS_SIM_BALANCE": "100000000"}
+    env |= {"PMS_SIM_EXCHANGE_INFO": str(listing(folder)), "PMS_GATEWAY_TOKEN_FILE": str(tokens)}
     env |= dict.fromkeys((f"PMS_SIM_LIMIT_{name}" for name in limits), "100000")
-    with deployed_system(tmp_path_factory.mktemp("js"), env) as running:
+    with deployed_system(folder, env) as running:
         yield running
         with Redis.from_url(running.admin, decode_responses=True) as redis:
             denied = [(entry["username"], entry["reason"], entry["object"]) for entry in redis.acl_log()]
@@ -71,12 +113,17 @@ def test_the_client(node_folder: Path, deployed: Deployed, library: str) -> None
 
 
 @pytest.fixture(scope="module", params=LIBRARIES)
-def report(node_folder: Path, system: Place, request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What the table of commands was answered and told, after all its rows held."""
-    file = node_folder / f"report-{request.param}.json"
-    env = {**_env(system), "PMS_TEST_REDIS": request.param, "PMS_TEST_REPORT": str(file)}
-    run("node", "--test", "commands.test.mjs", cwd=node_folder, within_s=200, **env)
-    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+def report(node_folder: Path, deployed: Deployed, request: pytest.FixtureRequest) -> dict[str, list[Any]]:
+    """What the tables of commands and of conditions were answered and told, after all their rows held."""
+    told: dict[str, list[Any]] = {"answered": [], "events": [], "accounts": []}
+    for script in ("commands.test.mjs", "conditions.test.mjs"):
+        file = node_folder / f"report-{request.param}-{script}.json"
+        env = {**_env(deployed.place), "PMS_TEST_REDIS": request.param, "PMS_TEST_REPORT": str(file)}
+        env |= {"PMS_TEST_ADMIN_URL": deployed.admin, "PMS_TEST_GATEWAY": deployed.place.gateway}
+        env |= {"PMS_TEST_EXCHANGE_CODES": json.dumps(exchange_codes())}
+        run("node", "--test", script, cwd=node_folder, within_s=200, **env)
+        for what, found in json.loads(file.read_text(encoding="utf-8")).items():
+            told[what] += found
     return told
 
 
@@ -84,6 +131,17 @@ def test_every_command_succeeds_and_every_answer_fits_its_schema(report: dict[st
     assert {type_ for type_, result in report["answered"] if result["success"]} == RESULTS.keys()
     for type_, result in report["answered"]:
         _validator(RESULTS[type_].__name__ if result["success"] else "Failure").validate(result)
+
+
+def test_every_error_code_is_brought_about_or_it_is_said_why_not(report: dict[str, Any]) -> None:
+    failures = [result for _, result in report["answered"] if not result["success"]]
+    seen = {ErrorCode[result["errorCode"]] for result in failures}
+    given = set(ErrorCode) - EARLIER
+    assert {code.name for code in given - seen} == NEVER_ANSWERED.keys()
+    assert seen <= given
+    for result in failures:
+        code = ErrorCode[result["errorCode"]]
+        assert (result["errorCategory"], result["retryable"]) == (code.category, code.retryable)
 
 
 def test_every_event_fits_its_schema_and_has_what_browsers_read(report: dict[str, Any]) -> None:
@@ -170,7 +228,7 @@ def test_the_example_of_events_goes_on_where_it_was(
                 lines.append(line.strip())
                 if wanted in line:
                     break
-            while not place.exists():
+            while not place.exists() or not place.read_text(encoding="utf-8"):
                 time.sleep(0.05)
             process.kill()
         return lines

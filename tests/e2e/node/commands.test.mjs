@@ -1,20 +1,15 @@
-// Every command, by a table: a success of each, and the refusals that a sender can bring about, with what is answered.
-// What was answered and told goes into a file (PMS_TEST_REPORT), which is then held against the JSON Schemas.
+// Every command, by a table: a success of each, and the refusals that its sender brings about, with what is answered.
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { PmsError } from "pms-client";
-import { call, close, newAccount, open, until } from "./redis.mjs";
+import { call, newAccount, until } from "./redis.mjs";
+import { fault, recorded, refusedAs } from "./suite.mjs";
 
-const answered = []; // [command, its result]
 const is = {}; // accounts by what is special about them
 const got = {}; // ids that earlier rows have brought
-let at, pms, start, price;
+let answered, at, pms, price, report, send;
 
 before(async () => {
-  at = await open();
-  pms = at.pms;
-  start = await pms.position();
+  ({ answered, at, pms, report, send } = await recorded(is));
   price = (await pms.price("BTCUSDT")).bid;
   is.rich = await newAccount(pms);
   is.other = await newAccount(pms);
@@ -30,45 +25,28 @@ before(async () => {
   await pms.send("trading_state", { state: "reducing", subAccountId: is.reducing });
 });
 
-after(async () => {
-  const entries = await call(at.redis, "XRANGE", `${at.namespace}:events`, `(${start}`, "+");
-  const events = entries.map(([, fields]) => JSON.parse(fields[fields.indexOf("data") + 1]));
-  await writeFile(process.env.PMS_TEST_REPORT, JSON.stringify({ answered, events, accounts: Object.values(is) }));
-  await close(at);
-});
+after(() => report());
 
 const order = (more) => ({ subAccountId: is.rich, symbol: "BTCUSDT", side: "BUY", quantity: 0.01, leverage: 10, ...more });
 const resting = (more) => order({ price: Math.floor(price * 0.9), ...more });
 const near = (share) => Math.floor(price * share);
 
-/** Sends; the result, whether or not it is a success. */
-async function send(type, body) {
-  const result = await pms.send(type, body).catch((error) => {
-    if (error instanceof PmsError) return error.result;
-    throw error;
-  });
-  answered.push([type, result]);
-  return result;
-}
-
 /** As flat fields, which is what a person with redis-cli writes. */
 async function sendFlat(type, body) {
   const requestId = `flat-${process.hrtime.bigint()}`;
-  const key = `${at.namespace}:result:${requestId}`;
   const fields = Object.entries({ requestId, ...body }).flat().map((v) => (typeof v === "object" ? JSON.stringify(v) : String(v)));
   await call(at.redis, "XADD", `${at.namespace}:cmd:${type}`, "*", ...fields);
+  return answer(requestId);
+}
+
+/** What lies under the key of a result, once it does. */
+async function answer(requestId) {
   for (let n = 0; n < 300; n++) {
-    const text = await call(at.redis, "GET", key);
+    const text = await call(at.redis, "GET", `${at.namespace}:result:${requestId}`);
     if (text) return JSON.parse(text);
     await new Promise((done) => setTimeout(done, 50));
   }
-  throw new Error(`${type} was not answered`);
-}
-
-async function fault(code, operation = "order.place", lasts = { count: 1 }) {
-  const body = JSON.stringify({ kind: "error", code, operation, ...lasts });
-  const answer = await fetch(`${process.env.PMS_TEST_SIM}/sim/faults`, { method: "POST", body });
-  assert.equal(answer.status, 200, await answer.text());
+  throw new Error(`${requestId} was not answered`);
 }
 
 /** Rows: [what, command, body, what the success must have (a function of it)]. */
@@ -297,11 +275,7 @@ test("what the refusals need", async () => {
 for (const [code, type, body, field, venue] of refused) {
   test(`${type}: ${code}${field ? ` (${field})` : ""}`, async () => {
     if (venue !== undefined) await fault(venue);
-    const result = await send(type, body());
-    assert.equal(result.success, false, JSON.stringify(result));
-    assert.equal(result.errorCode, code, JSON.stringify(result));
-    assert.equal(typeof result.error, "string");
-    assert.ok(result.error.length > 0 && result.errors.length > 0);
+    const result = refusedAs(code, await send(type, body()));
     if (field) assert.equal(result.errors[0].field, field, JSON.stringify(result));
   });
 }
@@ -335,12 +309,9 @@ test("a requestId with another body", async () => {
 test("no JSON at all is answered where an id can be found", async () => {
   const requestId = `broken-${Date.now()}`;
   await call(at.redis, "XADD", `${at.namespace}:cmd:trade`, "*", "data", `{"requestId":"${requestId}", nonsense`);
-  for (let n = 0; n < 200; n++) {
-    const text = await call(at.redis, "GET", `${at.namespace}:result:${requestId}`);
-    if (text) return assert.equal(JSON.parse(text).errorCode, "VALIDATION_NOT_JSON");
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  assert.fail("no answer");
+  const result = await answer(requestId);
+  answered.push(["trade", result]);
+  refusedAs("VALIDATION_NOT_JSON", result);
 });
 
 test("everything ends", async () => {

@@ -103,7 +103,7 @@ class ErrorCode(Enum):
     SYMBOL_FROZEN = (_R, True, "Books and exchange differ on this symbol: no new risk until reconciled.")
     BASKET_RUNNING = (_R, True, "Another basket of this account is being executed.")
     ALGO_LIMIT_REACHED = (_R, True, "As many algos of this kind are running as are allowed.")
-    APPROVAL_EXCEEDED = (_R, False, "The amendment goes beyond the price or notional that was approved.")
+    APPROVAL_EXCEEDED = (_R, False, "An algo asks for more than was approved; it then asks anew.")
     RISK_REJECTED = (_R, False, "Refused by a rule that `errors` names.")
     RISK_VALIDATION_ERROR = (_R, False, "The check could not be made with the facts at hand.")
 
@@ -121,7 +121,7 @@ class ErrorCode(Enum):
     EXCHANGE_FOK = (_X, True, "Fill-or-kill: not fillable at once.")
     EXCHANGE_MAX_ORDERS = (_X, True, "As many orders are open as the exchange allows.")
     EXCHANGE_MAX_POSITION = (_X, False, "The position would pass the exchange's maximum at this leverage.")
-    EXCHANGE_DUPLICATE_ID = (_X, False, "An open order has this client order id already.")
+    EXCHANGE_DUPLICATE_ID = (_X, False, "An order of this client order id exists: what became of it is the answer.")
     EXCHANGE_UNKNOWN_ORDER = (_X, False, "The exchange has no such open order.")
     EXCHANGE_SYMBOL = (_X, True, "The symbol is closed, settling or reduce-only at the exchange.")
     EXCHANGE_RATE_LIMITED = (_X, True, "A request or order limit of the exchange was met; not executed.")
