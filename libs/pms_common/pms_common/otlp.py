@@ -26,9 +26,9 @@ from pms_common.settings import Settings
 log = get_logger(__name__)
 
 MAX_WAITING = 8_192
-"""Spans of some hundred traced orders a second while a collector restarts; about 2 kB each."""
+"""Spans of some hundred traced orders a second while a collector restarts; about 3 kB each."""
 MAX_BATCH = 64
-"""Spans of one request. Encoding them holds the interpreter, and with it what trades, for about 2 ms."""
+"""Spans of one request. Encoding them holds the interpreter, and with it what trades, for about 1 ms."""
 EXPORT_EVERY_MS = 500
 TIMEOUT_S = 3.0
 STOP_WITHIN_S = 3.0

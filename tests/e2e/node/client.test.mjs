@@ -1,7 +1,7 @@
 // The client of clients/js against a running system.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { MissedEvents, PmsError } from "pms-client";
+import { connect, MissedEvents, PmsError } from "pms-client";
 import { adminClient, call, close, end, newAccount, open, until } from "./redis.mjs";
 
 let admin, at, pms, redis, subAccountId, trade;
@@ -33,6 +33,17 @@ test("a refusal rejects with all that the result says", async () => {
     assert.equal(error.message, error.result.error);
     return true;
   });
+});
+
+test("a command carries the trace context of the moment, unless its body has one", async () => {
+  const [moment, own] = ["4bf92f3577b34da6a3ce929d0e0e4736", "5bf92f3577b34da6a3ce929d0e0e4736"].map(
+    (trace) => `00-${trace}-00f067aa0ba902b7-00`,
+  );
+  const traced = await connect(redis, { namespace: at.namespace, traceparent: () => moment });
+  assert.equal((await traced.send("validate", trade)).traceparent, moment);
+  assert.equal((await traced.send("validate", { ...trade, traceparent: own })).traceparent, own);
+  await traced.close();
+  assert.ok(!("traceparent" in (await pms.send("validate", trade))));
 });
 
 test("without an answer it says how to ask", async () => {

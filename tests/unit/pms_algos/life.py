@@ -22,6 +22,7 @@ from pms_algos.app.outputs import Outputs
 from pms_algos.app.updates import Updates
 from pms_common.answers import Answers
 from pms_common.bus import UpdatesWriter
+from pms_common.bus.ids import id_ms
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.inlet import CommandInlet
 from pms_common.marks import Marks
@@ -71,6 +72,11 @@ class Item:
     deliver: Callable[["Life", "Item"], None]
     acked: bool = False
     fields: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ms(self) -> int:
+        """When it was written."""
+        return id_ms(self.id)
 
 
 class Paper:

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from pms_common import logging as pms_logging
+from pms_common.contracts.traceparent import EXAMPLE, ids
 
 
 @pytest.fixture
@@ -69,3 +70,12 @@ def test_what_json_logs_cannot_hold_loses_no_line(out: io.StringIO) -> None:
     pms_logging.get_logger("x").info("told", number=1 << 70, text="\ud800", amount=Decimal("0.10"), of={1: "one"})
     line = json.loads(out.getvalue())
     assert (line["event"], line["number"], line["amount"], line["of"]) == ("told", 1 << 70, "0.10", {"1": "one"})
+
+
+def test_a_trace_context_is_told_as_the_two_ids_and_an_empty_one_not_at_all(out: io.StringIO) -> None:
+    pms_logging.get_logger("x").info("traced", traceparent=EXAMPLE)
+    pms_logging.get_logger("x").info("untraced", traceparent="")
+    traced, untraced = map(json.loads, out.getvalue().splitlines())
+    assert (traced["trace_id"], traced["span_id"]) == ids(EXAMPLE)
+    assert not {"traceparent", "trace_id", "span_id"} & untraced.keys()
+    assert "traceparent" not in traced

@@ -239,7 +239,14 @@ def entry(data: bytes = b"", at_ms: int = 2_000_000, redelivered: bool = False) 
 
 def request_of(type_: str, **fields: Any) -> Request:
     parsed = parse_command(type_, json.dumps({"requestId": "r"} | fields).encode(), "2000000-0")
-    return Request(parsed.command, entry(), parsed.warnings, parsed.body_hash, parsed.expires_at_ms)
+    return Request(
+        parsed.command,
+        entry(),
+        parsed.warnings,
+        parsed.body_hash,
+        parsed.expires_at_ms,
+        parsed.command.traceparent or "",
+    )
 
 
 def child(**changes: Any) -> ChildOrder:

@@ -69,6 +69,7 @@ class Venue:
             version=0,
             created_ms=work.approved_ms,
             updated_ms=0,
+            traceparent=work.traceparent,
         )
         return work.client_order_id
 

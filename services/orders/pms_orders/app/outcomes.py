@@ -90,6 +90,7 @@ class Outcomes:
         self._journal.unanswered(order, sent.operation, sent.flight.sent_ms)
         if order.traceparent:
             _record(sent, "nobody answered")
+        sent.flight.lost = True  # an answer may come all the same
         if order.flight is sent.flight:
             self._lose(order)
 
@@ -227,7 +228,7 @@ def _record(sent: Sent, error: str) -> None:
     context = place_context(order.place)
     if operation is not Operation.PLACE or order.tries or sent.flight.lost:
         before = order.traceparent
-        context = tracing.step(before, operation, str(sent_ms))
+        context = tracing.step(before, operation, str(sent_ms), "late" if sent.flight.lost else "")
     tracing.record(
         f"exchange {operation}",
         context,
