@@ -251,8 +251,11 @@ async def test_a_collector_that_goes_away_stops_no_trade(traced: Place, collecto
     owner = await account(traced)
     async with aiohttp.ClientSession() as http, asyncio.timeout(WITHIN_S):
         while 'pms_trace_spans_total{outcome="failed"} 0.0' in await _metrics(http, traced.services["risk"]):
-            result = await send(traced, "trade", subAccountId=owner, **ORDER, traceparent=context(), waitFor="final")
-            assert result["state"] == "filled"
+            for side in ("BUY", "SELL"):
+                body = {**ORDER, "side": side, "traceparent": context(), "waitFor": "final"}
+                result = await send(traced, "trade", subAccountId=owner, **body)
+                assert result.get("state") == "filled", result
+            await asyncio.sleep(0.5)
 
 
 async def _metrics(http: aiohttp.ClientSession, url: str) -> str:

@@ -28,7 +28,9 @@ log = get_logger(__name__)
 MAX_WAITING = 8_192
 """Spans of some hundred traced orders a second while a collector restarts; about 3 kB each."""
 MAX_BATCH = 64
-"""Spans of one request. Encoding them holds the interpreter, and with it what trades, for about 1 ms."""
+"""Spans of one request. Encoding them holds the interpreter, and with it what trades, for about 1 ms; with the SDK's
+512 one turn of the loop in a thousand is 7 ms late at 1,000 spans a second, with 64 none is.
+"""
 EXPORT_EVERY_MS = 500
 TIMEOUT_S = 3.0
 STOP_WITHIN_S = 3.0

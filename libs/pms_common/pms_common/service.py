@@ -183,13 +183,13 @@ def run(name: str, wire: Wire, *, probes: bool = True) -> None:
     """
     try:
         settings = load_settings(name)
+        tracing.start(name, settings)
     except SettingsError as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(2)
     pms_logging.configure(name, settings.log_level, settings.log_format)
     keys = (settings.binance_api_key, settings.binance_api_secret)
     pms_logging.hide(key.get_secret_value() for key in keys if key is not None)
-    tracing.start(name, settings)
     exit_code = uvloop.run(_main(name, settings, wire, probes))
     tracing.stop()
     sys.exit(exit_code)

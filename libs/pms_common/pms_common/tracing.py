@@ -11,14 +11,13 @@ goes on as it came. Used by the services at each step, and by `service`, which s
 
 from __future__ import annotations
 
-import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pms_common.contracts.traceparent import ids, sampled
 from pms_common.logging import get_logger
 from pms_common.metrics import counter
-from pms_common.settings import Settings
+from pms_common.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from pms_common.otlp import Spans
@@ -37,11 +36,13 @@ _ratio = 0.0
 
 
 def start(service: str, settings: Settings) -> None:
-    """Export the spans of this process from now on, if the settings say where to."""
+    """Export the spans of this process from now on, if the settings say where to. Raises SettingsError."""
     global _spans, _ratio
     if settings.otlp_endpoint and service in TRACED:
-        from pms_common.otlp import Spans
-
+        try:
+            from pms_common.otlp import Spans
+        except ImportError as error:
+            raise SettingsError(f"PMS_OTLP_ENDPOINT needs pms-common[otlp] to be installed: {error}") from None
         _spans, _ratio = Spans(service, settings, _exported, _failed), settings.trace_ratio
 
 
@@ -85,15 +86,10 @@ def record(name: str, context: str, before: str, began_ms: int, *, error: str = 
     """
     if not context:
         return
-    log.debug("step", step=name, traceparent=context, error=error or None, **attributes)
+    log.debug("step", step=name, traceparent=context, **({"error": error} if error else {}), **attributes)
     if _spans is not None and context != before:
         _recorded.inc()
         _spans.record(name, ids(context), ids(before) if before else None, began_ms * 1_000_000, error, attributes)
-
-
-def now_ms() -> int:
-    """When a step begins that takes no time; finer clocks than that of the other messages are not comparable."""
-    return time.time_ns() // 1_000_000
 
 
 def _digest(words: tuple[str, ...], size: int) -> bytes:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pms_common import metrics, tracing
 from pms_common.contracts.traceparent import EXAMPLE, ids, read, sampled
 from pms_common.otlp import MAX_WAITING
-from pms_common.settings import Settings
+from pms_common.settings import Settings, SettingsError
 
 NOBODY = "http://127.0.0.1:9"
 """Where no collector listens."""
@@ -55,6 +55,12 @@ def test_switched_off_nothing_that_exports_is_imported() -> None:
     )
     ran = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_without_the_exporter_a_service_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pms_common.otlp", None)
+    with pytest.raises(SettingsError, match=r"pms-common\[otlp\]"):
+        tracing.start("risk", Settings(otlp_endpoint=NOBODY))
 
 
 @pytest.mark.usefixtures("exporting")

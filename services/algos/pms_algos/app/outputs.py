@@ -17,6 +17,7 @@ from pms_algos.domain.parts import shown
 from pms_common import tracing
 from pms_common.answers import Answers
 from pms_common.bus import Outbox, UpdatesWriter
+from pms_common.clock import now_ms
 from pms_common.contracts.algos import AlgoItem
 from pms_common.contracts.base import encode as encode_public
 from pms_common.contracts.bus.algos import AlgosControlled, AlgoState, ControlAlgos
@@ -232,8 +233,8 @@ class Outputs:
 
 def _decided(what: str, child_id: str, plan: ChasePlan) -> str:
     """The trace context of a decision about a child."""
-    now_ms = tracing.now_ms()
-    context = tracing.step(plan.traceparent, what, child_id, str(now_ms))
+    at_ms = now_ms()
+    context = tracing.step(plan.traceparent, what, child_id, str(at_ms))
     about = {"client_order_id": child_id, "account_id": plan.account_id, "symbol": plan.symbol}
-    tracing.record(what, context, plan.traceparent, now_ms, algo_id=plan.parent_id or plan.algo_id, **about)
+    tracing.record(what, context, plan.traceparent, at_ms, algo_id=plan.parent_id or plan.algo_id, **about)
     return context

@@ -87,7 +87,7 @@ class EventLog:
         payload = splice(bytes(event.payload), stamp.seq, stamp.event_id, stamp.epoch, context)
         if context:
             about = {"event_id": stamp.event_id, "account_id": event.account_id}
-            tracing.record(f"event {event.type}", context, event.traceparent, tracing.now_ms(), **about)
+            tracing.record(f"event {event.type}", context, event.traceparent, self._now_ms(), **about)
         fields = ("type", event.type, "data", payload, "key", key)
         self._outbox.command("XADD", self._names.events, stamp.event_id, *fields)
         self._outbox.publish(self._names.event_channel(event.type), payload)

@@ -10,7 +10,7 @@ from pms_common.contracts.events import splice
 from pms_common.contracts.parse import parse_command
 from pms_common.contracts.traceparent import EXAMPLE, LENGTH, Ids, ids, read, sampled, told
 
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+_, TRACE, SPAN, _ = EXAMPLE.split("-")
 HEX = "0123456789abcdef"
 
 
