@@ -229,6 +229,11 @@ async def test_what_changes_an_order_goes_on_in_its_own_trace(traced: Place, col
     assert trace_of(await of_order(traced, "order_cancelled", order_id)) == ids(cancelled).trace_id
     assert ("pms-risk", "command amend") in await collector.branch("exchange amend", ids(amended).trace_id)
     assert ("pms-orders", "command cancel") in await collector.branch("exchange cancel", ids(cancelled).trace_id)
+    another = (await send(traced, "limit", subAccountId=owner, **ORDER, price=price))["clientOrderId"]
+    all_gone = context()
+    assert (await send(traced, "cancel_all", subAccountId=owner, traceparent=all_gone))["cancelled"] == 1
+    assert "traceparent" not in await of_order(traced, "order_placed", another)
+    assert trace_of(await of_order(traced, "order_cancelled", another)) == ids(all_gone).trace_id
     over = await send(traced, "close_all", subAccountId=owner, traceparent=closed)
     assert (over["closed"], trace_of(over)) == (1, ids(closed).trace_id)
     branch = await collector.branch("event position_closed", ids(closed).trace_id)

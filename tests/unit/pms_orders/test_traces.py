@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.pms_orders.floor import Floor, entry
 from tests.unit.pms_orders.orders import place
 
@@ -15,6 +16,7 @@ from pms_orders.adapters.binance.transport import Sent
 from pms_orders.domain.errors import VenueError
 from pms_orders.domain.history import rebuild
 from pms_orders.domain.order import Operation, OrderState, view
+from pms_orders.domain.replacement import successor
 
 OTHER = EXAMPLE.replace("4bf9", "5bf9")
 
@@ -78,6 +80,16 @@ def test_a_placement_and_what_changes_it_are_steps_of_their_own(spans: list[Span
     floor.arrive(floor.door.sent.pop())
     assert (spans[2].name, spans[2].before) == ("exchange cancel", ids(OTHER))
     assert len({span.own for span in spans}) == 3
+
+
+def test_what_replaces_an_order_is_in_the_trace_of_who_wanted_it() -> None:
+    order, _ = placed(Floor())
+    wish = AmendOrder(
+        client_order_id="", account_id="a", symbol="BTCUSDT", price=order.quantity, quantity=order.quantity
+    )
+    for traceparent, expected in ((OTHER, OTHER), ("", EXAMPLE)):
+        new = successor(order, replace(wish, traceparent=traceparent), 1)
+        assert new is not None and new.traceparent == expected
 
 
 def test_each_try_is_a_step_and_a_lost_one_too(spans: list[Span]) -> None:
