@@ -88,6 +88,8 @@ async def wire(life: Lifecycle) -> None:
     rules = rules_keeper.rules
     clock.may_send = lease.held
     epoch = await _there(life, lambda: take_epoch(engine, SERVICE))
+    if epoch == 1:
+        lease.first_ever()
     journal = await _journal(life, engine, epoch)
 
     updates = UpdatesWriter(bus.outbox, names.updates(SERVICE), epoch)
@@ -166,6 +168,7 @@ async def wire(life: Lifecycle) -> None:
         public=frozenset(commands),
         dead=inlet.bury,
         part=URGENT,
+        handed_out=manager.sender.settle,
     )
     work = bus.consumer(
         SERVICE,
@@ -178,6 +181,7 @@ async def wire(life: Lifecycle) -> None:
         dead=inlet.bury,
         part=WORK,
         room=journal,
+        handed_out=manager.sender.settle,
     )
 
     reconciler.known_ms = await _there(life, lambda: recover(engine, bus.redis, names, manager, gates, publisher))

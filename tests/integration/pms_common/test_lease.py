@@ -33,10 +33,14 @@ async def begin(client: "redis.asyncio.Redis", names: Names) -> AsyncIterator[Be
     """A holder: a lease that is acquired and kept."""
     tasks: list[asyncio.Task[None]] = []
 
-    async def begin(role: str = "risk", via: "redis.asyncio.Redis | None" = None) -> tuple[Lease, asyncio.Task[None]]:
+    async def begin(
+        role: str = "risk", via: "redis.asyncio.Redis | None" = None, first: bool = True
+    ) -> tuple[Lease, asyncio.Task[None]]:
         lease = Lease(via or client, names.lease(role), role, FENCE_S)
         async with asyncio.timeout(PATIENCE_S):
             await lease.acquire(lambda why: None)
+        if first:
+            lease.first_ever()
         tasks.append(asyncio.create_task(lease.run()))
         return lease, tasks[-1]
 
@@ -61,6 +65,20 @@ async def test_a_free_lease_is_held_at_once_and_kept(begin: Begin) -> None:
     assert not running.done()
 
 
+async def test_where_there_is_no_record_a_holder_may_live_whom_redis_has_forgotten(
+    begin: Begin, client: "redis.asyncio.Redis", names: Names
+) -> None:
+    older, running = await begin()
+    await client.delete(names.lease("risk"))
+    newer, _ = await begin(first=False)
+    assert newer.owned() and not newer.held()
+    while not newer.held():
+        assert not (older.held() and newer.held())
+        await asyncio.sleep(0.01)
+    with pytest.raises(LeaseLost):
+        await running
+
+
 async def test_a_second_process_stands_by_and_hears_who_leads(
     begin: Begin, client: "redis.asyncio.Redis", names: Names
 ) -> None:
@@ -81,7 +99,7 @@ async def test_what_is_under_way_at_a_release_is_waited_for(
     lease, _ = await begin()
     lease.idle = lambda: False
     await lease.release()
-    second, _ = await begin()
+    second, _ = await begin(first=False)
     assert not second.held()
     await until(second.held)
 

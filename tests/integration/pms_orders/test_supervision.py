@@ -5,7 +5,7 @@ import asyncio
 import redis.asyncio
 from tests.integration.pms_orders.desk import WAIT_S, Desk
 
-from pms_common.lease.record import NOTHING, Store
+from pms_common.lease.record import Store
 from pms_common.names import Names
 from pms_orders.app.supervision import Supervision
 
@@ -15,7 +15,7 @@ async def test_new_risk_waits_while_risk_has_no_leader_and_closes_and_cancels_pa
     await desk.until_state(resting, "active")
     await desk.until_state(held, "filled")
     risk = Store(desk.redis, desk.names.lease("risk"), "risk-1")
-    await risk.take(NOTHING)  # and never renewed: it is killed
+    await risk.take((await risk.look())[1])  # and never renewed: it is killed
     async with asyncio.timeout(WAIT_S):
         while "risk_has_no_leader" not in desk.process.log:  # noqa: ASYNC110 (the log is read)
             await asyncio.sleep(0.1)
@@ -39,7 +39,7 @@ async def test_a_lease_record_that_redis_has_lost_is_no_leader(redis_url: str, n
     await supervision.look()
     assert told == []  # risk has never led: nobody has approved anything
     risk = Store(client, key, "risk-1")
-    await risk.take(NOTHING)
+    await risk.take((await risk.look())[1])
     await supervision.look()
     await risk.release(idle=True)
     await supervision.look()
@@ -47,7 +47,7 @@ async def test_a_lease_record_that_redis_has_lost_is_no_leader(redis_url: str, n
     await client.delete(key)
     await supervision.look()
     assert told == [False]
-    await risk.take(NOTHING)
+    await risk.take((await risk.look())[1])
     await supervision.look()
     assert told == [False, True]
     await client.aclose()

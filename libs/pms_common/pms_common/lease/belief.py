@@ -39,6 +39,10 @@ class Belief:
         self._act_from_s = act_from_s
         self._believe(asked, redis)
 
+    def first_ever(self) -> None:
+        """There never was a predecessor: nothing of one can happen."""
+        self._act_from_s = 0.0
+
     def confirmed(self, asked: Instant, redis: str, now: Instant, *, renewed: bool = True) -> None:
         """The lease was ours when it was asked for at that instant, and stays so for its TTL.
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pms_common.lease.belief import TTL_S
 
 RELEASED = "released by "
+UNSEEN_S = 1.0
+"""No record is like no other: where nobody looked for so long, one may have come and gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Look:
     dead: bool = False
     """Whether the holder's process is known to have ended."""
 
+    @property
+    def certain(self) -> bool:
+        """Whether no newer record can have been lost: this Redis wrote it itself."""
+        return self.record is not None and self.record.redis == self.redis
+
 
 class Contest:
     """What one process that wants the lease has seen of it. `fence_s` is how long a holder's last request may still be
@@ -62,26 +69,35 @@ class Contest:
     def over(self, look: Look) -> bool:
         """Whether the lease may be taken, provided that the record is still as this look found it."""
         last, self._last = self._last, look
-        if last is None or look.record != last.record:
+        unseen = look.record is None and last is not None and look.answered_s - last.answered_s > UNSEEN_S
+        if last is None or unseen or (look.record, look.redis) != (last.record, last.redis):
+            # of a record that vanished or was set back, its holder may have kept a newer one until a moment ago
+            self._since_s = look.answered_s
             self._changed = last is not None
-            if look.record is not None or last is None:
-                self._since_s = look.answered_s  # a record that vanished says nothing new about its holder
         if look.record is None and not self._changed:
             return True
         return look.answered_s >= self._ended_s(look)
 
     def act_from_s(self, look: Look) -> float:
-        """From when the taker of this look may act, by its monotonic clock."""
+        """From when the taker of this look may act, by its monotonic clock.
+
+        No record may mean that nobody ever held the lease, or that Redis has lost it with its holder alive: where
+        nothing else fences that one, its belief and its last request are waited for (`Lease.first_ever` spares that).
+        """
         record = look.record
-        if (record is None and not self._changed) or (record is not None and record.idle):
+        if record is not None and record.idle and look.certain:
             return look.answered_s
+        if record is None and not self._changed:
+            return look.answered_s + (TTL_S + self._fence_s if self._fence_s else 0.0)
         return self._ended_s(look) + self._fence_s
 
     def _ended_s(self, look: Look) -> float:
         """When the holder's belief has ended at the latest."""
         record = look.record
-        if record is not None and (record.released or look.dead):
+        if record is None or not look.certain:
+            return self._since_s + TTL_S
+        if record.released or look.dead:
             return look.answered_s
-        if record is None or self._changed or record.redis != look.redis:
+        if self._changed:
             return self._since_s + TTL_S
         return min(self._since_s + TTL_S, look.answered_s + (record.until_ms - look.redis_ms) / 1000)

@@ -17,7 +17,7 @@ from pms_common import metrics
 from pms_common.lease.belief import Belief, Instant
 from pms_common.lease.contest import Contest, Look
 from pms_common.lease.process import describe
-from pms_common.lease.record import NOTHING, Seen, Store
+from pms_common.lease.record import Seen, Store, nothing
 from pms_common.logging import get_logger
 
 log = get_logger(__name__)
@@ -74,6 +74,11 @@ class Lease:
     def held_for(self, seconds: float) -> bool:
         """Whether this process may begin now what takes so long and cannot be called back."""
         return self._belief.acts_for(instant(), seconds)
+
+    def first_ever(self) -> None:
+        """Nobody ever led before us, the epoch says: there is no predecessor's request to wait for."""
+        self._belief.first_ever()
+        self._tell()
 
     def tell(self, change: Change) -> None:
         """Have `change(held, why)` called now, and whenever this process may act again or may not any more."""
@@ -133,7 +138,7 @@ class Lease:
                 ours = bool(kept)
             else:
                 log.warning("lease_record_lost", role=self._role)
-                ours, redis = await self._store.take(NOTHING)
+                ours, redis = await self._store.take(nothing(redis))
         if self._released:
             return
         if ours:

@@ -24,12 +24,13 @@ local function keep(holder, lasts_ms)
 end
 """
 _LOOK = _HEAD + "return {string.format('%.0f', now), server, held[1], held[2], held[3], held[4]}"
-# The record must be as it was seen, or already be ours: then an earlier answer was lost.
+# The record must be as it was seen, or already be ours: then an earlier answer was lost. And seen in this Redis: one
+# that forgot, or a replica that took over, may have an old record again, whose holder has renewed it meanwhile.
 _TAKE = (
     _HEAD
     + """
 if held[1] ~= ARGV[1] then
-  if (held[1] or '-') ~= ARGV[4] or (held[2] or '-') ~= ARGV[5] then return {0, server} end
+  if (held[1] or '-') ~= ARGV[4] or (held[2] or '-') ~= ARGV[5] or server ~= ARGV[6] then return {0, server} end
   redis.call('HSET', KEYS[1], 'process', ARGV[3], 'since_ms', string.format('%.0f', now))
 end
 keep(ARGV[1], ARGV[2])
@@ -57,10 +58,13 @@ class Seen(NamedTuple):
 
     holder: str
     until: str
+    redis: str
+    """Run id of the Redis that showed it."""
 
 
-NOTHING = Seen("-", "-")
-"""No record."""
+def nothing(redis: str) -> Seen:
+    """No record."""
+    return Seen("-", "-", redis)
 
 
 class Store:
@@ -79,14 +83,16 @@ class Store:
         now_ms, server, holder, until, redis, process = looked
         answered_s = time.monotonic()
         if holder is None:
-            return Look(None, int(now_ms), server.decode(), answered_s), NOTHING
+            return Look(None, int(now_ms), server.decode(), answered_s), nothing(server.decode())
         record = Record(holder.decode(), int(until), redis.decode(), (process or b"").decode())
         dead = not record.released and is_dead(record.process)
-        return Look(record, int(now_ms), server.decode(), answered_s, dead), Seen(record.holder, until.decode())
+        return Look(record, int(now_ms), server.decode(), answered_s, dead), Seen(
+            record.holder, until.decode(), server.decode()
+        )
 
     async def take(self, seen: Seen) -> tuple[bool, str]:
         """Become the holder, if the record is as it was seen; and which Redis says so."""
-        taken, redis = await self._run(_TAKE, self._holder, _TTL_MS, self._process, seen.holder, seen.until)
+        taken, redis = await self._run(_TAKE, self._holder, _TTL_MS, self._process, *seen)
         return taken == 1, redis.decode()
 
     async def renew(self) -> tuple[bool | None, str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pms_common.lease.belief import TTL_S
-from pms_common.lease.contest import RELEASED, Contest, Look, Record
+from pms_common.lease.contest import RELEASED, UNSEEN_S, Contest, Look, Record
 
 FENCE_S = 1.2
 HELD = Record(holder="other", until_ms=101_500, redis="r1")
@@ -16,8 +16,13 @@ def look(answered_s: float, record: Record | None = HELD, *, redis: str = "r1", 
     return Look(record, round((answered_s + 90) * 1000), redis, answered_s, dead)
 
 
-def test_no_record_is_taken_and_acted_on_at_once() -> None:
+def test_no_record_is_taken_at_once_and_acted_on_when_no_lost_holder_can_act_any_more() -> None:
     contest, first = Contest(FENCE_S), look(10.0, None)
+    assert contest.over(first) and contest.act_from_s(first) == 10.0 + TTL_S + FENCE_S
+
+
+def test_no_record_is_acted_on_at_once_where_epochs_fence() -> None:
+    contest, first = Contest(0.0), look(10.0, None)
     assert contest.over(first) and contest.act_from_s(first) == 10.0
 
 
@@ -61,9 +66,33 @@ def test_the_end_written_by_another_redis_is_not_trusted() -> None:
     assert contest.over(last) and contest.act_from_s(last) == pytest.approx(60.0 + TTL_S + FENCE_S)
 
 
-def test_a_record_that_vanishes_does_not_free_the_lease_before_its_time() -> None:
+@pytest.mark.parametrize("then", [look(12.0, None), look(12.0, redis="r2")], ids=["lost", "set back"])
+def test_a_record_that_was_lost_or_set_back_may_have_been_renewed_a_moment_before(then: Look) -> None:
+    contest = Contest(FENCE_S)
+    contest.over(look(10.0, replace(HELD, until_ms=100_000)))
+    contest.over(look(11.0))
+    assert not contest.over(then)
+    assert not contest.over(replace(then, answered_s=12.9))
+    last = replace(then, answered_s=12.0 + TTL_S)
+    assert contest.over(last) and contest.act_from_s(last) == pytest.approx(12.0 + TTL_S + FENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("record", "dead"),
+    [(replace(HELD, holder=""), False), (replace(HELD, holder=RELEASED + "other"), False), (HELD, True)],
+    ids=["idle", "released", "dead"],
+)
+def test_an_end_that_another_redis_wrote_may_hide_a_successor(record: Record, dead: bool) -> None:
+    contest, first = Contest(FENCE_S), look(60.0, record, redis="r2", dead=dead)
+    assert not contest.over(first)
+    last = replace(first, answered_s=60.0 + TTL_S)
+    assert contest.over(last) and contest.act_from_s(last) == pytest.approx(60.0 + TTL_S + FENCE_S)
+
+
+def test_who_did_not_look_for_a_while_cannot_say_that_there_was_no_record_all_the_time() -> None:
     contest = Contest(FENCE_S)
     contest.over(look(10.0))
     assert not contest.over(look(10.1, None))
-    last = look(10.0 + TTL_S, None)
-    assert contest.over(last) and contest.act_from_s(last) == pytest.approx(10.0 + TTL_S + FENCE_S)
+    assert not contest.over(look(11.7, None))
+    assert contest.over(look(11.7 + UNSEEN_S, None)) is False
+    assert contest.over(look(11.7 + TTL_S, None))
