@@ -5,8 +5,8 @@ answered with the first result, expired commands refused. Never decides a comman
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from pms_common import tracing
 from pms_common.answers import Answers
@@ -25,8 +25,7 @@ class Taken(Enum):
     LATER = auto()  # the owner calls `acknowledge` after its journal has it
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A checked command with its entry; `account_id` is what the sender gave, or empty.
 
     `traceparent` is the context in which it is decided, which its outputs carry on; empty where nobody traces it.

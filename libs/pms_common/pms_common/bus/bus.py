@@ -37,6 +37,10 @@ def _no_one() -> None:
     """For readers that no price which has passed concerns."""
 
 
+def _nothing() -> None:
+    """For consumers whose outputs are all in the outbox."""
+
+
 def _never() -> bool:
     """For consumers that somebody always waits for."""
     return False
@@ -103,12 +107,14 @@ class Bus:
         part: str = "",
         room: Room | None = None,
         calm: Callable[[], bool] = _never,
+        handed_out: Callable[[], None] = _nothing,
     ) -> Consumer:
         """A consumer of `handlers`' streams. `public` are those with limited tries; `dead` answers what is given up.
 
         Streams that must not shut each other out by `max_unacked` take a consumer each, told apart in the service's
         readiness by `part`. While `room` has none nothing more is read. While `calm` says that nobody waits for
         what is read, it gathers for a moment first; `Consumer.hurry` ends that.
+        `handed_out` is called before the next read is asked for, so that what came of the last one leaves first.
         """
         return Consumer(
             group,
@@ -128,6 +134,7 @@ class Bus:
             may_begin=self._may_read,
             room=room,
             calm=calm,
+            handed_out=handed_out,
         )
 
     def ticks_writer(self, stream: str, take: Take) -> TicksWriter:

@@ -68,9 +68,11 @@ class Consumer:
         may_begin: Callable[[], bool] = lambda: True,
         room: Room | None = None,
         calm: Callable[[], bool] = lambda: False,
+        handed_out: Callable[[], None],
     ) -> None:
         self.group = group
         self.calm = calm
+        self.handed_out = handed_out
         self._may_begin, self._leads_to = may_begin, room
         self._part = f"consumer:{part or group}"
         self.role = role

@@ -63,6 +63,9 @@ class Flow(Protocol):
     def opened(self, count: int) -> None:
         """So many entries are handed out."""
 
+    def handed_out(self) -> None:
+        """All of a read is handed out, and the next is not asked for yet."""
+
     def fail(self, error: Exception) -> None:
         """A handler's error that stops the service."""
 
@@ -272,6 +275,7 @@ class Reader:
                     self._hand_out_again(tracker, entries, pending) if again else self._hand_out_new(tracker, entries)
                 )
                 read, handed = read + len(entries), handed + parts
+            self._flow.handed_out()
         except Exception as error:  # noqa: BLE001 (reported: the consumer's `run` raises it)
             self._flow.fail(error)
         finally:

@@ -96,7 +96,12 @@ class Sender:
         """Something may go: look at the end of this turn, so that what comes together leaves together."""
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._pump)
+            self._loop.call_soon(self.settle)
+
+    def settle(self) -> None:
+        """What has been entered leaves now, if something has: no more of this turn is waited for."""
+        if self._scheduled:
+            self._pump()
 
     def _allowed(self, lane: Lane) -> bool:
         return lane <= Lane.CLOSE or (self.open_for_risk and self.supervised)

@@ -6,6 +6,7 @@ Used by the handlers of commands and of algos' children.
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from pms_common import ids
 from pms_common.bus import Outbox
@@ -59,8 +60,7 @@ class Ask:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Approved:
+class Approved(NamedTuple):
     """One order that was sent, and whether it only closes."""
 
     order: LiveOrder

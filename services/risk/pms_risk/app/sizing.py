@@ -4,15 +4,14 @@ Owns that senders do not round (JS divides an amount by a price), so a quantity 
 they are told. Used by the command handlers.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from pms_common.contracts.errors import CommandError, ErrorCode
 from pms_common.decimals import floor_to
 
 
-@dataclass(frozen=True, slots=True)
-class Sized:
+class Sized(NamedTuple):
     """A quantity on the grid, with what is to be said about it."""
 
     quantity: Decimal

@@ -80,5 +80,7 @@ class Barriers:
 
     def stops(self, account_id: str, symbol: str, asked_ms: int, *, child: bool) -> bool:
         """Whether something asked for at `asked_ms` is overtaken."""
+        if not self._by_scope:
+            return False
         found = (self._by_scope.get(scope) for scope in ((account_id, ""), (account_id, symbol)))
         return any(barrier is not None and barrier.stops(asked_ms, child=child) for barrier in found)

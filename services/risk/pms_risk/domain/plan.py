@@ -4,9 +4,8 @@ Owns the split over legs in hedge mode, the reduce-only rule per account, and th
 handlers that approve orders.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pms_common.contracts.bus.base import PositionSide, Side
 from pms_common.contracts.bus.orders import SymbolSpec
@@ -24,8 +23,7 @@ _ONE = Decimal(1)
 _PERCENT = Decimal(100)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A child order: which leg it trades, and whether it only closes."""
 
     leg: PositionSide

@@ -4,12 +4,13 @@ from pms_common.contracts.bus.base import PositionSide
 from pms_common.contracts.errors import ErrorCode, FieldError
 from pms_risk.domain.account import Account
 from pms_risk.domain.maintenance import lines, required
-from pms_risk.domain.validator.trial import Computed, Trial, opposite_of, refusal
+from pms_risk.domain.position import Position
+from pms_risk.domain.validator.trial import Computed, Trial, refusal
 
 
 def isolated_margin(trial: Trial, account: Account, computed: Computed) -> FieldError | None:
     """Refuse a leverage at which the margin that an isolated position gets is at its threshold from the start."""
-    if not _isolates(trial, account):
+    if not _isolates(trial, account, computed.opposite):
         return None
     cost = trial.quantity * computed.price
     of = lines(
@@ -23,11 +24,10 @@ def isolated_margin(trial: Trial, account: Account, computed: Computed) -> Field
     return refusal(ErrorCode.INSUFFICIENT_MARGIN, f"{message} for a maintenance margin of {needed:.2f}", "leverage")
 
 
-def _isolates(trial: Trial, account: Account) -> bool:
+def _isolates(trial: Trial, account: Account, opposite: Position | None) -> bool:
     """Whether what the order opens, or adds to, is isolated; what only closes opens nothing."""
     if account.margin_mode == "cross" and not account.isolated_notional:
         return False
-    opposite = opposite_of(account, trial.symbol, trial.side)
     if opposite is not None:
         return account.margin_mode == "isolated" and trial.quantity > abs(opposite.quantity)
     own: PositionSide = "LONG" if trial.side == "BUY" else "SHORT"

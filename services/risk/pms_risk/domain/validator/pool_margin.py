@@ -3,15 +3,15 @@
 from pms_common.contracts.errors import ErrorCode, FieldError
 from pms_common.decimals import ZERO
 from pms_risk.domain.account import Account
-from pms_risk.domain.validator.trial import Computed, Trial, opposite_of, refusal
+from pms_risk.domain.validator.trial import Computed, Trial, refusal
 
 
-def pool_margin(trial: Trial, account: Account, computed: Computed) -> FieldError | None:
+def pool_margin(trial: Trial, _: Account, computed: Computed) -> FieldError | None:
     """Refuse what would need more initial margin at the exchange's leverage than the whole pool has left.
 
     What closes a position of the account needs none.
     """
-    held = opposite_of(account, trial.symbol, trial.side)
+    held = computed.opposite
     opening = trial.quantity - abs(held.quantity) if held is not None else trial.quantity
     needed = opening * computed.price / trial.exchange_leverage
     if trial.pool_room is None or needed <= max(trial.pool_room, ZERO):

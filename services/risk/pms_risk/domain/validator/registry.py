@@ -4,7 +4,7 @@ Used by the handlers that approve orders. A new rule is a file and a line here.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pms_common.contracts.bus.orders import SymbolSpec
 from pms_common.contracts.errors import FieldError
@@ -68,8 +68,7 @@ FILTERS: tuple[Callable[[Trial, SymbolSpec], FieldError | None], ...] = (
 """Of the symbol, for every order; all that fail are told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Why an order is refused (nothing: it is not), and the values it was judged by."""
 
     errors: tuple[FieldError, ...]

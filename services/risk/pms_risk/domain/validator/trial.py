@@ -6,6 +6,7 @@ differences: live orders count by what they reserve, and the profit of an opposi
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from pms_common.contracts.bus.base import Side
 from pms_common.contracts.bus.orders import SymbolSpec
@@ -55,10 +56,10 @@ class Trial:
     now_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """What the rules compare, in quote currency."""
+class Computed(NamedTuple):
+    """What the rules compare, in quote currency, and the position that the order closes first."""
 
+    opposite: Position | None
     price: Decimal
     notional: Decimal
     required_margin: Decimal
@@ -85,6 +86,7 @@ def compute(trial: Trial, account: Account, mark: Decimal, pnl: Decimal) -> Comp
     maintenance = _maintenance(trial, account, opposite)
     used = account.margin - account.isolated - (opposite_margin - given_back)
     return Computed(
+        opposite=opposite,
         price=price,
         notional=notional,
         required_margin=required,
