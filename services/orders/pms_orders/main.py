@@ -87,9 +87,7 @@ async def wire(life: Lifecycle) -> None:
     lease = await lead(life, bus, SERVICE, fence_s=FENCE_S)
     rules = rules_keeper.rules
     clock.may_send = lease.held
-    epoch = await _there(life, lambda: take_epoch(engine, SERVICE))
-    if epoch == 1:
-        lease.first_ever()
+    epoch = await _lead_from(life, engine, lease)
     journal = await _journal(life, engine, epoch)
 
     updates = UpdatesWriter(bus.outbox, names.updates(SERVICE), epoch)
@@ -266,6 +264,14 @@ def _engine(life: Lifecycle) -> AsyncEngine:
     engine = create_engine(life.settings.database_url, SERVICE)
     life.on_stop(engine.dispose)
     return engine
+
+
+async def _lead_from(life: Lifecycle, engine: AsyncEngine, lease: Lease) -> int:
+    """The epoch taken under the lease; before the first one nobody led."""
+    epoch = await _there(life, lambda: take_epoch(engine, SERVICE))
+    if epoch == 1:
+        lease.first_ever()
+    return epoch
 
 
 async def _journal(life: Lifecycle, engine: AsyncEngine, epoch: int) -> Journal:
