@@ -53,8 +53,12 @@ class Signer:
 
 
 def _hmac(secret: bytes) -> Sign:
+    keyed = hmac.new(secret, digestmod="sha256")  # copied, it spares each order the look-up of the algorithm: 4 µs cold
+
     def sign(text: bytes) -> str:
-        return hmac.digest(secret, text, "sha256").hex()
+        signing = keyed.copy()
+        signing.update(text)
+        return signing.hexdigest()
 
     return sign
 
