@@ -37,6 +37,8 @@ class Trading:
         self.accounts: list[str] = []
         self.sent: dict[str, tuple[str, str]] = {}  # request id → (account, command)
         self.results: dict[str, dict[str, Any]] = {}
+        self.log_may_lose = False
+        """Whether Redis has lost its last moments: events of them are in the database only, and the epoch tells it."""
 
     async def command(self, command: str, **body: Any) -> dict[str, Any]:
         """A command with its result."""
@@ -106,7 +108,7 @@ class Trading:
 
     async def cancel_all_resting(self) -> None:
         """Cancel what rests, each by its own command."""
-        account = (await sim_state(self.place))["accounts"]["main"]
+        account = (await sim_state(self.place))["accounts"][self.place.account]
         for order in account["openOrders"]:
             result = await self.command("cancel", orderId=order["clientOrderId"])
             assert result["success"], result
@@ -117,7 +119,7 @@ class Trading:
 
     async def check(self) -> None:
         """Nothing lost and nothing repeated. Says what is wrong, all at once."""
-        orders = (await sim_state(self.place))["accounts"]["main"]
+        orders = (await sim_state(self.place))["accounts"][self.place.account]
         unanswered = [self.sent[request_id] for request_id in self.sent if request_id not in self.results]
         assert not unanswered, f"{len(unanswered)} of {len(self.sent)} commands got no result: {unanswered[:5]}"
         self._check_orders(orders["orders"])
@@ -140,7 +142,10 @@ class Trading:
         """`seq` of each account rises by one, across all restarts."""
         for account in self.accounts:
             numbers = [event["seq"] for event in events if event["subAccountId"] == account]
-            assert numbers == list(range(1, len(numbers) + 1)), f"holes or repeats in seq of {account}"
+            if self.log_may_lose:
+                assert numbers == sorted(set(numbers)), f"repeats in seq of {account}"
+            else:
+                assert numbers == list(range(1, len(numbers) + 1)), f"holes or repeats in seq of {account}"
 
     def _check_fills(
         self, orders: list[dict[str, Any]], trades: list[dict[str, Any]], events: list[dict[str, Any]]
@@ -162,8 +167,9 @@ class Trading:
         for order in orders:
             expected = of_order[order["orderId"]]
             got = sum(1 for order_id, _ in told if order_id == order["clientOrderId"])
-            assert got == expected, f"{order['clientOrderId']}: {expected} executions, {got} events"
+            told_once = got <= expected if self.log_may_lose else got == expected
+            assert told_once, f"{order['clientOrderId']}: {expected} executions, {got} events"
 
     async def _events(self) -> list[dict[str, Any]]:
-        async with connected(self.place.redis) as client:
+        async with connected(self.place.redis, self.place.names.namespace) as client:
             return [json.loads(fields[b"data"]) for _, fields in await client.xrange(self.place.names.events)]

@@ -7,6 +7,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -25,6 +26,17 @@ SERVICES = ("feed", *WRITERS)
 LIMITS = ("ORDERS_PER_MINUTE", "ORDERS_PER_TEN_SECONDS", "WEIGHT_PER_MINUTE")
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Of the exchange."""
+
+    name: str
+    settings: dict[str, str]
+
+
+MAIN = Account("main", {})
+
+
 class Exchange:
     """The simulated exchange, which outlives cells: its truth is in its memory."""
 
@@ -41,6 +53,15 @@ class Exchange:
         self.process.start()
         await _until_ok(f"{self.url}/sim/state")
 
+    async def open_account(self, name: str) -> Account:
+        """Another account."""
+        key = {"apiKey": f"key-{name}", "apiSecret": f"secret-{name}"}
+        body = {**key, "account": name, "balance": "1000000"}
+        async with aiohttp.ClientSession() as http, http.post(f"{self.url}/sim/accounts", json=body) as response:
+            assert response.ok, await response.text()
+        settings = {"PMS_BINANCE_API_KEY": key["apiKey"], "PMS_BINANCE_API_SECRET": key["apiSecret"]}
+        return Account(name, settings)
+
 
 class Cell:
     """The servers and the processes of a cell, by names such as `orders-a`."""
@@ -52,6 +73,7 @@ class Cell:
         """Servers beside these two."""
         self._process = process
         self.names = Names("drill")
+        self.account = MAIN
         self.processes: dict[str, ServiceProcess] = {}
         self._ports: dict[str, int] = {}
         self.valkey: Child
@@ -63,7 +85,8 @@ class Cell:
         """Where it answers."""
         urls = {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
         leading = next((urls[name] for name in ("gateway-b", "gateway-a") if name in urls), "")
-        return Place(self.names, self.redis_url, self.postgres.url, leading, self.exchange.url, urls)
+        where = (self.redis_url, self.postgres.url, leading, self.exchange.url, urls)
+        return Place(self.names, *where, account=self.account.name)
 
     # -- servers
 
@@ -102,8 +125,10 @@ class Cell:
             port_name = "PMS_GATEWAY_PORT" if service == "gateway" else f"PMS_{service.upper()}_METRICS_PORT"
             settings = {
                 **self.exchange.settings,
+                **self.account.settings,
                 port_name: str(self._port(name)),
-                "PMS_NAMESPACE": self.names.namespace,
+                "PMS_NAMESPACE": self.names.feed if service == "feed" else self.names.namespace,
+                "PMS_FEED_NAMESPACE": self.names.feed,
                 "PMS_REDIS_URL": self.redis_url,
                 "PMS_LOG_LEVEL": "WARNING",
                 **clock.settings(self.folder),

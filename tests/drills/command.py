@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from tests.drills import clock, failover, processes, servers
+from tests.drills import clock, cluster, failover, power, processes, servers
 from tests.drills.cell import SERVICES, Cell, Exchange
 from tests.drills.traffic import Traffic
 from tests.services import ServiceProcess
@@ -25,6 +25,8 @@ DRILLS: dict[str, Drill] = {
     "takeover": processes.takeover,
     "redis-restart": servers.redis_restart,
     "redis-failover": failover.redis_failover,
+    "redis-cluster": cluster.redis_cluster,
+    "power-cut": power.power_cut,
     "postgres-restart": servers.postgres_restart,
     "restore": servers.restore,
     "disk-full": servers.disk_full,
@@ -86,8 +88,9 @@ async def drill(name: str, home: Path) -> dict[str, str]:
     clock.step(home, 0.0)
     exchange = Exchange(home)
     await exchange.start()
-    cell = Cell(home, exchange, clock.SteppedProcess if name == "clock-step" else ServiceProcess)
-    await (failover.start_servers if name == "redis-failover" else Cell.start_servers)(cell)
+    kind = cluster.ClusterCell if name == "redis-cluster" else Cell
+    cell = kind(home, exchange, clock.SteppedProcess if name == "clock-step" else ServiceProcess)
+    await (failover.start_servers if name == "redis-failover" else kind.start_servers)(cell)
     traffic = Traffic(cell)
     try:
         await cell.start([f"{service}-a" for service in SERVICES])

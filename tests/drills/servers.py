@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.drills.cell import SERVICES, Cell
+from tests.drills.probe import Probe
 from tests.drills.traffic import Traffic
 
 from pms_cli.embedded import Child
@@ -32,8 +33,14 @@ ALL = tuple(f"{service}-a" for service in SERVICES)
 async def redis_restart(cell: Cell, traffic: Traffic) -> dict[str, str]:
     """Redis is stopped in order, away for a while and started; then it is killed."""
     del traffic
-    ways = (signal.SIGTERM, signal.SIGKILL)
-    return dict([await _restart(cell, cell.valkey, how, cell.start_valkey) for how in ways])
+    figures = {}
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        async with Probe(cell).writing() as probe:
+            await asyncio.sleep(QUIET_S)
+            stopped_s = time.monotonic()
+            figures |= dict([await _restart(cell, cell.valkey, how, cell.start_valkey)])
+        figures[f"{how.name}: acknowledged writes lost"] = await probe.lost(stopped_s)
+    return figures
 
 
 async def postgres_restart(cell: Cell, traffic: Traffic) -> dict[str, str]:

@@ -72,19 +72,23 @@ class Traffic(Trading):
             for one, result in self.results.items()
             if one in self.sent and not result["success"]
         )
-        placed = await self._placed_s()
-        still_s = max((after - before for before, after in itertools.pairwise(placed)), default=0.0)
         return {
             "commands": str(len(self.sent)),
             "refused": ", ".join(f"{count} {code}" for code, count in refused.most_common()) or "0",
             "answered after": f"{waits[len(waits) // 2] * 1000:.0f} ms, the last {waits[-1]:.1f} s",
-            "longest without an order": f"{still_s:.1f} s",
+            "longest without an order": f"{await self.still_s():.1f} s",
         }
+
+    async def still_s(self, since_s: float = 0.0) -> float:
+        """The longest time without an order at the exchange since then."""
+        placed = [at for at in await self._placed_s() if at >= since_s]
+        return max((after - before for before, after in itertools.pairwise(placed)), default=0.0)
 
     async def _placed_s(self) -> list[float]:
         """When orders arrived at the exchange."""
         async with aiohttp.ClientSession() as http, http.get(f"{self.place.simulator}/sim/requests") as response:
-            return [item["timeNs"] / 1e9 for item in await response.json() if item["name"] == "order.place"]
+            ours = {"name": "order.place", "account": self.place.account}
+            return [item["timeNs"] / 1e9 for item in await response.json() if ours.items() <= item.items()]
 
     # -- writing
 
@@ -101,7 +105,7 @@ class Traffic(Trading):
             await asyncio.sleep(PACE_S)
 
     async def _price(self) -> float:
-        async with connected(self.cell.redis_url) as client:
+        async with connected(self.cell.redis_url, self.place.names.feed) as client:
             told = await client.get(self.place.names.price(SYMBOL))
         assert told, f"no price of {SYMBOL}"
         return float(json.loads(told)["bid"])
@@ -118,7 +122,7 @@ class Traffic(Trading):
 
     async def _write_once(self, request_id: str) -> None:
         _, command = self.sent[request_id]
-        async with connected(self.cell.redis_url, socket_timeout=2.0) as client:
+        async with connected(self.cell.redis_url, self.place.names.namespace, socket_timeout=2.0) as client:
             await client.xadd(self.place.names.cmd(command), {"data": self._bodies[request_id]})
 
     async def _ask_again(self) -> None:
@@ -133,7 +137,7 @@ class Traffic(Trading):
     async def _listen(self) -> None:
         while True:
             try:
-                async with connected(self.cell.redis_url) as client:
+                async with connected(self.cell.redis_url, self.place.names.namespace) as client:
                     await self._hear(client)
             except (RedisError, OSError):
                 await asyncio.sleep(RECONNECT_S)

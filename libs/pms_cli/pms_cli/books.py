@@ -133,7 +133,7 @@ async def read_books(place: Place) -> Books:
 
 async def simulated_exchange(place: Place) -> Exchange:
     """The simulated exchange's truth."""
-    account = (await sim_state(place))["accounts"]["main"]
+    account = (await sim_state(place))["accounts"][place.account]
     positions: dict[str, Decimal] = {}
     for leg in account["positions"]:
         positions[_named(leg["symbol"], leg["positionSide"])] = Decimal(leg["positionAmt"])

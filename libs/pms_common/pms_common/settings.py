@@ -165,7 +165,8 @@ class Settings(BaseSettings):
             try:
                 values[name] = Path(path).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"{env_name(name)}_FILE cannot be read: {type(error).__name__}") from None
+                why = error.strerror if isinstance(error, OSError) else type(error).__name__
+                raise ValueError(f"{env_name(name)}_FILE cannot be read: {path}: {why}") from None
         return values
 
     @model_validator(mode="after")

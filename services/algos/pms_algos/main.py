@@ -55,7 +55,7 @@ async def wire(life: Lifecycle) -> None:
     engine = Engine(markets, accounts, outputs, bus.outbox, journal, Clock())
     controls = Controls(engine, outputs, journal, now_ms)
     commands = Commands(engine, controls, inlet, answers, names, now_ms)
-    watch = Watch(bus.outbox, names, lambda: [*engine.algos.symbols, *commands.symbols], now_ms)
+    watch = Watch(bus.feed_outbox, names, lambda: [*engine.algos.symbols, *commands.symbols], now_ms)
     engine.on_symbols = commands.on_symbols = watch.changed
     engine.resume(await store.load(database))
 

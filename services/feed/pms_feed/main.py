@@ -38,7 +38,7 @@ async def wire(life: Lifecycle) -> None:
     names = Names(settings.namespace, settings.feed_namespace)
     bus = await join(life, names)
 
-    members = Members(bus.redis, names.feeds)
+    members = Members(bus.feed_redis, names.feeds)
     shares = Shares(members.name)
     sharing = Sharing(members, shares, life.ready)
     publisher = Publisher(bus, names, shares)
@@ -81,7 +81,7 @@ async def _budget(life: Lifecycle, bus: Bus, names: Names) -> WeightBudget:
     """The feed's part of the address' weight; a ban that another process was told is known before the first request."""
     weight, at = Window(60_000, VENUE_WEIGHT, shared=True), rate_address(life.settings)
     budget = WeightBudget(weight)
-    shared = SharedRate(bus.redis, names.rate(at, "ban"), {names.rate(at, "weight"): weight}, budget, AWAY_SHARE)
+    shared = SharedRate(bus.feed_redis, names.rate(at, "ban"), {names.rate(at, "weight"): weight}, budget, AWAY_SHARE)
     await shared.sync()
     life.spawn(shared.run(), "shared_rate")
     return budget

@@ -51,7 +51,7 @@ async def wire(life: Lifecycle) -> None:
     audit = Audit(bus.redis, names)
     commands = Commands(bus.redis, names, waiters, audit, now_ms, WAIT_S)
     history = History(bus.redis, names, waiters)
-    processes, prices = Processes(bus.redis, names), Prices(bus.redis, names)
+    processes, prices = Processes(bus.redis, names), Prices(bus.feed_redis, names)
     reads = Reads(model, history, lambda: updates.last_ms, processes, lambda: event_log.epoch)
     socket = EventSocket(hub, store, life.stopping, tokens)
     door = await serve(

@@ -70,7 +70,7 @@ async def _venue(life: Lifecycle, names: Names, bus: Bus) -> tuple[Signer, Venue
     at, account = rate_address(settings), sha256(signer.api_key.encode()).hexdigest()[:16]
     windows = {names.rate(at, f"orders:{account}:{window.span_ms}"): window for window in budget.orders}
     windows = {names.rate(at, "weight"): budget.weight, **windows}
-    shared = SharedRate(bus.redis, names.rate(at, "ban"), windows, budget, AWAY_SHARE)
+    shared = SharedRate(bus.feed_redis, names.rate(at, "ban"), windows, budget, AWAY_SHARE)
     await shared.sync()
     life.spawn(shared.run(), "shared_rate")
     return signer, VenueClock(), budget

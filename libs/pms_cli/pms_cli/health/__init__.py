@@ -29,7 +29,7 @@ __all__ = ["Finding", "examine"]
 async def examine(settings: Settings, place: Place) -> list[Finding]:
     """All findings, in the order in which a person reads them."""
     groups = await asyncio.gather(
-        examine_redis(place.redis),
+        examine_redis(place.redis, place.names.namespace),
         examine_database(place.database),
         examine_exchange(settings, place.simulator),
         examine_processes(place.redis, place.names),

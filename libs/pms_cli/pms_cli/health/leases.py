@@ -14,7 +14,7 @@ ROLES = ("orders", "risk", "algos", "gateway")
 async def examine_leases(url: str, names: Names) -> list[Finding]:
     """One finding: the holder of each role's lease."""
     try:
-        async with connected(url, decode_responses=True) as client:
+        async with connected(url, names.namespace, decode_responses=True) as client:
             seconds, _ = await client.time()
             records: dict[str, dict[Any, Any]] = {role: await client.hgetall(names.lease(role)) for role in ROLES}
     except (RedisError, OSError):

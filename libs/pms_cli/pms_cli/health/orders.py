@@ -14,7 +14,7 @@ from pms_orders.app.missing import alarms
 async def examine_orders(url: str, names: Names) -> list[Finding]:
     """One finding for each."""
     try:
-        async with connected(url, decode_responses=True) as client:
+        async with connected(url, names.namespace, decode_responses=True) as client:
             found = await cast("Awaitable[dict[str, str]]", client.hgetall(alarms(names)))
     except (RedisError, OSError):
         return []  # said by examine_redis

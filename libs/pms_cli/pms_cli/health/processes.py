@@ -18,7 +18,7 @@ _beat = msgspec.json.Decoder(Heartbeat)
 async def examine_processes(url: str, names: Names) -> list[Finding]:
     """One finding for each service that is missing or not ready, or one that all are there."""
     try:
-        async with connected(url) as client:
+        async with connected(url, names.namespace) as client:
             seconds, _ = await client.time()
             told = await cast("Awaitable[dict[bytes, bytes]]", client.hgetall(names.heartbeats))
     except (RedisError, OSError):

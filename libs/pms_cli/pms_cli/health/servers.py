@@ -20,10 +20,10 @@ MAX_OFFSET_MS = 2_000
 """Of the ten seconds that a command lives."""
 
 
-async def examine_redis(url: str) -> list[Finding]:
+async def examine_redis(url: str, namespace: str = "") -> list[Finding]:
     """Reachability, version, eviction, durability, memory, clock, replicas."""
     try:
-        async with connected(url, decode_responses=True) as client:
+        async with connected(url, namespace, decode_responses=True) as client:
             info: dict[str, Any] = await client.info()
             seconds, micros = await client.time()
             replicated = await _replicated(client, info)

@@ -20,9 +20,9 @@ async def examine_streams(url: str, names: Names) -> list[Finding]:
     findings: list[Finding] = []
     streams = topology(names)
     try:
-        async with connected(url) as client:
+        async with connected(url, names.namespace) as client, connected(url, names.feed) as feed:
             for stream in streams:
-                findings += await _examine(client, stream)
+                findings += await _examine(feed if stream.name == names.watch else client, stream)
             dead = await client.xlen(names.dead)
     except NoPermissionError:
         advice = "the file of users is older than this version: deploy/redis/users.acl, or use another user"

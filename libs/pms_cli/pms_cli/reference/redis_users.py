@@ -13,7 +13,7 @@ SECRET = "#REPLACE_WITH_SHA256_OF_ITS_PASSWORD"
 NAMES = Names()
 ANY = "*"
 
-PEOPLE = "-@all +@connection -@dangerous +info"
+PEOPLE = "-@all +@connection -@dangerous +info +cluster|slots"
 PEOPLE_READING = "+get +hgetall +scan +keys +xread +xrange +xrevrange +subscribe +unsubscribe +psubscribe +punsubscribe"
 PUBLIC = (
     *(NAMES.result(ANY), NAMES.price(ANY), NAMES.risk(ANY), NAMES.algos(ANY)),
@@ -27,7 +27,7 @@ EXAMINED = (
 )
 """What `pms doctor` looks at."""
 
-CONNECTED = "-@all +@connection -@dangerous +client|unblock +info +time +@transaction"
+CONNECTED = "-@all +@connection -@dangerous +client|unblock +cluster|slots +info +time +@transaction"
 OWNING = (
     "+eval +eval_ro +xadd +xread +xrange +xrevrange +xinfo +xpending +xlen +xtrim +xdel +memory|usage"
     " +set +get +mget +del +pttl +pexpire +hset +hget +hmget +hgetall +hvals +hdel +hincrby"

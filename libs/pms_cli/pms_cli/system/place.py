@@ -20,6 +20,8 @@ class Place:
     gateway: str = ""
     simulator: str = ""
     services: dict[str, str] = field(default_factory=dict)
+    account: str = "main"
+    """Ours at the simulated exchange."""
 
 
 def default_state(settings: Settings) -> Path:

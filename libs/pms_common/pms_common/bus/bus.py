@@ -1,11 +1,11 @@
 """The bus of one process: its connections to Redis and what is made of them.
 
-Owns the outbox, the redis-py client for what is not hot, and the incarnation. Used by the `main.py` of every service.
+Owns the outbox, the redis-py client for what is not hot, and the incarnation; where cells share a feed, also an outbox
+and a client for its names, which in a Redis Cluster are on another node. Used by the `main.py` of every service.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from functools import partial
 
 import redis.asyncio
@@ -13,7 +13,7 @@ import redis.asyncio
 from pms_common.bus import url as urls
 from pms_common.bus.consumer import MAX_UNACKED, Consumer, Room
 from pms_common.bus.cursors import CursorStore
-from pms_common.bus.dial import close_client, dial, library_client
+from pms_common.bus.dial import Dial, close_client, dial, library_client
 from pms_common.bus.handling import Handler, OnDead
 from pms_common.bus.incarnation import Incarnation
 from pms_common.bus.outbox import Outbox, Ready
@@ -49,18 +49,23 @@ def _never() -> bool:
 class Bus:
     """Made by `Bus.connect`; `run` lives as long as the service, `close` writes what is left and ends."""
 
-    def __init__(self, endpoint: urls.Endpoint, role: str, names: Names, ready: Ready) -> None:
+    def __init__(self, url: str, role: str, names: Names, ready: Ready) -> None:
         self.names = names
         self.role = role
-        self.endpoint = endpoint
         self._ready = ready
-        self._dial = partial(dial, endpoint, f"{names.namespace}-{role}")
+        self._dial, self.redis, self.outbox = _lines(url, role, names, ready)
+        self._feed_dial, self.feed_redis, self.feed_outbox = self._dial, self.redis, self.outbox
+        if names.feed != names.namespace:
+            feed = partial(_of_the_feed, ready)
+            self._feed_dial, self.feed_redis, self.feed_outbox = _lines(url, role, Names(names.feed), feed)
         self.incarnation = Incarnation()
-        self.redis: redis.asyncio.Redis = library_client(endpoint)
-        self.outbox = Outbox(self._dial, names.own(role, "outbox"), ready=ready)
-        _waiting.labels(role).set_function(lambda: self.outbox.pending)
-        self._writing: asyncio.Task[None] | None = None
+        _waiting.labels(role).set_function(lambda: sum(outbox.pending for outbox in self._outboxes))
+        self._writing: list[asyncio.Task[None]] = []
         self._may_read: Callable[[], bool] = _always
+
+    @property
+    def _outboxes(self) -> Iterable[Outbox]:
+        return dict.fromkeys((self.outbox, self.feed_outbox))
 
     @classmethod
     async def connect(cls, url: str, role: str, names: Names, ready: Ready = _nobody) -> "Bus":
@@ -69,14 +74,13 @@ class Bus:
         Only one process at a time is to write under a role and these names: see `read_while`.
         Raises `UrlError` for a URL that cannot be used.
         """
-        bus = cls(urls.parse(url), role, names, ready)
-        bus._writing = asyncio.create_task(bus.outbox.run(), name="outbox")
+        bus = cls(url, role, names, ready)
+        bus._writing = [asyncio.create_task(outbox.run(), name="outbox") for outbox in bus._outboxes]
         return bus
 
     async def run(self) -> None:
         """Wait; raises when Redis refuses what is written, for good."""
-        assert self._writing is not None
-        await asyncio.shield(self._writing)
+        await asyncio.gather(*map(asyncio.shield, self._writing))
 
     def read_while(self, may_read: Callable[[], bool]) -> None:
         """Have consumers made from now on begin no read while `may_read` is false; `resume` when it is true again.
@@ -87,11 +91,13 @@ class Bus:
 
     def write_while(self, may_write: Callable[[], bool]) -> None:
         """Have the outbox begin no write while `may_write` is false; `resume` when it is true again."""
-        self.outbox.write_while(may_write)
+        for outbox in self._outboxes:
+            outbox.write_while(may_write)
 
     def resume(self) -> None:
         """Consumers may read again, and the outbox write."""
-        self.outbox.resume()
+        for outbox in self._outboxes:
+            outbox.resume()
         for callback in self.outbox.on_room:
             callback()
 
@@ -139,7 +145,7 @@ class Bus:
 
     def ticks_writer(self, stream: str, take: Take) -> TicksWriter:
         """A writer of newest-only ticks; spawn its `run`."""
-        return TicksWriter(self._dial, stream, take, self._ready)
+        return TicksWriter(self._feed_dial, stream, take, self._ready)
 
     def ticks_reader(
         self,
@@ -157,7 +163,7 @@ class Bus:
         """
         shared = self.names.feed != self.names.namespace
         return TicksReader(
-            self._dial,
+            self._feed_dial,
             stream,
             f"{self.names.namespace}:{group}" if shared else group,
             handler,
@@ -170,12 +176,24 @@ class Bus:
 
     async def close(self) -> None:
         """Write what was added, as far as we may, and end. Stop the consumers first."""
-        assert self._writing is not None
         try:
-            if self.outbox.may_write:
-                await self.outbox.flush()
+            for outbox in self._outboxes:
+                if outbox.may_write:
+                    await outbox.flush()
         finally:
-            self._writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):  # `run` has told a failure
-                await self._writing
-            await close_client(self.redis)
+            for writing in self._writing:
+                writing.cancel()
+            await asyncio.gather(*self._writing, return_exceptions=True)  # `run` has told a failure
+            for client in dict.fromkeys((self.redis, self.feed_redis)):
+                await close_client(client)
+
+
+def _lines(url: str, role: str, names: Names, ready: Ready) -> "tuple[Dial, redis.asyncio.Redis, Outbox]":
+    """The ways to the keys of `names`."""
+    endpoint = urls.parse(url, names.namespace)
+    line = partial(dial, endpoint, f"{names.namespace}-{role}")
+    return line, library_client(endpoint), Outbox(line, names.own(role, "outbox"), ready=ready)
+
+
+def _of_the_feed(ready: Ready, part: str, ok: bool, why: str) -> None:
+    ready(f"feed_{part}", ok, why)

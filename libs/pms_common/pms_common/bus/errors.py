@@ -7,10 +7,13 @@ service (no permission, wrong type, a command the server does not know). Used by
 TRANSIENT = frozenset(
     {
         *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"),
-        *("OOM", "MISCONF", "BUSY", "UNBLOCKED", "NOMASTER"),
+        *("OOM", "MISCONF", "BUSY", "UNBLOCKED", "NOMASTER", "MOVED", "ASK"),
     }
 )
-"""First words of error replies whose cause goes away without us: wait, connect anew, try again."""
+"""First words of error replies whose cause goes away without us: wait, connect anew, try again.
+
+MOVED and ASK: our keys are, or go, to another node of a cluster; who connects anew asks which one.
+"""
 
 
 class RespError(Exception):

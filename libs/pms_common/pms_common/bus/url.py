@@ -4,24 +4,33 @@
     rediss://…[?ssl_ca_certs=F&ssl_certfile=F&ssl_keyfile=F&ssl_cert_reqs=none&ssl_check_hostname=false]    TLS
     unix://[user:password@]/path/to.sock[?db=1]         unix socket
     redis+sentinel://[user:password@]host:port,host:port/master[/db][?sentinel_username=…&sentinel_password=…]
+    redis+cluster://[user:password@]host:port,host:port    some nodes of a cluster; rediss+cluster:// with TLS's options
 
 Owns the grammar and its errors, which name the part that is wrong and never the password. Opens nothing.
 """
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from redis.crc import key_slot
+
 from pms_common.settings import SettingsError
 
 SENTINEL = "redis+sentinel"
+CLUSTER = "redis+cluster"
+CLUSTER_TLS = "rediss+cluster"
+_HASH_TAG = re.compile(r"^[^{]*\{[^}]+\}")
 _TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
 _OPTIONS = {
     "redis": {"db"},
     "rediss": {"db", *_TLS_OPTIONS},
     "unix": {"db"},
     SENTINEL: {"db", "sentinel_username", "sentinel_password"},
+    CLUSTER: set[str](),
+    CLUSTER_TLS: _TLS_OPTIONS,
 }
 
 
@@ -31,7 +40,7 @@ class UrlError(SettingsError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and as whom to connect. Exactly one of `host`, `path` and `sentinels` is set."""
+    """Where and as whom to connect. Exactly one of `host`, `path`, `sentinels` and `nodes` is set."""
 
     host: str = ""
     port: int = 6379
@@ -45,6 +54,9 @@ class Endpoint:
     master: str = ""
     sentinel_username: str = ""
     sentinel_password: str = field(default="", repr=False)
+    nodes: tuple[tuple[str, int], ...] = ()
+    slot: int = 0
+    """Of a cluster: whose node is meant."""
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """The TLS context of the options; None without TLS."""
@@ -61,8 +73,8 @@ class Endpoint:
         return context
 
 
-def parse(url: str) -> Endpoint:
-    """Read a Redis URL. Raises `UrlError` naming the part that is wrong."""
+def parse(url: str, namespace: str = "") -> Endpoint:
+    """Read a Redis URL; of a cluster, the place of the keys of `namespace`. Raises `UrlError` naming what is wrong."""
     if not url:
         raise UrlError("PMS_REDIS_URL is not set")
     parts = urlsplit(url)
@@ -80,6 +92,8 @@ def parse(url: str) -> Endpoint:
         return Endpoint(path=unquote(parts.path), db=_db(options.get("db", "0")), **who)
     if parts.scheme == SENTINEL:
         return _sentinel(place, parts.path, options, who)
+    if parts.scheme in (CLUSTER, CLUSTER_TLS):
+        return _cluster(parts, place, options, who, namespace)
     return _tcp(parts, options, who)
 
 
@@ -96,9 +110,13 @@ def _tcp(parts: SplitResult, options: dict[str, str], who: dict[str, Any]) -> En
         port=6379 if port is None else port,
         db=_db(path_db or options.get("db", "0")),
         tls=parts.scheme == "rediss",
-        tls_options=tuple(sorted((k, v) for k, v in options.items() if k in _TLS_OPTIONS)),
+        tls_options=_tls_options(options),
         **who,
     )
+
+
+def _tls_options(options: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((k, v) for k, v in options.items() if k in _TLS_OPTIONS))
 
 
 def _sentinel(place: str, path: str, options: dict[str, str], who: dict[str, Any]) -> Endpoint:
@@ -106,7 +124,7 @@ def _sentinel(place: str, path: str, options: dict[str, str], who: dict[str, Any
     if not names[0] or len(names) > 2:
         raise UrlError(f"Redis URL: {SENTINEL}:// needs the master's name: …/mymaster or …/mymaster/0")
     return Endpoint(
-        sentinels=tuple(_address(item) for item in place.split(",")),
+        sentinels=tuple(_address(item, 26379, "sentinel") for item in place.split(",")),
         master=unquote(names[0]),
         db=_db(names[1] if len(names) == 2 else options.get("db", "0")),
         sentinel_username=options.get("sentinel_username", ""),
@@ -115,12 +133,26 @@ def _sentinel(place: str, path: str, options: dict[str, str], who: dict[str, Any
     )
 
 
-def _address(text: str) -> tuple[str, int]:
+def _cluster(parts: SplitResult, place: str, options: dict[str, str], who: dict[str, Any], namespace: str) -> Endpoint:
+    if parts.path.strip("/"):
+        raise UrlError(f"Redis URL: {parts.scheme}:// has no db: a cluster keeps all keys in one")
+    if not _HASH_TAG.search(namespace):
+        raise UrlError(f"namespace {namespace!r}: in a Redis Cluster it needs a hash tag, such as {{acct1}}pms")
+    return Endpoint(
+        nodes=tuple(_address(item, 6379, "node") for item in place.split(",")),
+        slot=key_slot(namespace.encode()),
+        tls=parts.scheme == CLUSTER_TLS,
+        tls_options=_tls_options(options),
+        **who,
+    )
+
+
+def _address(text: str, port_by_default: int, what: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon:
-        host, port = text, "26379"
+        host, port = text, str(port_by_default)
     if not host or not port.isdigit():
-        raise UrlError(f"Redis URL: sentinel {text!r} is not host:port")
+        raise UrlError(f"Redis URL: {what} {text!r} is not host:port")
     return host.strip("[]"), int(port)
 
 

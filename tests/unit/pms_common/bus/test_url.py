@@ -33,6 +33,22 @@ def test_forms(url, endpoint):
     assert parse(url) == endpoint
 
 
+def test_a_cluster_is_where_the_namespace_has_its_slot():
+    nodes = (("a", 7000), ("b", 6379))
+    mine = parse("redis+cluster://risk:pw@a:7000,b", "{acct1}pms")
+    assert mine == Endpoint(nodes=nodes, slot=4439, username="risk", password="pw")
+    assert parse("redis+cluster://a:7000,b", "{acct1}other").slot == mine.slot
+    assert parse("rediss+cluster://a:7000,b?ssl_cert_reqs=none", "{acct2}pms") == Endpoint(
+        nodes=nodes, slot=8500, tls=True, tls_options=(("ssl_cert_reqs", "none"),)
+    )
+
+
+@pytest.mark.parametrize("namespace", ["", "pms", "{}pms", "{}{acct1}", "pms}{", "a{b"])
+def test_a_namespace_without_a_hash_tag_has_no_place_in_a_cluster(namespace):
+    with pytest.raises(UrlError, match="hash tag"):
+        parse("redis+cluster://a", namespace)
+
+
 @pytest.mark.parametrize(
     ("url", "part"),
     [
@@ -44,6 +60,8 @@ def test_forms(url, endpoint):
         ("unix://relative.sock", "absolute path"),
         ("redis+sentinel://a:1", "master"),
         ("redis+sentinel://a:x/main", "sentinel 'a:x'"),
+        ("redis+cluster://a,b/1", "no db"),
+        ("redis+cluster://a,b", "needs a hash tag"),
     ],
 )
 def test_errors_name_the_part(url, part):
