@@ -6,9 +6,17 @@ import { createClient } from "redis";
 export const LIBRARY = process.env.PMS_TEST_REDIS ?? "ioredis";
 const namespace = process.env.PMS_NAMESPACE ?? "pms";
 
+/** What ioredis makes of redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME/0?sentinel_password=…. */
+function sentinels(url) {
+  const [, user, password, places, name, sentinelPassword] =
+    /^redis\+sentinel:\/\/(.*?):(.*?)@(.*?)\/(.*?)\/0\?sentinel_password=(.*)$/.exec(url);
+  const hosts = places.split(",").map((place) => place.split(":")).map(([host, port]) => ({ host, port: Number(port) }));
+  return { sentinels: hosts, name, username: user, password, sentinelPassword };
+}
+
 /** An open client of the library. */
 export async function redisClient(url = process.env.PMS_REDIS_URL) {
-  if (LIBRARY === "ioredis") return new Redis(url);
+  if (LIBRARY === "ioredis") return new Redis(url.startsWith("redis+sentinel:") ? sentinels(url) : url);
   return createClient({ url }).on("error", () => {}).connect();
 }
 
