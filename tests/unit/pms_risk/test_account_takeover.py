@@ -2,8 +2,8 @@
 
 from pms_risk.adapters.postgres import statements as sql
 
+from .closing_steps import opened, order, position_of, result
 from .desk import Desk
-from .test_closings import opened, order, position_of, result
 from .world import D
 
 

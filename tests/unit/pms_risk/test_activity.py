@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from pms_risk.domain.activity import DAY_MS, Activity
 
+from .closing_steps import opened, position_of, result
 from .desk import Desk
-from .test_closings import opened, position_of, result
 from .test_validator import WIDE, codes, owner
 from .world import D
 

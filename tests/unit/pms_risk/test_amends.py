@@ -7,8 +7,8 @@ import pytest
 
 from pms_common.contracts.bus.orders import AmendOrder, order_work
 
+from .closing_steps import order, position_of, result
 from .desk import Desk
-from .test_closings import order, position_of, result
 from .venue import Venue
 from .world import D
 

@@ -3,8 +3,8 @@
 from pms_common.contracts.bus.risk import ChildRefused
 from pms_risk.app import children, watching
 
+from .closing_steps import opened
 from .desk import Desk
-from .test_closings import opened
 from .world import D
 
 

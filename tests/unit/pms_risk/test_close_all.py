@@ -10,8 +10,8 @@ from pms_common.contracts.bus.risk import ChildRefused
 from pms_risk.app.clearing import TELL_AGAIN_MS
 from pms_risk.domain.barriers import MAX_BARRIERS, Barriers
 
+from .closing_steps import opened, order, position_of, result
 from .desk import Desk, entry
-from .test_closings import opened, order, position_of, result
 from .venue import Venue
 from .world import D
 

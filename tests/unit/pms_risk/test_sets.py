@@ -5,8 +5,8 @@ from typing import Any
 
 from pms_risk.domain.rules import Rules
 
+from .closing_steps import result
 from .desk import Desk, entry, request_of
-from .test_closings import result
 from .venue import Venue
 from .world import D, spec
 

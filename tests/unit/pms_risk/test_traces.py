@@ -8,9 +8,9 @@ import pytest
 from pms_common.contracts.bus.common import PublicEvent
 from pms_common.contracts.traceparent import EXAMPLE
 
+from .closing_steps import opened, position_of, result
 from .desk import Desk
 from .test_amends import asked, resting
-from .test_closings import opened, position_of, result
 from .venue import Venue
 from .world import D
 
