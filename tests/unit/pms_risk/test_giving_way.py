@@ -1,5 +1,7 @@
 """Closing takes nothing that another live order may still fill: what rests gives way (invariant 4)."""
 
+from typing import Any
+
 import pytest
 
 from pms_risk.app.giving_way import ASK_AGAIN_MS, UNHEARD_MS
