@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from .floor import CALM, Floor, liquidated_to
 from .scenarios import dec
-from .test_liquidator import CALM, Floor, liquidated_to
 from .world import D
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ from pms_risk.domain.liquidation.decision import decide
 from pms_risk.domain.position import Position
 
 from .desk import update, view
-from .test_liquidator import INSOLVENT, SECOND, Floor, liquidated_to
+from .floor import INSOLVENT, SECOND, Floor, liquidated_to
 from .world import D, live, spec
 
 

@@ -232,7 +232,7 @@ def check_evaluate(vector: Json) -> None:
             assert evaluated(given)[0] == actions
             return
         if "price" in wanted:
-            pytest.skip("what has no price is not evaluated: test_sentinel.py")
+            pytest.skip("what has no price is not evaluated: test_sentinel_prices.py")
         pytest.fail(f"no outcome is known for: {vector['redesign']}")
     check_figures(given, expect, vector.get("tol", 1e-9))
     actions, events, status = evaluated(given)

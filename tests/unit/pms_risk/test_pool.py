@@ -13,7 +13,7 @@ from pms_risk.domain.liquidation.decision import Tiers
 from pms_risk.domain.pool import Measured, Measuring
 
 from .desk import WIDE, Desk
-from .test_liquidator import Floor
+from .floor import Floor
 from .test_maintenance import TIERS
 from .world import D, Exchange, account, live, spec
 
