@@ -175,8 +175,8 @@ class Rig:
         for task in self._tasks:
             task.cancel()
         ended = await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.bus._writing is not None:
-            self.bus._writing.cancel()
+        for writing in self.bus._writing:
+            writing.cancel()
         await self.rest.close()
         await self.commits.close()  # its writer has ended, so this writes nothing
         await self.bus.redis.aclose()
