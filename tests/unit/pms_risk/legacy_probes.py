@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from .floor import CALM, Floor, liquidated_to
-from .scenarios import dec
+from .legacy_values import Json, dec
 from .world import D
-
-Json = dict[str, Any]
 
 
 def mid_of(floor: Floor, ratio: float) -> float:
