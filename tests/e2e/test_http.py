@@ -2,32 +2,85 @@
 
 import asyncio
 import json
+import os
 from typing import Any
 
 import aiohttp
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 
 from pms_cli.system.place import Place
+from pms_common.contracts.schema import command_name
 from pms_gateway.door.openapi import document
 
 pytestmark = pytest.mark.slow
 
-API = schemathesis.openapi.from_dict(document())
-API.config.phases.update(phases=["coverage", "fuzzing"])
-API.config.checks.update(
-    excluded_check_names=[
-        "negative_data_rejection",  # a number as text, a word in small letters: understood, though not told
-        "positive_data_acceptance",  # fields that exclude each other, 30 digits: refused, though not told
-    ]
+READS = schemathesis.openapi.from_dict(document())
+COMMANDS = schemathesis.openapi.from_dict(document())
+for api in (READS, COMMANDS):
+    api.config.phases.update(phases=["coverage", "fuzzing"])
+THOROUGH = (
+    "PMS_TEST_THOROUGH" in os.environ
+)  # a minute more: each start of an algo for nobody waits 2 s for its account
+OWN_CHECKS = ["negative_data_rejection", "positive_data_acceptance"]
+COMMANDS.config.checks.update(excluded_check_names=OWN_CHECKS)  # those below instead, which know what is not told
+FEW = settings(max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+ALL = settings(FEW, phases=[Phase.explicit, Phase.generate])  # the explicit ones: every rule of the document broken
+
+UNTOLD = (
+    "printable characters",  # Unicode's word, which no pattern has
+    "must be a symbol",  # one of letters that are not ASCII
+    "at most 28 digits",
+    "is required: give",  # one field or another
+    "repeats the price",
+    "is required for",  # by what another field says
+    "has no meaning for",
+    "cannot be given together",
 )
+"""Why a command that fits its schema may be refused for its form, by the words of the refusal."""
+Body = dict[str, Any]
 
 
-@API.exclude(path="/v1/events").parametrize()
-@settings(max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+def _understood(given: object) -> bool:
+    """What is read as what it stands for: numbers, words and flags as text; 1 and 0 as flags; null as if not there."""
+    return given is None or isinstance(given, str | int | float)
+
+
+def take_what_the_schema_allows(_: Any, answer: Any, case: Any) -> None:
+    """The form of a command that fits its schema is refused for no other reason than those of `UNTOLD`."""
+    if case.meta.generation.mode.is_positive and answer.status_code == 400:
+        for error in answer.json()["errors"]:
+            told = error["code"] != "VALIDATION_FAILED" or any(words in error["message"] for words in UNTOLD)
+            assert told, f"the schema does not tell: {error}"
+
+
+def refuse_what_the_schema_forbids(_: Any, answer: Any, case: Any) -> None:
+    """A command that does not fit its schema is refused, unless it is plain what is meant."""
+    refused = answer.status_code in (400, 413) or answer.json().get("errorCategory") == "VALIDATION"
+    if case.meta.generation.mode.is_negative and not refused:
+        name = command_name(case.path.rpartition("/")[2].replace("-", "_"))
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document()["components"]}
+        errors = jsonschema_rs.Draft202012Validator(schema).iter_errors(case.body)
+        forbidden = [error.instance for error in errors if "traceparent" not in error.instance_path]  # what W3C says
+        assert all(map(_understood, forbidden)), f"the schema forbids {forbidden}"
+
+
+@READS.include(method="GET").exclude(path="/v1/events").parametrize()
+@ALL
+def test_whatever_is_asked_the_answer_is_what_the_document_says(case: Any, system: Place) -> None:
+    _has_the_form_of_a_result(case.call_and_validate(base_url=system.gateway))
+
+
+@COMMANDS.include(method="POST").parametrize()
+@(ALL if THOROUGH else FEW)
 def test_whatever_is_sent_the_answer_is_what_the_document_says(case: Any, system: Place) -> None:
-    answer = case.call_and_validate(base_url=system.gateway)
+    own = [take_what_the_schema_allows, refuse_what_the_schema_forbids]
+    _has_the_form_of_a_result(case.call_and_validate(base_url=system.gateway, additional_checks=own))
+
+
+def _has_the_form_of_a_result(answer: Any) -> None:
     if answer.status_code >= 400:
         assert isinstance(answer.json()["error"], str)
 

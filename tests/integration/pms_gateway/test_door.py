@@ -63,7 +63,7 @@ async def test_a_command_reaches_its_owner_and_its_result_comes_back(
     gateway.start()
     await gateway.healthy()
     await ready(gateway, http)
-    asking = asyncio.create_task(http.post(f"{gateway.url}/v1/commands/trade", json=TRADE))
+    asking = asyncio.create_task(http.post(f"{gateway.url}/v1/commands/trade", json={**TRADE, "requestId": None}))
     command = await next_entry(client, names.cmd("trade"))
     assert {name: command[name] for name in TRADE} == TRADE
     body = b'{"success":true,"requestId":"%s","state":"active"}' % str(command["requestId"]).encode()
@@ -138,10 +138,17 @@ async def test_bad_input_is_refused_at_the_door_naming_the_field(
         assert (await answer.json())["success"] is False
     async with http.get(f"{gateway.url}/v1/commands/trade") as answer:
         assert answer.status == 405
-    for query, named in [("symbols=A&symbols=B", "symbols"), ("symbols=A-B", "symbols")]:
+    for query, named in [("symbols=A&symbols=B", "symbols"), ("symbols=A-B", "symbols"), ("symbols=a", "symbols")]:
         async with http.get(f"{gateway.url}/v1/prices?{query}") as answer:
             assert (answer.status, (await answer.json())["errors"][0]["field"]) == (400, named)
-    for path in ("/v1/audit?before=1%0A", "/v1/accounts/a/ledger?before=%C2%B2~", "/v1/accounts/a/trades?before=x"):
+    async with http.get(f"{gateway.url}/v1/audit?before=0-0") as answer:
+        assert (answer.status, await answer.json()) == (200, {"items": [], "next": None})
+    for path in (
+        "/v1/audit?before=1%0A",
+        "/v1/audit?before=",
+        "/v1/accounts/a/ledger?before=%C2%B2~",
+        "/v1/accounts/a/trades?before=x",
+    ):
         async with http.get(gateway.url + path) as answer:
             assert (answer.status, (await answer.json())["errors"][0]["field"]) == (400, "before")
     assert await client.exists(names.cmd("trade")) == 0

@@ -57,6 +57,8 @@ class Audit:
             limit, before = limit_of(request), before_of(request, EVENT_ID)
         except CommandError as error:
             return refusal(error)
+        if before and not any(map(int, before.split("-"))):
+            return json_response(encode({"items": [], "next": None}))  # nothing is before 0-0, and Redis says so
         newest = f"({before}" if before else "+"
         try:
             found = cast("Page", await self._redis.xrevrange(self._stream, max=newest, count=limit))

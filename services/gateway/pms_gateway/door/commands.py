@@ -118,7 +118,7 @@ def completed(body: bytes, traceparent: str | None) -> bytes:
     except msgspec.DecodeError:
         return body  # the parser names what is wrong
     added: dict[str, str] = {}
-    if "requestId" not in fields:
+    if bytes(fields.get("requestId", _NULL)) == b"null":
         added["requestId"] = uuid.uuid4().hex
     if (context := read(traceparent)) and bytes(fields.get("traceparent", _NULL)) == b"null":
         added["traceparent"] = context

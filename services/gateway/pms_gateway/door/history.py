@@ -94,8 +94,10 @@ def limit_of(request: web.Request) -> int:
 
 def before_of(request: web.Request, form: str) -> str:
     """Where the page ends, empty for the newest: a `next` of the given form."""
-    before = request.query.get("before", "")
-    if before and not re.fullmatch(form, before):
+    before = request.query.get("before")
+    if before is None:
+        return ""
+    if not re.fullmatch(form, before):
         raise CommandError(
             ErrorCode.VALIDATION_FAILED, "before is no cursor: expected `next` of a page", field="before"
         )

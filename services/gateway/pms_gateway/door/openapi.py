@@ -20,6 +20,7 @@ from pms_gateway.domain.sequencer import EVENT_ID
 from pms_gateway.door import forms
 from pms_gateway.door.history import CURSOR, ITEMS, MAX_ITEMS
 from pms_gateway.door.page import FILES
+from pms_gateway.door.prices import SYMBOLS
 
 _REF = "#/components/schemas/"
 _ACCOUNT: Schema = {"name": "account", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -50,7 +51,7 @@ _SYMBOLS: Schema = {
     "name": "symbols",
     "in": "query",
     "required": True,
-    "schema": {"type": "string", "pattern": r"^[A-Z0-9_]{1,64}(,[A-Z0-9_]{1,64})*$"},
+    "schema": {"type": "string", "pattern": SYMBOLS},
     "example": "BTCUSDT,ETHUSDT",
 }
 

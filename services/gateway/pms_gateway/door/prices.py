@@ -16,7 +16,8 @@ from pms_gateway.door.answers import json_response, refusal
 
 MOST = 100
 """Symbols in one request."""
-_SYMBOL = re.compile(r"\w{1,64}")
+_SYMBOL = r"([A-Z0-9_]|[^\x00-\x7f]){1,64}"
+SYMBOLS = rf"^{_SYMBOL}(,{_SYMBOL}){{0,{MOST - 1}}}$"
 
 
 class Prices:
@@ -30,11 +31,12 @@ class Prices:
         return [web.get("/v1/prices", self._get)]
 
     async def _get(self, request: web.Request) -> web.Response:
-        symbols = [word for word in request.query.get("symbols", "").split(",") if word]
-        if not symbols or len(symbols) > MOST or not all(map(_SYMBOL.fullmatch, symbols)):
+        asked = request.query.get("symbols", "")
+        if not re.fullmatch(SYMBOLS, asked):
             text = f"symbols: expected 1 to {MOST} symbols with commas between them"
             return refusal(CommandError(ErrorCode.VALIDATION_FAILED, text, field="symbols"))
         try:
+            symbols = asked.split(",")
             found: list[Any] = await self._redis.mget([self._names.price(symbol) for symbol in symbols])
         except RedisError:
             return refusal(CommandError(ErrorCode.INFRA_REDIS_UNAVAILABLE, "Redis does not answer."))
