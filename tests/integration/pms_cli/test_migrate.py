@@ -5,12 +5,15 @@ import os
 import sys
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import make_url
 
 from pms_cli import migrate
+from pms_cli.embedded import start_postgres
+from pms_cli.embedded.postgres import UNSAFE_FAST
 from pms_common.clock import now_ms
 from pms_common.db import GroupCommit, connect, create_engine, take_epoch
 from pms_orders.adapters.journal import ANSWERED
@@ -30,6 +33,11 @@ UNIQUE = """
     SELECT indrelid::regclass::text AS of, array_agg(attname::text ORDER BY attname) AS columns
     FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
     WHERE indisunique AND indrelid::regclass::text LIKE 'pms_%' GROUP BY indexrelid, indrelid
+"""
+
+VACUUMED = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE backend_type = 'autovacuum worker' AND query LIKE '%pms_orders.answers%'
 """
 
 
@@ -136,6 +144,27 @@ async def test_a_journal_goes_on_writing_while_the_schema_becomes_the_newest(emp
         await asyncio.gather(*tasks, return_exceptions=True)
         await writer.commits.close()
         await engine.dispose()
+
+
+async def test_an_autovacuum_that_takes_for_ever_holds_up_no_migration(tmp_path: Path) -> None:
+    server = start_postgres(tmp_path, options={**UNSAFE_FAST, "autovacuum_naptime": "1s"})
+    try:
+        await asyncio.to_thread(migrate.upgrade, server.url, RELEASED)
+        connection = await connect(server.url)
+        await connection.execute(
+            "ALTER TABLE pms_orders.answers SET (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1,"
+            " autovacuum_vacuum_insert_threshold = 1, autovacuum_vacuum_insert_scale_factor = 0);"
+            "INSERT INTO pms_orders.answers (epoch, n, client_order_id, operation, sent_ms, outcome, journalled_ms)"
+            " SELECT 1, n, 'PMS_x', 'place', 1, 'accepted', 1 FROM generate_series(1, 50000) AS n"
+        )
+        async with asyncio.timeout(60):
+            while not await connection.fetchval(VACUUMED):  # noqa: ASYNC110 (PostgreSQL decides when)
+                await asyncio.sleep(0.1)
+            await asyncio.to_thread(migrate.upgrade, server.url)
+        assert await connection.fetchval("SELECT count(*) FROM pms_orders.answers_first") == 50_000
+        await connection.close()
+    finally:
+        server.stop()
 
 
 async def test_the_version_before_finds_all_it_uses_in_the_newest_schema(empty: str) -> None:
