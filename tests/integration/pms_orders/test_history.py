@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy.exc import DBAPIError
 from tests.integration.pms_orders.desk import Desk
 from tests.integration.pms_orders.rig import Rig
@@ -170,3 +171,39 @@ async def test_months_are_made_beside_a_transaction_that_writes_and_dropped_afte
         assert not before.keys() & (await partitions(rig.database, "transitions")).keys()
     finally:
         await holder.close()
+
+
+async def test_many_rows_without_a_month_do_not_keep_the_journal_waiting(rig: Rig) -> None:
+    """To move them takes a lock; what is not done in 3 s is given up, long before the journal is 5 s behind. And the
+    alarm comes nearer although the months could be looked at."""
+    until_ms = max((await partitions(rig.database, "transitions")).values())
+    at_ms = until_ms - 40 * DAY_MS
+    months = Months(rig.engine, 0, lambda: at_ms)
+    await months.look()
+    assert REGISTRY.get_sample_value("pms_history_months_ahead_seconds") == 40 * 86_400
+    at_ms = until_ms
+    rig.journal._clock_ms = lambda: until_ms
+    connection = await connect(rig.database)
+    try:
+        await connection.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;"
+            "CREATE TRIGGER slow BEFORE DELETE ON pms_orders.transitions_other EXECUTE FUNCTION slow()"
+        )
+        with pytest.raises(DBAPIError, match="statement timeout"):
+            await months.look()
+        assert REGISTRY.get_sample_value("pms_history_months_ahead_seconds") == 0
+        await five_orders(rig)
+        assert await connection.fetchval("SELECT count(*) FROM pms_orders.transitions_other") > 0
+    finally:
+        await connection.close()
+
+
+async def test_whether_a_month_may_go_is_known_without_reading_all_orders(rig: Rig) -> None:
+    connection = await connect(rig.database)
+    try:
+        await connection.execute("SET enable_seqscan = off")
+        plan = await connection.fetch("EXPLAIN SELECT FROM pms_orders.orders WHERE created_ms < 1")
+        assert "orders_created" in str(plan)
+    finally:
+        await connection.close()
