@@ -21,8 +21,8 @@ log = get_logger(__name__)
 
 LOCK = 0x706D73  # "pms": two processes that migrate at once do so one after the other
 LOCK_TIMEOUT = "1500ms"
-"""A journal that is 5 s behind stops new risk. And an autovacuum that holds a table, which may be for hours, is ended by
-PostgreSQL for whoever has waited longer than `deadlock_timeout`, 1 s."""
+"""A journal that is 5 s behind stops new risk. An autovacuum that holds a table, which may be for hours, is ended by
+PostgreSQL for whoever has waited for it longer than `deadlock_timeout`, 1 s."""
 TRIES = 60
 PAUSE_S = 2.0
 LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED = "55P03", "40P01"
