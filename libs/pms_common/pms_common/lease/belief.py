@@ -27,21 +27,27 @@ class Belief:
     `acts` costs a few comparisons.
     """
 
-    __slots__ = ("_act_from_s", "_fence_s", "_from_wall_s", "_redis", "_until_s", "_until_wall_s")
+    __slots__ = ("_act_from_s", "_alone", "_fence_s", "_from_wall_s", "_redis", "_until_s", "_until_wall_s")
 
     def __init__(self, fence_s: float) -> None:
         self._fence_s = fence_s
         self._until_s = self._until_wall_s = self._from_wall_s = self._act_from_s = 0.0
         self._redis = ""
+        self._alone = False
 
-    def taken(self, asked: Instant, redis: str, act_from_s: float) -> None:
-        """The lease became ours; its predecessor's last request cannot be accepted from `act_from_s` on."""
-        self._act_from_s = act_from_s
+    def taken(self, asked: Instant, redis: str, act_from_s: float, *, alone: bool = False) -> None:
+        """The lease became ours; its predecessor's last request cannot be accepted from `act_from_s` on.
+
+        `alone`: we have seen nobody who held it, but Redis may have forgotten one.
+        """
+        self._act_from_s, self._alone = act_from_s, alone
         self._believe(asked, redis)
 
     def first_ever(self) -> None:
-        """There never was a predecessor: nothing of one can happen."""
-        self._act_from_s = 0.0
+        """There is none whom Redis may have forgotten. For one who was seen this spares nothing: a new database, of
+        which it is said, may stand beside a process that led with another."""
+        if self._alone:
+            self._act_from_s = 0.0
 
     def confirmed(self, asked: Instant, redis: str, now: Instant, *, renewed: bool = True) -> None:
         """The lease was ours when it was asked for at that instant, and stays so for its TTL.
@@ -50,7 +56,7 @@ class Belief:
         lost the record (not `renewed`), does not tell: then we act only when such a holder's last request is void.
         """
         if not self.holds(now) and (redis != self._redis or not renewed):
-            self._act_from_s = now.monotonic_s + TTL_S + self._fence_s
+            self._act_from_s, self._alone = now.monotonic_s + TTL_S + self._fence_s, False
         self._believe(asked, redis)
 
     def _believe(self, asked: Instant, redis: str) -> None:

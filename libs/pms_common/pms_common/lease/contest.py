@@ -74,9 +74,11 @@ class Contest:
             # of a record that vanished or was set back, its holder may have kept a newer one until a moment ago
             self._since_s = look.answered_s
             self._changed = last is not None
-        if look.record is None and not self._changed:
-            return True
-        return look.answered_s >= self._ended_s(look)
+        return self.alone(look) or look.answered_s >= self._ended_s(look)
+
+    def alone(self, look: Look) -> bool:
+        """Whether nobody was seen who held the lease."""
+        return look.record is None and not self._changed
 
     def act_from_s(self, look: Look) -> float:
         """From when the taker of this look may act, by its monotonic clock.
@@ -87,7 +89,7 @@ class Contest:
         record = look.record
         if record is not None and record.idle and look.certain:
             return look.answered_s
-        if record is None and not self._changed:
+        if self.alone(look):
             return look.answered_s + (TTL_S + self._fence_s if self._fence_s else 0.0)
         return self._ended_s(look) + self._fence_s
 

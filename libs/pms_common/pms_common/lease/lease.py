@@ -76,7 +76,7 @@ class Lease:
         return self._belief.acts_for(instant(), seconds)
 
     def first_ever(self) -> None:
-        """Nobody ever led before us, the epoch says: there is no predecessor's request to wait for."""
+        """Nobody ever led before us, the epoch says: there is none whom Redis may have forgotten."""
         self._belief.first_ever()
         self._tell()
 
@@ -93,7 +93,7 @@ class Lease:
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
                     look, seen = await self._store.look()
-                if contest.over(look) and await self._take(seen, contest.act_from_s(look)):
+                if contest.over(look) and await self._take(seen, contest.act_from_s(look), contest.alone(look)):
                     return
                 waits(_who(look))
             except (RedisError, OSError) as error:  # a TimeoutError is an OSError
@@ -120,12 +120,12 @@ class Lease:
         except (RedisError, OSError) as error:  # it ends by itself
             log.warning("lease_not_released", role=self._role, error=str(error) or type(error).__name__)
 
-    async def _take(self, seen: Seen, act_from_s: float) -> bool:
+    async def _take(self, seen: Seen, act_from_s: float, alone: bool) -> bool:
         asked = instant()
         async with asyncio.timeout(ANSWER_WITHIN_S):
             taken, redis = await self._store.take(seen)
         if taken:
-            self._belief.taken(asked, redis, act_from_s)
+            self._belief.taken(asked, redis, act_from_s, alone=alone)
             acts_in_s = round(self._belief.waits_s(instant()), 3)
             log.info("lease_taken", role=self._role, acts_in_s=acts_in_s)
         return taken

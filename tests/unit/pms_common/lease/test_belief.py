@@ -25,6 +25,29 @@ def test_a_confirmation_counts_from_when_it_was_asked_for(belief: Belief) -> Non
     assert belief.acts(at(11.7)) and not belief.acts(at(11.8))
 
 
+def test_the_first_ever_waits_for_nobody_whom_redis_may_have_forgotten() -> None:
+    belief = Belief(FENCE_S)
+    belief.taken(at(10.0), "redis-1", act_from_s=12.7, alone=True)
+    assert not belief.acts(at(10.0))
+    belief.first_ever()
+    assert belief.acts(at(10.0))
+
+
+def test_a_new_database_does_not_spare_the_wait_for_a_predecessor_who_was_seen() -> None:
+    belief = Belief(FENCE_S)
+    belief.taken(at(10.0), "redis-1", act_from_s=11.2)
+    belief.first_ever()
+    assert not belief.acts(at(11.1)) and belief.acts(at(11.2))
+
+
+def test_nor_the_wait_for_one_who_may_have_had_the_lease_before_the_epoch_was_taken() -> None:
+    belief = Belief(FENCE_S)
+    belief.taken(at(10.0), "redis-1", act_from_s=12.7, alone=True)
+    belief.confirmed(at(20.0), "redis-1", at(20.0), renewed=False)
+    belief.first_ever()
+    assert not belief.acts(at(20.1))
+
+
 def test_a_paused_process_believes_nothing_when_it_goes_on(belief: Belief) -> None:
     assert not belief.holds(at(10.0 + 60))
 
