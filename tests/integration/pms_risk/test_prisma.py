@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 from tests.integration.pms_risk.rig import Rig
-from tests.integration.pms_risk.test_shared_tables import cash_becomes, held, soon
+from tests.integration.pms_risk.shared_tables import cash_becomes, held, soon
 from tests.node import installed, run
 
 SOURCE = Path(__file__).parent / "prisma"

@@ -18,8 +18,6 @@ BODY = {
     "shortSizeUsd": 100,
     "leverage": 5,
 }
-
-
 T0 = 1_000_000
 
 

@@ -110,12 +110,6 @@ class HedgeClosers(Closers):
 
 
 TestInvariant4 = Closers.TestCase
-
-
 TestInvariant4.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
-
-
 TestInvariant4Hedge = HedgeClosers.TestCase
-
-
 TestInvariant4Hedge.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
