@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
 
 from pms_cli import migrate
 from pms_cli.embedded import start_postgres
@@ -144,6 +145,22 @@ async def test_a_journal_goes_on_writing_while_the_schema_becomes_the_newest(emp
         await asyncio.gather(*tasks, return_exceptions=True)
         await writer.commits.close()
         await engine.dispose()
+
+
+async def test_of_a_division_into_months_that_fails_no_check_is_left_that_stops_the_journal_later(empty: str) -> None:
+    await asyncio.to_thread(migrate.upgrade, empty, RELEASED)
+    connection = await connect(empty)
+    try:
+        await connection.execute(
+            "INSERT INTO pms_orders.answers (epoch, n, client_order_id, operation, sent_ms, outcome, journalled_ms)"
+            " VALUES (1, 1, 'PMS_x', 'place', 1, 'accepted', 4102444800000)"  # a clock that said 2100
+        )
+        with pytest.raises(IntegrityError, match="before_months"):
+            await asyncio.to_thread(migrate.upgrade, empty)
+        assert await migrate.current(empty) == {RELEASED}
+        assert await connection.fetch("SELECT FROM pg_constraint WHERE conname = 'before_months'") == []
+    finally:
+        await connection.close()
 
 
 async def test_an_autovacuum_that_takes_for_ever_holds_up_no_migration(tmp_path: Path) -> None:
