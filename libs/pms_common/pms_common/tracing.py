@@ -12,6 +12,7 @@ goes on as it came. Used by the services at each step, and by `service`, which s
 from __future__ import annotations
 
 from hashlib import blake2b
+from logging import DEBUG, getLogger
 from typing import TYPE_CHECKING
 
 from pms_common.contracts.traceparent import ids, sampled
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pms_common.otlp import Spans
 
 log = get_logger(__name__)
+_steps = getLogger(__name__)
 
 TRACED = frozenset({"risk", "orders", "algos", "gateway"})
 """The services that a command passes."""
@@ -86,7 +88,8 @@ def record(name: str, context: str, before: str, began_ms: int, *, error: str = 
     """
     if not context:
         return
-    log.debug("step", step=name, traceparent=context, **({"error": error} if error else {}), **attributes)
+    if _steps.isEnabledFor(DEBUG):  # structlog would find that out in 4 µs, at each step
+        log.debug("step", step=name, traceparent=context, **({"error": error} if error else {}), **attributes)
     if _spans is not None and context != before:
         _recorded.inc()
         _spans.record(name, ids(context), ids(before) if before else None, began_ms * 1_000_000, error, attributes)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from pms_common import metrics, tracing
 from pms_common.contracts.traceparent import EXAMPLE, ids, read, sampled
@@ -41,6 +42,16 @@ def test_switched_off_a_context_goes_on_as_it_came() -> None:
     assert tracing.begin("", "trade", "r1") == tracing.step("", "x") == ""
     tracing.record("x", EXAMPLE, EXAMPLE, 1)
     assert outcome("recorded") == before
+
+
+def test_switched_off_a_step_makes_a_line_of_the_log_only_where_it_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    with capture_logs() as lines:
+        with caplog.at_level(logging.INFO):
+            tracing.record("x", EXAMPLE, EXAMPLE, 1, request_id="r1")
+        assert lines == []
+        with caplog.at_level(logging.DEBUG):
+            tracing.record("x", EXAMPLE, EXAMPLE, 1, request_id="r1")
+    assert [(line["step"], line["request_id"]) for line in lines] == [("x", "r1")]
 
 
 def test_switched_off_nothing_that_exports_is_imported() -> None:
