@@ -3,12 +3,9 @@
 import asyncio
 
 import pytest
+from tests.integration.pms_common.bus.streams import data_of
 
 from pms_common.bus import OutboxError
-
-
-async def contents(client, stream):
-    return [fields[b"data"] for _, fields in await client.xrange(stream)]
 
 
 async def test_everything_arrives_in_order(make_bus, js, names):
@@ -19,7 +16,7 @@ async def test_everything_arrives_in_order(make_bus, js, names):
         if i % 7 == 0:
             await asyncio.sleep(0)
     await bus.outbox.flush()
-    assert await contents(js, stream) == [b"%d" % i for i in range(3000)]
+    assert await data_of(js, stream) == [b"%d" % i for i in range(3000)]
     assert bus.outbox.pending == 0
 
 
@@ -88,7 +85,7 @@ async def test_connection_lost_in_the_middle_of_a_multi(make_bus, server, proxy,
     await bus.outbox.flush()
     assert proxy.cuts == 1
     async with server.client() as client:
-        assert await contents(client, stream) == [b"before", *(b"%d" % i for i in range(50))]
+        assert await data_of(client, stream) == [b"before", *(b"%d" % i for i in range(50))]
 
 
 @pytest.mark.chaos
@@ -110,7 +107,7 @@ async def test_many_cuts_under_load_lose_and_repeat_nothing(make_bus, server, pr
     await bus.outbox.flush()
     assert proxy.cuts >= 5
     async with server.client() as client:
-        assert await contents(client, stream) == [b"%d" % i for i in range(4000)]
+        assert await data_of(client, stream) == [b"%d" % i for i in range(4000)]
 
 
 async def test_out_of_memory_waits_and_goes_on(make_bus, server, names, until):
@@ -126,7 +123,7 @@ async def test_out_of_memory_waits_and_goes_on(make_bus, server, names, until):
         assert await client.xlen(names.updates("risk")) == 0
         await client.config_set("maxmemory", 0)
         await bus.outbox.flush()
-        assert await contents(client, names.updates("risk")) == [b"1", b"2"]
+        assert await data_of(client, names.updates("risk")) == [b"1", b"2"]
 
 
 async def test_read_only_replica_is_not_a_refusal_for_good(make_bus, server, names, until):
