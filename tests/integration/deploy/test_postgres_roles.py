@@ -127,6 +127,23 @@ async def test_orders_makes_and_drops_its_months_and_nobody_else_does(roles: str
     await risk.close()
 
 
+async def test_orders_has_no_other_table_made_by_the_role_that_migrates(roles: str) -> None:
+    """What it makes is made of what it is alike: of a table of its own that could be anything."""
+    orders: Any = await connect(of(roles, "orders"))
+    try:
+        await orders.execute(
+            "CREATE TABLE pms_orders.mine (epoch bigint, n bigint, journalled_ms bigint DEFAULT random())"
+            " PARTITION BY RANGE (journalled_ms);"
+            "CREATE TABLE pms_orders.mine_first PARTITION OF pms_orders.mine FOR VALUES FROM (MINVALUE) TO (0);"
+            "CREATE TABLE pms_orders.mine_other PARTITION OF pms_orders.mine DEFAULT"
+        )
+        with pytest.raises(asyncpg.NullValueNotAllowedError):
+            await orders.execute("SELECT pms_orders.open_month('mine')")
+        await orders.execute("DROP TABLE pms_orders.mine")
+    finally:
+        await orders.close()
+
+
 async def test_risk_does_all_its_work(names: Names, redis_url: str, roles: str, tmp_path: Path) -> None:
     rig = Rig(names, redis_url, roles, tmp_path / "risk.log")
     rig.process.settings["PMS_DATABASE_URL"] = of(roles, "risk")

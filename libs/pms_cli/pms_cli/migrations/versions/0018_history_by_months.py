@@ -16,6 +16,7 @@ depends_on = None
 
 HISTORIES = ("transitions", "answers")
 
+# Of these two only: the functions act as the role that migrates, and a service may make tables of its own beside them.
 MONTHS = r"""
     CREATE VIEW pms_orders.months AS
     SELECT history, part, until_ms, until_ms = max(until_ms) OVER (PARTITION BY history) AS newest
@@ -23,7 +24,7 @@ MONTHS = r"""
       SELECT parent.relname AS history, part.relname AS part,
         substring(pg_get_expr(part.relpartbound, part.oid) FROM $r$TO \('?(\d+)'?\)$r$)::bigint AS until_ms
       FROM pg_inherits JOIN pg_class AS part ON part.oid = inhrelid JOIN pg_class AS parent ON parent.oid = inhparent
-      WHERE parent.relnamespace = 'pms_orders'::regnamespace AND parent.relkind = 'p'
+      WHERE parent.oid IN ('pms_orders.transitions'::regclass, 'pms_orders.answers'::regclass)
     ) AS parts WHERE until_ms IS NOT NULL
 """
 # What lies in …_other belongs to a month that was made too late. Locked from the start, so that no row comes meanwhile.
