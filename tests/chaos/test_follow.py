@@ -1,6 +1,7 @@
 """Whoever follows the events misses nothing and hears nothing twice, whatever is killed: services, and the follower."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 from redis.asyncio import Redis
 from tests.chaos.conftest import Broken
@@ -20,6 +22,7 @@ from pms_cli.system.place import Place
 pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 TRADING_S = 8.0
 WITHIN_S = 60.0
+EVENTS_A_SOCKET = 40
 VICTIMS = ("gateway", "risk", "algos", "orders", "feed")
 
 
@@ -72,13 +75,38 @@ async def published(place: Place) -> AsyncIterator[list[str]]:
         listening.cancel()
 
 
+@asynccontextmanager
+async def socketed(place: Place) -> AsyncIterator[list[str]]:
+    """Ids of all events that WebSockets tell meanwhile: each hangs up after a few, and the next one reads on later."""
+    heard: list[str] = []
+
+    async def listen() -> None:
+        url = f"{place.gateway}/v1/events"
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with http.ws_connect(url, params={"after": heard[-1]} if heard else None) as socket:
+                    listening.set()
+                    async for message in socket:
+                        heard.append(json.loads(message.data)["eventId"])
+                        if len(heard) % EVENTS_A_SOCKET == 0:
+                            break
+            await asyncio.sleep(0.2)
+
+    listening = asyncio.Event()
+    async with aiohttp.ClientSession() as http:
+        task = asyncio.create_task(listen())
+        await listening.wait()
+        yield heard
+        task.cancel()
+
+
 async def logged(place: Place, first: str = "-") -> list[str]:
     """Ids of the log's events from one on."""
     async with Redis.from_url(place.redis) as client:
         return [entry.decode() for entry, _ in await client.xrange(place.names.events, first)]
 
 
-async def test_a_follower_and_pub_sub_hear_what_the_log_says(
+async def test_a_follower_pub_sub_and_a_websocket_hear_what_the_log_says(
     broken: Broken,
     node_folder: Path,  # noqa: F811
     tmp_path: Path,
@@ -86,7 +114,7 @@ async def test_a_follower_and_pub_sub_hear_what_the_log_says(
     place, trading = broken.place, Trading(broken.place)
     follower = Follower(example(FOLLOW, node_folder), place.redis, tmp_path / "seen")
     await trading.open_accounts()
-    async with published(place) as heard:
+    async with published(place) as heard, socketed(place) as seen:
         running = asyncio.create_task(trading.run(TRADING_S))
         for victim in VICTIMS:
             with follower.at_work():
@@ -99,7 +127,7 @@ async def test_a_follower_and_pub_sub_hear_what_the_log_says(
         newest = (await logged(place))[-1]
         with follower.at_work():
             async with asyncio.timeout(WITHIN_S):
-                while newest not in follower.told() or newest not in heard:  # noqa: ASYNC110 (another process prints)
+                while not all(newest in told for told in (follower.told(), heard, seen)):  # noqa: ASYNC110 (a process)
                     await asyncio.sleep(0.1)
     told = follower.told()
     repeats = len(told) - len(set(told))
@@ -107,3 +135,4 @@ async def test_a_follower_and_pub_sub_hear_what_the_log_says(
     log = await logged(place, told[0])
     assert list(dict.fromkeys(told)) == log
     assert heard == await logged(place, heard[0])
+    assert seen == await logged(place, seen[0])

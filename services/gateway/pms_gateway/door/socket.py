@@ -106,7 +106,7 @@ class EventSocket:
                 await cursor.ring.wait(cursor.position)
                 for event in cursor.ring.read(cursor.position, BATCH):
                     if event.event_id > cursor.last:  # else it came from the log before it came into the ring
-                        await socket.send_str(event.payload.decode())
+                        await socket.send_frame(event.payload, WSMsgType.TEXT)
                         cursor.last = event.event_id
                     cursor.position += 1
         return ""
@@ -116,7 +116,7 @@ class EventSocket:
         page = await self._store.after(cursor.last, BATCH)
         for event_id, payload in page:
             if not cursor.account_id or account_of(payload) in (cursor.account_id, OF_ALL):
-                await socket.send_str(payload.decode())
+                await socket.send_frame(payload, WSMsgType.TEXT)
             cursor.last = event_id
         cursor.position = cursor.ring.position_after(cursor.last)
         if cursor.position is None and not page:
