@@ -114,10 +114,12 @@ def test_killed_it_takes_everything_with_it_and_a_second_one_starts_on_the_same_
     ready = up.wait()
     up.process.kill()
     up.process.wait()
+    assert "simulated_exchange_starts_empty" not in up.log.read_text()
     second = Up(tmp_path)
     try:
         assert _all_gone(up.pids(ready))
         second.wait(lambda now: now["services"] != ready["services"])
+        assert "simulated_exchange_starts_empty" in second.log.read_text(), "the books are those of the first"
     finally:
         second.process.terminate()
         assert second.process.wait(30) == 0

@@ -50,6 +50,9 @@ def up(options: Options) -> int:
     with contextlib.ExitStack() as stack:
         stack.enter_context(StateDirectory(state_path))
         ready_file.unlink(missing_ok=True)
+        if settings.binance_env == "sim" and (state_path / "postgres").exists():
+            fix = f"to begin anew, stop and delete {state_path}: what its books still hold, this exchange never had"
+            log.warning("simulated_exchange_starts_empty", fix=fix)
         nursery = Nursery()  # its imports and the servers' start take about as long
         stack.callback(nursery.close)
         servers = start_servers(settings, state_path.absolute())

@@ -138,7 +138,7 @@ function showFigures() {
     ["Exchange ratio", percent(pool), pool === undefined ? "" : ratioTone(pool)],
     ["Books", drifts === undefined ? "not told" : drifts ? `${drifts} differ` : "equal", drifts ? "bad" : drifts === 0 ? "ok" : "warn"],
     ["Orders", integer(state.orders.length), ""],
-    ["Orders unknown", integer(unknown), unknown ? "bad" : ""],
+    ["Unknown", integer(unknown), unknown ? "bad" : ""],
     ["Algos", integer(state.algos.length), ""],
     ["Oldest price", duration(stale), stale > 3 ? "bad" : ""],
   ];
