@@ -8,7 +8,8 @@ from collections.abc import Callable
 from tests.unit.pms_algos.build import D
 from tests.unit.pms_algos.life import NAMES
 from tests.unit.pms_algos.scenarios import Scenario, Step, filling, holding, passing, sending
-from tests.unit.pms_algos.world import ACCOUNT, World
+from tests.unit.pms_algos.venue import ACCOUNT
+from tests.unit.pms_algos.world import World
 
 from pms_algos.app.kinds import KINDS
 from pms_common.ids import object_id

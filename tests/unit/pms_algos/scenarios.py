@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from tests.unit.pms_algos.build import D
 from tests.unit.pms_algos.life import NAMES
-from tests.unit.pms_algos.world import ACCOUNT, World
+from tests.unit.pms_algos.venue import ACCOUNT
+from tests.unit.pms_algos.world import World
 
 Step = Callable[[World], None]
 

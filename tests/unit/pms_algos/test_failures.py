@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from tests.unit.pms_algos.life import NAMES
-from tests.unit.pms_algos.world import ACCOUNT, World
+from tests.unit.pms_algos.venue import ACCOUNT
+from tests.unit.pms_algos.world import World
 
 from pms_algos.domain import scalper, twap
 from pms_algos.domain.events import Scene

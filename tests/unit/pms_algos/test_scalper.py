@@ -8,7 +8,8 @@ from tests.unit.pms_algos.build import D
 from tests.unit.pms_algos.life import NAMES
 from tests.unit.pms_algos.scalper_steps import buys, fill, sells, started, state
 from tests.unit.pms_algos.scenarios import sole
-from tests.unit.pms_algos.world import ACCOUNT, World
+from tests.unit.pms_algos.venue import ACCOUNT
+from tests.unit.pms_algos.world import World
 
 
 def test_an_opening_layer_below_the_minimum_refuses_the_start_and_says_what_fits() -> None:

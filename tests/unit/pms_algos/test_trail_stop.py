@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.pms_algos.build import D
 from tests.unit.pms_algos.scenarios import sole
-from tests.unit.pms_algos.world import ACCOUNT, Order, World
+from tests.unit.pms_algos.venue import ACCOUNT, Order
+from tests.unit.pms_algos.world import World
 
 from pms_common.contracts.bus.risk import ChildOrder
 
