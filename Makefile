@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := libs/pms_common libs/pms_cli services/feed services/orders services/risk services/algos services/gateway services/simulator
 SOURCES := libs services tests
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check types format docs bench chaos faults drills compose-test up lock audit sbom images clean
+.PHONY: help setup demo test test-fast check types format docs bench chaos faults drills compose-test up lock audit sbom images reproducible clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,12 @@ sbom: setup ## dist/sbom.json: all that the image installs (CycloneDX)
 
 images: ## the image of all services: pms:local
 	docker build --file deploy/docker/Dockerfile --tag pms:local .
+
+reproducible: ## the files of the image, built twice without cache: the same bytes? (needs Docker, a minute)
+	@mkdir -p dist
+	for n in 1 2; do SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) docker buildx build --quiet --no-cache \
+	  --file deploy/docker/Dockerfile --output type=tar,dest=dist/image-$$n.tar . || exit 1; done
+	@sha256sum dist/image-1.tar dist/image-2.tar && cmp dist/image-1.tar dist/image-2.tar && rm dist/image-1.tar dist/image-2.tar
 
 OURS := $(patsubst libs/pms_%,--no-emit-package pms-%,$(filter libs/%,$(PACKAGES))) \
   $(patsubst services/%,--no-emit-package pms-%,$(filter services/%,$(PACKAGES)))
