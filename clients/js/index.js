@@ -172,12 +172,14 @@ class Pms {
 
   async #keys(pattern) {
     const found = new Set();
-    let cursor = "0";
-    do {
-      const [next, keys] = await this.#redis.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1_000);
-      for (const key of keys) found.add(key);
-      cursor = String(next);
-    } while (cursor !== "0");
+    for (const node of this.#redis.nodes()) {
+      let cursor = "0";
+      do {
+        const [next, keys] = await node.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1_000);
+        for (const key of keys) found.add(key);
+        cursor = String(next);
+      } while (cursor !== "0");
+    }
     return found;
   }
 

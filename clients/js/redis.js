@@ -38,6 +38,11 @@ class Ioredis {
     return this.#client.call(...words);
   }
 
+  /** Whom to ask for what no key tells the place of: in a cluster every master. */
+  nodes() {
+    return this.#client.isCluster ? this.#client.nodes("master").map((node) => new Ioredis(node)) : [this];
+  }
+
   async subscribe(channel, listener) {
     this.#listeners.set(channel, listener);
     await this.#client.subscribe(channel);
@@ -76,6 +81,10 @@ class NodeRedis {
 
   call(...words) {
     return this.#client.sendCommand(words.map(String));
+  }
+
+  nodes() {
+    return [this];
   }
 
   async subscribe(channel, listener) {
