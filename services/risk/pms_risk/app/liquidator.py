@@ -122,7 +122,7 @@ class Liquidator:
     def _replaced(self, before: Course, course: Course) -> None:
         log.warning("liquidation_replaced", account_id=course.account_id, course=before.id, by=course.id)
         for number, target in enumerate(before.targets):
-            self._tried.pop(_key(before, target, number), None)
+            self._tried.pop(before.attempt_key(target, number), None)
             if not course.concerns(target.symbol):
                 self._clearing.let_go_on(course.account_id, target.symbol, before.id)
 
@@ -137,7 +137,7 @@ class Liquidator:
             self._state.courses.put(course)
             for target in course.targets:
                 self._look(account, target)
-                if _take_key(course, target) in booked:
+                if course.take_key(target) in booked:
                     target.taken()
 
     def resume(self) -> None:
@@ -256,7 +256,7 @@ class Liquidator:
         if target.take_price is not None:
             self._take(account, course, target, account.position(target.position_id))
             return
-        key = _key(course, target, number)
+        key = course.attempt_key(target, number)
         if target.trying and self._is_trying(account.id, target, key):
             return
         now_ms = self._state.now_ms()
@@ -283,7 +283,7 @@ class Liquidator:
             target.settle(course.decision, self._state.specs[symbol], self._state.prices.mark(symbol))
         target.try_again()
         tier = course.decision.tier
-        key = _key(course, target, number)
+        key = course.attempt_key(target, number)
         closing = self._tried[key] = Closing(
             key=key,
             account_id=course.account_id,
@@ -313,7 +313,7 @@ class Liquidator:
     def _take(self, account: Account, course: Course, target: Target, position: Position | None) -> None:
         """Take over what was told once: a successor that does not find it in the database takes the same at the same
         price, whatever is held by now. What is left has to wait until it is there."""
-        key = _take_key(course, target)
+        key = course.take_key(target)
         if key in self._taking:
             return
         self._taking.add(key)
@@ -346,7 +346,7 @@ class Liquidator:
             for symbol in course.scopes:
                 self._clearing.let_go_on(account.id, symbol, course.id)
         self._events.ended(account, course, self._state.now_ms())
-        log.warning("liquidation_done", account_id=account.id, course=course.id, attempts=_attempts(course))
+        log.warning("liquidation_done", account_id=account.id, course=course.id, attempts=course.attempts)
         self._store(course)
         self._go_from(account, course)
 
@@ -366,11 +366,7 @@ class Liquidator:
 def takes_of(stored: Iterable[bytes | str]) -> list[str]:
     """The takeovers that these courses have told: references of their moves, where the database has them."""
     courses = [_decode(value) for value in stored]
-    return [_take_key(course, target) for course in courses for target in course.targets if target.take_price]
-
-
-def _take_key(course: Course, target: Target) -> str:
-    return f"{course.take_reference(target)}:{target.position_id}"
+    return [course.take_key(target) for course in courses for target in course.targets if target.take_price]
 
 
 def _spared(account: Account, course: Course, order: LiveOrder) -> bool:
@@ -387,15 +383,6 @@ def _left(account: Account, course: Course) -> bool:
 
 def _cross(account: Account) -> list[Position]:
     return [position for position in account.open_positions() if position.isolated is None]
-
-
-def _key(course: Course, target: Target, number: int) -> str:
-    """Names its attempt."""
-    return f"{course.id}:{number}:{target.attempt}"
-
-
-def _attempts(course: Course) -> int:
-    return sum(target.attempt for target in course.targets)
 
 
 def _alarm(course: Course, target: Target, closing: Closing | None) -> None:

@@ -155,9 +155,22 @@ class Course(msgspec.Struct, kw_only=True):
         """Whether nothing is left to do."""
         return not self.takes and not any(target.excess for target in self.targets)
 
+    @property
+    def attempts(self) -> int:
+        """Of all positions together."""
+        return sum(target.attempt for target in self.targets)
+
+    def attempt_key(self, target: Target, number: int) -> str:
+        """Names the close that is the last attempt at the `number`-th target."""
+        return f"{self.id}:{number}:{target.attempt}"
+
     def take_reference(self, target: Target) -> str:
         """Names what the house takes now, unique together with the position."""
         return f"{self.id}:{target.attempt}"
+
+    def take_key(self, target: Target) -> str:
+        """Names what the house takes now, among all that it ever took."""
+        return f"{self.take_reference(target)}:{target.position_id}"
 
     def overdue(self, now_ms: int) -> bool:
         """Whether somebody must be told, now or once more, that it does not end."""
