@@ -21,6 +21,7 @@ from pms_risk.domain.account import SETTLEMENT_ASSET
 from pms_risk.domain.books import Books, fill_key
 from pms_risk.domain.fills import Seen
 from pms_risk.domain.house import HOUSE
+from pms_risk.domain.opening import open_house
 from pms_risk.domain.rules import Rules
 
 
@@ -52,7 +53,7 @@ async def committed(journal: Journal) -> None:
 async def test_books_come_back_as_they_were(tools: tuple[Journal, Store], database: str) -> None:
     journal, store = tools
     exchange, books = Exchange(), Books(position_id)
-    entries, _ = books.open_house(exchange.facts())
+    entries, _ = open_house(books, exchange.facts())
     for entry in entries:
         journal.house(entry)
     owner = account(books, "a")

@@ -17,6 +17,7 @@ from pms_risk.domain.fills import Seen
 from pms_risk.domain.first_look import Unseen
 from pms_risk.domain.forced import book_foreign, foreign_key
 from pms_risk.domain.funding import Funding
+from pms_risk.domain.opening import open_house
 from pms_risk.domain.takeover import take_over
 
 __all__ = ["tools"]
@@ -26,7 +27,7 @@ async def test_forced_closes_takeovers_and_cash_flows_come_back(tools: tuple[Jou
     """R-08, R-20: what was booked is known again, and who held what and when."""
     journal, store = tools
     exchange, books = Exchange(), Books(position_id)
-    for entry in books.open_house(exchange.facts())[0]:
+    for entry in open_house(books, exchange.facts())[0]:
         journal.house(entry)
     owners = [account(books, name) for name in "ab"]
     for owner in owners:
@@ -71,7 +72,7 @@ async def test_a_payment_that_the_first_look_has_not_seen_is_known_over_a_start_
     journal, store = tools
     exchange, books = Exchange(), Books(position_id)
     opening = msgspec.structs.replace(exchange.facts(), as_of_ms=70_000, event_ms=70_900)
-    for entry in books.open_house(opening)[0]:
+    for entry in open_house(books, opening)[0]:
         journal.house(entry)
     first = CashFlow(flow_id=900, kind="TRANSFER", amount=D(5), asset="USDT", symbol="", time_ms=69_990)
     second = msgspec.structs.replace(first, flow_id=901, amount=D(6))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pms_risk.domain.books import Books
 from pms_risk.domain.fees import at_mark
 from pms_risk.domain.fills import FillMemory, Seen
-from pms_risk.domain.house import CAPITAL, COMMISSION, EXTERNAL, HOUSE, netting
+from pms_risk.domain.house import COMMISSION, EXTERNAL, HOUSE, netting
 from pms_risk.domain.ledger import UnbalancedError, post
+from pms_risk.domain.opening import open_house
 from pms_risk.domain.reconciliation import Reconciliation
 
 from .world import D, Exchange, account, position_id
@@ -34,7 +35,7 @@ trade = st.fixed_dictionaries(
 
 def opened(exchange: Exchange, *cash: str) -> Books:
     books = Books(position_id)
-    books.open_house(exchange.facts())
+    open_house(books, exchange.facts())
     for name, amount in zip("abc", cash or ("1000", "2000", "3000"), strict=False):
         account(books, name, amount)
     return books
@@ -166,38 +167,6 @@ def test_without_a_mark_a_commission_is_worth_what_it_costs_in_usdt() -> None:
     books.book(*exchange.execute("a", "BTCUSDT", "BUY", D(1), D(100), commission=D("0.001"), asset="BNB"))
     assert books.accounts["a"].cash == 1000 - D("0.02"), "the maker's 0.02 % of 100"
     assert books.house.cash[COMMISSION, "BNB"] == D("-0.001")
-    assert_equal(books, exchange)
-
-
-def test_the_first_look_at_an_empty_wallet_is_remembered_too() -> None:
-    books = Books(position_id)
-    entries, _ = books.open_house(Exchange(wallets={}).facts())
-    assert [(entry.asset, entry.cause, entry.amount) for entry in entries] == [("USDT", "opening_wallet", 0)]
-
-
-def test_first_look_at_the_exchange() -> None:
-    exchange = Exchange()
-    exchange.execute("-", "BTCUSDT", "BUY", D(2), D(100))
-    books = Books(position_id)
-    entries, positions = books.open_house(exchange.facts())
-    assert {(entry.holder, entry.asset, entry.cause) for entry in entries} == {
-        (CAPITAL, "USDT", "opening_wallet"),
-        (CAPITAL, "BNB", "opening_wallet"),
-    }
-    assert [(p.symbol, p.quantity) for p in positions] == [("BTCUSDT", 2)]
-    account(books, "a", "600000")
-    assert books.house.free() == 400_000
-    assert_equal(books, exchange)
-
-
-def test_a_position_found_at_the_first_look_is_closed_to_the_wallets_unit_whatever_its_average_price() -> None:
-    exchange = Exchange()
-    exchange.execute("-", "BTCUSDT", "BUY", D(1), D(100))
-    exchange.execute("-", "BTCUSDT", "BUY", D(2), D(101))
-    books = Books(position_id)
-    books.open_house(exchange.facts())
-    books.book(*exchange.execute("-", "BTCUSDT", "SELL", D(3), D(90)))
-    assert books.house.cash[EXTERNAL, "USDT"] == D(-32)
     assert_equal(books, exchange)
 
 

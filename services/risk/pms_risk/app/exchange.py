@@ -21,6 +21,7 @@ from pms_risk.app.events import Events
 from pms_risk.app.state import RiskState
 from pms_risk.domain.first_look import Unseen, unseen
 from pms_risk.domain.house import HOUSE
+from pms_risk.domain.opening import open_house
 from pms_risk.domain.reconciliation import Drift
 
 log = get_logger(__name__)
@@ -93,7 +94,7 @@ class Exchange:
         self._opening = False
 
     def _open_house(self, facts: ExchangeAccount) -> None:
-        entries, positions = self._state.books.open_house(facts)
+        entries, positions = open_house(self._state.books, facts)
         for entry in entries:
             self._journal.house(entry)
         for position in positions:

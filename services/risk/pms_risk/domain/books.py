@@ -14,7 +14,7 @@ import msgspec
 
 from pms_common.contracts.base import MarginMode
 from pms_common.contracts.bus.base import PositionSide
-from pms_common.contracts.bus.orders import ExchangeAccount, Fill, OrderView
+from pms_common.contracts.bus.orders import Fill, OrderView
 from pms_common.decimals import ZERO
 from pms_risk.domain.account import SETTLEMENT_ASSET, Account
 from pms_risk.domain.booking import Booking, Deal
@@ -27,7 +27,7 @@ from pms_risk.domain.holding import CLOSING
 from pms_risk.domain.house import BAD_DEBT, CAPITAL, COMMISSION, EXTERNAL, HOUSE, ROUNDING, House, netting
 from pms_risk.domain.ledger import Cause, Entry
 from pms_risk.domain.moves import Holder, Move, Moves
-from pms_risk.domain.position import WALLET_UNIT, Position, closing_part
+from pms_risk.domain.position import Position, closing_part
 
 PositionId = Callable[[str, str, str], str]
 """(owner, leg, fill reference) → id of the position that the fill opens."""
@@ -63,7 +63,7 @@ class Books:
         self.unseen = UnseenPayments()
         self.fundings = Fundings()
         self.moves = Moves()
-        self._position_id = position_id
+        self.position_id = position_id
 
     def remember_closed(self, position_id: str) -> None:
         """A position has been closed."""
@@ -272,11 +272,11 @@ class Books:
         )
 
     def _open(self, owner: str, deal: Deal, mode: MarginMode = "cross") -> Position:
-        position_id = self._position_id(owner, deal.leg, deal.reference)
+        position_id = self.position_id(owner, deal.leg, deal.reference)
         isolated = ZERO if mode == "isolated" else None
         return Position(position_id, deal.symbol, deal.leg, deal.leverage, deal.at_ms, isolated=isolated)
 
-    # -- transfers and the first look at the exchange
+    # -- cash that no deal moves
 
     def transfer(
         self, account: Account, amount: Decimal, reference: str, at_ms: int, cause: Cause | None = None
@@ -294,31 +294,6 @@ class Books:
         debit = self.house.book(CAPITAL, -amount, key=key, cause=cause, reference=reference, at_ms=at_ms)
         return credit, debit
 
-    def open_house(self, exchange: ExchangeAccount) -> tuple[list[Entry], list[Position]]:
-        """Take the exchange account as it is found at the very first look: cash beyond what is booked becomes capital,
-        positions beyond what is booked become external ones.
-
-        It is as of the newest change that it holds: what was made before that and is heard of later is in it.
-        """
-        opened_ms = self.house.opened_ms = exchange.event_ms if exchange.as_of_ms is None else exchange.as_of_ms
-        entries = []
-        wallets = {SETTLEMENT_ASSET: ZERO} | {balance.asset: balance.wallet for balance in exchange.balances}
-        for asset, wallet in wallets.items():
-            found = wallet - self.cash(asset)
-            if found or asset == SETTLEMENT_ASSET:  # an empty wallet has an entry, too: it tells of the first look
-                entries.append(
-                    self.house.book(
-                        CAPITAL,
-                        found,
-                        key=f"opening_wallet:{asset}",
-                        cause="opening_wallet",
-                        reference="exchange",
-                        at_ms=opened_ms,
-                        asset=asset,
-                    )
-                )
-        return entries, self._open_external(exchange)
-
     def note_unseen(self, change: Unseen) -> Entry | None:
         """A payment after the first look, of which the income list may say that it was before it; the entry that keeps
         that in mind over a start, unless there is one."""
@@ -333,22 +308,6 @@ class Books:
             at_ms=change.at_ms,
             asset=change.asset,
         )
-
-    def _open_external(self, exchange: ExchangeAccount) -> list[Position]:
-        booked = self.quantities()
-        opened = []
-        for found in exchange.positions:
-            key = (found.symbol, found.position_side)
-            rest = found.quantity - booked.get(key, ZERO)
-            if not rest or key in self.house.positions:
-                continue
-            position_id = self._position_id(HOUSE, found.position_side, f"opening:{found.symbol}")
-            position = Position(position_id, found.symbol, found.position_side, Decimal(1), exchange.event_ms)
-            position.add(rest, found.entry_price, Decimal(1))
-            position.cost = position.cost.quantize(WALLET_UNIT)  # an average price has any number of digits
-            self.house.positions[key] = position
-            opened.append(position)
-        return opened
 
     # -- sums
 
