@@ -43,6 +43,14 @@ def order(desk: Desk, side: Any, quantity: Decimal | str | int, price: str | Non
     desk.approvals.approve(Ask(**(fields | changes)))
 
 
+def closer(desk: Desk, venue: Venue, quantity: int) -> str:
+    """The name of a reduce-only order of the account that rests at 101."""
+    order(desk, "SELL", quantity, "101", reduce_only=True)
+    (name,) = venue.take()
+    venue.accept(name)
+    return name
+
+
 def position_of(desk: Desk) -> str:
     (position,) = desk.account.positions
     return position

@@ -2,7 +2,7 @@
 
 from pms_risk.adapters.postgres import statements as sql
 
-from .closing_steps import opened, order, position_of, result
+from .closing_steps import closer, opened, position_of, result
 from .desk import Desk
 from .world import D
 
@@ -25,9 +25,7 @@ def test_a_position_goes_to_the_house_at_the_mark() -> None:
 
 def test_closers_are_cancelled_first_and_what_they_fill_meanwhile_is_the_accounts() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 4, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 4)
     take(desk, position_of(desk))
     venue.take()
     assert venue.cancelling == {resting}
@@ -42,9 +40,7 @@ def test_closers_are_cancelled_first_and_what_they_fill_meanwhile_is_the_account
 def test_a_takeover_follows_the_fill_that_lets_it_happen_into_the_journal() -> None:
     """The ledger is a chain, and a takeover is never in the database without its fill."""
     desk, venue = opened()
-    order(desk, "SELL", 4, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 4)
     take(desk, position_of(desk))
     desk.commit()
     desk.price(95.0)

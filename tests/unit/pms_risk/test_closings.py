@@ -7,7 +7,7 @@ import pytest
 from pms_common.contracts.bus.common import SnapshotBegin, SnapshotEnd, snapshot_request
 from pms_risk.domain.closing import Closing
 
-from .closing_steps import close, opened, order, position_of, result
+from .closing_steps import close, closer, opened, order, position_of, result
 from .desk import Desk
 from .venue import Venue
 from .world import D, account, spec
@@ -88,9 +88,7 @@ def test_a_position_above_the_exchange_maximum_is_closed_in_parts() -> None:
 
 def test_a_liquidation_takes_over_what_another_close_has_not_sent() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     close(desk)
     desk.state.gates.set("", "", "halted")
     liquidation = Closing(
@@ -114,9 +112,7 @@ def test_a_liquidation_takes_over_what_another_close_has_not_sent() -> None:
 
 def test_a_halt_stops_a_close_that_waits() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     close(desk)
     venue.take()
     desk.state.gates.set("", "", "halted")

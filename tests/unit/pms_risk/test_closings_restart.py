@@ -1,6 +1,6 @@
 """Closes survive the process that began them: its successor sends, cancels and answers what is left, once."""
 
-from .closing_steps import close, close_all, opened, order, restart, result
+from .closing_steps import close, close_all, closer, opened, order, restart, result
 from .desk import Desk
 from .venue import Venue
 from .world import D, spec
@@ -8,9 +8,7 @@ from .world import D, spec
 
 def test_a_close_survives_a_restart_between_its_orders() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 4, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 4)
     close(desk)
     (first,) = venue.take()
     restart(desk)
@@ -55,9 +53,7 @@ def test_a_fill_that_no_database_has_counts_once_in_the_answer_of_the_next_proce
 
 def test_a_close_of_a_symbol_that_is_listed_no_more_ends_with_that_word() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     close(desk)
     restart(desk, resume=False)
     desk.state.specs = {"ETHUSDT": spec("ETHUSDT")}

@@ -2,7 +2,7 @@
 
 import json
 
-from .closing_steps import close, close_all, opened, order, position_of, restart, result
+from .closing_steps import close, close_all, closer, opened, order, position_of, restart, result
 from .world import D
 
 
@@ -38,9 +38,7 @@ def position_of_kept(value: bytes) -> bytes:
 
 def test_what_is_left_too_small_by_a_closer_goes_to_the_house() -> None:
     desk, venue = opened("1")
-    order(desk, "SELL", 1, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 1)
     close(desk)
     venue.fill(resting, D("0.97"), D(101))
     venue.end(resting)

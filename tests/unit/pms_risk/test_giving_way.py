@@ -6,7 +6,7 @@ import pytest
 
 from pms_risk.app.giving_way import ASK_AGAIN_MS, UNHEARD_MS
 
-from .closing_steps import close, opened, order, position_of, restart, result
+from .closing_steps import close, closer, opened, order, position_of, restart, result
 from .desk import Desk, entry
 from .test_forced import foreign
 from .venue import Venue
@@ -15,9 +15,7 @@ from .world import D
 
 def test_a_close_takes_the_quantity_of_a_resting_closer_and_waits_for_what_that_may_still_fill() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 4, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 4)
     close(desk)
     (first,) = venue.take()
     assert venue.orders[first].quantity == 6, "position less what may still fill"
@@ -46,9 +44,7 @@ def ask_to_close(desk: Desk, name: str, quantity: int, **changes: Any) -> None:
 
 def test_a_resting_closer_gives_way_to_the_close_of_an_algo() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 4, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 4)
     ask_to_close(desk, "K", 10)
     assert venue.take() == ["K"]
     assert (venue.orders["K"].quantity, venue.orders["K"].parent_id) == (6, "algo"), "what nobody else may fill"
@@ -66,9 +62,7 @@ def test_a_resting_closer_gives_way_to_the_close_of_an_algo() -> None:
 @pytest.mark.parametrize("killed", [False, True])
 def test_the_close_of_an_algo_waits_for_closers_that_claim_all_and_is_asked_for_once(killed: bool) -> None:
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     ask_to_close(desk, "K", 10)
     if killed:
         restart(desk)
@@ -84,9 +78,7 @@ def test_the_close_of_an_algo_waits_for_closers_that_claim_all_and_is_asked_for_
 
 def test_the_close_of_an_algo_that_has_given_it_up_is_not_sent() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     ask_to_close(desk, "K", 10)
     ask_to_close(desk, "K", 10, expires_at_ms=desk.now_ms - 1)
     venue.take()
@@ -122,9 +114,7 @@ def test_a_partial_close_leaves_the_closers_what_is_left_and_takes_the_newest_fi
 
 def test_a_closer_that_cannot_be_made_smaller_is_cancelled() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     close(desk, fraction=0.4)
     assert venue.take() == []
     venue.refuse_amend(resting)
@@ -153,9 +143,7 @@ def test_a_limit_close_replaces_the_closers_that_rest() -> None:
 
 def test_a_closer_that_the_exchange_would_not_cancel_is_asked_again() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     close(desk)
     venue.take()
     venue.cancelling.clear()
@@ -174,9 +162,7 @@ def test_a_closer_that_the_exchange_would_not_cancel_is_asked_again() -> None:
 def test_a_closer_that_does_not_answer_is_asked_again(fraction: float) -> None:
     """Redis may have lost the request with its last second."""
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    closer(desk, venue, 10)
     close(desk, fraction=fraction)
     sent = desk.urgent()
     assert len(sent) == 1
@@ -191,9 +177,7 @@ def test_a_closer_that_does_not_answer_is_asked_again(fraction: float) -> None:
 def test_a_closer_that_was_made_smaller_unheard_is_not_asked_again() -> None:
     """The exchange refuses to amend an order to what it is, and it would be cancelled for that."""
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     close(desk, fraction=0.4)
     venue.take()
     venue._tell("snapshot", venue._after(resting, quantity=D(6)))
@@ -224,9 +208,7 @@ def reduce_by_adl(desk: Desk, venue: Venue, quantity: int) -> None:
 
 def test_what_fills_at_once_is_left_its_part_of_a_position_that_the_exchange_made_smaller() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 6, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 6)
     close(desk, quantity=4)
     (closing,) = venue.take()
     reduce_by_adl(desk, venue, 5)
@@ -242,9 +224,7 @@ def test_what_fills_at_once_is_left_its_part_of_a_position_that_the_exchange_mad
 def test_a_closer_is_cancelled_where_nobody_knows_how_small_it_may_be() -> None:
     """A forced close may be heard of before a start has learnt the trading rules."""
     desk, venue = opened()
-    order(desk, "SELL", 6, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 6)
     desk.state.specs.clear()
     reduce_by_adl(desk, venue, 5)
     venue.take()
@@ -253,9 +233,7 @@ def test_a_closer_is_cancelled_where_nobody_knows_how_small_it_may_be() -> None:
 
 def test_a_closer_that_was_made_smaller_is_its_owners_again() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     close(desk, fraction=0.4)
     venue.take()
     assert desk.closings.way.gives_way(resting)
@@ -265,9 +243,7 @@ def test_a_closer_that_was_made_smaller_is_its_owners_again() -> None:
 
 def test_orders_that_ended_unheard_are_not_remembered() -> None:
     desk, venue = opened()
-    order(desk, "SELL", 10, "101", reduce_only=True)
-    (resting,) = venue.take()
-    venue.accept(resting)
+    resting = closer(desk, venue, 10)
     close(desk)
     desk.account.drop_order(resting)
     desk.closings.tend()
