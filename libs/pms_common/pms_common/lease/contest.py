@@ -80,17 +80,18 @@ class Contest:
         """Whether nobody was seen who held the lease."""
         return look.record is None and not self._changed
 
-    def act_from_s(self, look: Look) -> float:
-        """From when the taker of this look may act, by its monotonic clock.
+    def act_from_s(self, look: Look, taken_s: float) -> float:
+        """From when the taker of this look may act, by its monotonic clock; it was told at `taken_s` that it is one.
 
-        No record may mean that nobody ever held the lease, or that Redis has lost it with its holder alive: where
-        nothing else fences that one, its belief and its last request are waited for (`Lease.first_ever` spares that).
+        No record may mean that nobody ever held the lease, or that Redis has lost it with its holder alive, who may
+        have renewed it until then, even since the look: where nothing else fences that one, its belief and its last
+        request are waited for (`Lease.first_ever` spares that).
         """
         record = look.record
-        if record is not None and record.idle and look.certain:
+        if record is None:
+            return taken_s + (TTL_S + self._fence_s if self._fence_s else 0.0)
+        if record.idle and look.certain:
             return look.answered_s
-        if self.alone(look):
-            return look.answered_s + (TTL_S + self._fence_s if self._fence_s else 0.0)
         return self._ended_s(look) + self._fence_s
 
     def _ended_s(self, look: Look) -> float:

@@ -93,7 +93,7 @@ class Lease:
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
                     look, seen = await self._store.look()
-                if contest.over(look) and await self._take(seen, contest.act_from_s(look), contest.alone(look)):
+                if contest.over(look) and await self._take(contest, look, seen):
                     return
                 waits(_who(look))
             except (RedisError, OSError) as error:  # a TimeoutError is an OSError
@@ -120,12 +120,13 @@ class Lease:
         except (RedisError, OSError) as error:  # it ends by itself
             log.warning("lease_not_released", role=self._role, error=str(error) or type(error).__name__)
 
-    async def _take(self, seen: Seen, act_from_s: float, alone: bool) -> bool:
+    async def _take(self, contest: Contest, look: Look, seen: Seen) -> bool:
         asked = instant()
         async with asyncio.timeout(ANSWER_WITHIN_S):
             taken, redis = await self._store.take(seen)
         if taken:
-            self._belief.taken(asked, redis, act_from_s, alone=alone)
+            act_from_s = contest.act_from_s(look, time.monotonic())
+            self._belief.taken(asked, redis, act_from_s, alone=contest.alone(look))
             acts_in_s = round(self._belief.waits_s(instant()), 3)
             log.info("lease_taken", role=self._role, acts_in_s=acts_in_s)
         return taken

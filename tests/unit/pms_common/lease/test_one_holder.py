@@ -117,7 +117,6 @@ class World:
             look = Look(record, redis_ms, redis, process.instant(self.now_s).monotonic_s)
             if contest.over(look):
                 asked = process.instant(self.now_s)
-                act_from_s = contest.act_from_s(look)
                 yield process.late()
                 taken = self.redis.record == record and redis == f"run-{self.redis.run}"
                 if taken:
@@ -125,6 +124,7 @@ class World:
                 redis = f"run-{self.redis.run}"
                 yield process.late()
                 if taken:
+                    act_from_s = contest.act_from_s(look, process.instant(self.now_s).monotonic_s)
                     process.belief.taken(asked, redis, act_from_s)
                     return
             yield 0.1
@@ -224,11 +224,14 @@ def test_never_two_holders_with_paused_processes_drifting_clocks_and_late_answer
 )
 @example(seed=5, pause_s=3.0, faults=[(3.0, "lost", 0.0)])  # renewed a moment before the record was lost
 @example(seed=16, pause_s=3.0, faults=[(3.0, "lost", 0.0)])  # who comes first after the loss
+@example(seed=3453539747, pause_s=3.0, faults=[(1.86, "lost", 0.0)])  # paused between a look and the taking
 @example(seed=1990598887, pause_s=3.0, faults=[(3.16, "back", 8.85)])  # the same record again, from a replica
 def test_never_a_request_beside_a_successors_whatever_redis_forgets_or_clocks_do(
     seed: int, pause_s: float, faults: list[tuple[float, str, float]]
 ) -> None:
-    check(make(seed, 3, longest_pause_s=pause_s, again=False), faults, strictly=False)
+    """Who looks for the first time while the clock of Redis is stepped is not covered (docs/adr/0005)."""
+    again = all(kind != "clock" for _, kind, _ in faults)
+    check(make(seed, 3, longest_pause_s=pause_s, again=again), faults, strictly=False)
 
 
 def test_leases_do_change_hands_in_these_worlds() -> None:
