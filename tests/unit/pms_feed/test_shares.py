@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pms_feed.domain.shares import DRIFT_MS, LATE_MS, LIFE_MS, Member, Shares
@@ -149,6 +149,7 @@ steps = st.lists(
 
 @settings(deadline=None, max_examples=100)
 @given(steps, st.sampled_from([STEP_MS, 2 * STEP_MS, 10 * STEP_MS]), st.sampled_from([0, 100, 450]))
+@example([("join", 1, 3_370), ("join", 3, 788), ("pause", 1, 1_227)], 10 * STEP_MS, 0)  # heard again between two splits
 def test_whatever_happens_to_feeds_none_tells_what_another_does(
     happened: list[tuple[str, int, int]], split_every_ms: int, answer_ms: int
 ) -> None:

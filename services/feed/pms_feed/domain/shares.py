@@ -48,11 +48,13 @@ class Shares:
         self._records: dict[str, tuple[int, int]] = {}  # name -> the end it had, and when it was first seen to have it
         self._believed_until_ms = 0
         self._split_ms = 0
+        self._lapsed = False
         self._key: object = None
         self._last = Split(frozenset(), frozenset())
 
     def renewed(self, asked_ms: int, members: Iterable[Member], now_ms: int) -> None:
         """Our record was renewed, asked for at that time; and these are all whose records are not over."""
+        self._lapsed = self._lapsed or now_ms >= self._believed_until_ms  # others may have had our part since
         self._believed_until_ms = asked_ms + LIFE_MS - DRIFT_MS
         known = {member.name: member for member in members}
         before, self._records = self._records, {}
@@ -71,13 +73,15 @@ class Shares:
 
     def believes(self, now_ms: int) -> bool:
         """Whether this feed may tell at this moment what the last split gave it: no other can have been given it."""
-        return now_ms < self._believed_until_ms and not any(
-            self._split_ms < member.from_ms <= now_ms for member in self._living
+        return (
+            now_ms < self._believed_until_ms
+            and not self._lapsed
+            and not any(self._split_ms < member.from_ms <= now_ms for member in self._living)
         )
 
     def split(self, symbols: frozenset[str], now_ms: int) -> "Split":
         """What of these is this feed's."""
-        self._split_ms = now_ms
+        self._split_ms, self._lapsed = now_ms, False
         if not self.believes(now_ms):  # nobody is heard of: what there is stays, untold
             return Split(self._last.carried & symbols, frozenset())
         before, now, later = (self._counted(at_ms) for at_ms in (now_ms - LATE_MS, now_ms, now_ms + 2 * LIFE_MS))
