@@ -29,6 +29,7 @@ from pms_cli.system.place import Place
 from pms_common.clock import now_ms
 from pms_common.contracts.base import encode
 from pms_common.contracts.bus.heartbeat import Heartbeat
+from pms_common.heartbeat import FIGURES
 from pms_common.lease import Lease
 from pms_common.names import Names
 from pms_common.settings import Settings
@@ -205,6 +206,19 @@ async def test_it_names_services_that_do_not_run_or_are_not_ready(redis_url: str
         "orders": "not ready: the exchange account is in multi-assets mode",
         "gateway": "does not run",
     }
+
+
+async def test_it_says_that_books_and_exchange_differ(redis_url: str, names: Names) -> None:
+    assert "risk_drifts" in FIGURES
+    leader = beat("risk", leads=True, figures={"risk_drifts": 2.0})
+    former = beat("risk", leads=False, figures={"risk_drifts": 3.0})
+    async with aioredis.Redis.from_url(redis_url) as client:
+        await client.hset(names.heartbeats, "former", encode(former))
+        assert "books" not in _wrong(await examine_processes(redis_url, names))
+        await client.hset(names.heartbeats, "leader", encode(leader))
+    books = _wrong(await examine_processes(redis_url, names))["books"]
+    assert "in 2 places" in books.detail
+    assert "PmsBooksDiffer" in books.advice
 
 
 async def test_it_examines_the_gateways_tokens(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 - `finding`: one result: ok, warn or wrong, with what to do
 - `servers`: Redis and PostgreSQL
 - `processes`: which services run, and why one is not ready
+- `books`: whether they equal the exchange, by what risk says of itself
 - `door`: the gateway and its tokens
 - `streams`: streams and their consumer groups
 - `leases`: which process leads each role

@@ -6,6 +6,7 @@ from typing import cast
 import msgspec
 from redis.exceptions import RedisError
 
+from pms_cli.health.books import examine_books
 from pms_cli.health.finding import Finding
 from pms_common.bus.dial import connected
 from pms_common.contracts.bus.heartbeat import STALE_MS, Heartbeat
@@ -16,7 +17,7 @@ _beat = msgspec.json.Decoder(Heartbeat)
 
 
 async def examine_processes(url: str, names: Names) -> list[Finding]:
-    """One finding for each service that is missing or not ready, or one that all are there."""
+    """One finding for each service that is missing or not ready, or one that all are there; then the books."""
     try:
         async with connected(url, names.namespace) as client:
             seconds, _ = await client.time()
@@ -29,7 +30,8 @@ async def examine_processes(url: str, names: Names) -> list[Finding]:
         advice = "start them (pms up), or is PMS_NAMESPACE the one they run with?"
         return [Finding("wrong", "services", f"none runs in the namespace {names.namespace}", advice)]
     findings = [finding for service in SERVICES for finding in _examine(service, alive)]
-    return findings or [Finding("ok", "services", f"{len(alive)} processes, all ready or standing by")]
+    well = [Finding("ok", "services", f"{len(alive)} processes, all ready or standing by")]
+    return [*(findings or well), *examine_books(alive)]
 
 
 def _examine(service: str, alive: list[Heartbeat]) -> list[Finding]:
