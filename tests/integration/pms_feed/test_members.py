@@ -40,6 +40,7 @@ async def test_a_feed_that_leaves_tells_nothing_more_and_its_record_does_not_com
         running = asyncio.create_task(sharing.run())
 
         async def believes() -> bool:
+            shares.split(frozenset(), monotonic_ms())
             return shares.believes(monotonic_ms())
 
         async with asyncio.timeout(60):

@@ -1,5 +1,6 @@
 """The liquidator: what is sent for a decision, what is tried again, what gives way to a graver one, what is told."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import msgspec
@@ -93,13 +94,13 @@ async def test_a_reduction_that_does_not_end_gives_way_to_a_graver_decision_and_
     assert [decision.gravity for decision, _ in floor.decisions()] == [1, 3]
 
 
-async def test_a_liquidation_that_does_not_end_is_an_alarm_every_minute(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_liquidation_that_does_not_end_is_an_alarm_every_minute(logged: Callable[[], str]) -> None:
     floor = Floor()
     await liquidated_to(floor, INSOLVENT)
     alarms = []
     for seconds in range(125):
         await floor.at(INSOLVENT, after_ms=1_000)
-        if "liquidation_overdue" in capsys.readouterr().out:
+        if "liquidation_overdue" in logged():
             alarms.append(seconds)
     assert [after - before for before, after in pairwise([-1, *alarms])] == [60, 60]
     assert len(floor.sent()) == 1
