@@ -90,7 +90,6 @@ class Outcomes:
         self._journal.unanswered(order, sent.operation, sent.flight.sent_ms)
         if order.traceparent:
             _record(sent, "nobody answered")
-        sent.flight.lost = True  # an answer may come all the same
         if order.flight is sent.flight:
             self._lose(order)
 

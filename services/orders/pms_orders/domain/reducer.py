@@ -299,8 +299,8 @@ def lose(order: OrderState, now_ms: int) -> list[Action]:
     flight = order.flight
     if flight is None:
         return []
+    flight.lost = True  # an answer may come all the same
     if flight.operation is Operation.AMEND:
-        flight.lost = True
         return []
     order.flight = None
     return apply_own(order, Kind.LOST, now_ms) if flight.operation is Operation.PLACE else []
